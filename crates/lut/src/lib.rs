@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod error;
+mod evaluate;
+mod expand;
+mod netlist;
+mod order;
+mod pipeline;
+mod rebuild;
+#[cfg(test)]
+mod sample;
+mod select;
+mod summary;
+mod table;
+mod text;
+mod wiring;
+
+pub use error::{Error, Result};
+pub use evaluate::Evaluator;
+pub use netlist::{
+    Cell, Driver, Group, Input, MAX_NAME, MAX_NETS, MAX_WIDTH, Net, Netlist, NetlistBuilder, Op,
+    Output, Role, bits_for,
+};
+pub use summary::{GroupSummary, Summary};
+pub use table::{MAX_FAN_IN, TruthTable};
+pub use wiring::Wiring;
