@@ -1,0 +1,246 @@
+//! Plain Verilog-2001 of a netlist.
+//!
+//! [`validate`] refuses what cannot be expressed; after it, [`emit`] fails only if the writer
+//! does. [`Verilog`] is the options of both and a front that writes everything into a folder. The
+//! text depends on the netlist and the options alone, byte for byte.
+//!
+//! # What becomes of the registers
+//!
+//! The [`Style`] of a module follows from its netlist:
+//!
+//! - without registers it is combinational: data ports only;
+//! - with registers that only delay it is a pipeline: `clk`, `rst`, `in_valid`, the data inputs,
+//!   `out_valid`, the data outputs. It takes one sample a clock cycle. `rst` is synchronous and
+//!   clears the valid bits alone; data registers have neither reset nor enable nor initial value,
+//!   as nothing they hold is seen before it was written;
+//! - with a register that feeds back it is a state machine: `clk` and the data ports. No valid bit
+//!   goes with a sample, since the answer depends on all samples before it: the state advances in
+//!   every clock cycle, and registers start from their initial value at power-up.
+
+mod body;
+mod head;
+mod signals;
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lutweave_lut::{MAX_NAME, Netlist, Op};
+
+use crate::{Error, Result, Vectors, bench, names};
+pub(crate) use head::range;
+pub(crate) use signals::Signals;
+
+/// Most bits of all input ports together, and of all output ports: the longest vector that every
+/// Verilog tool must handle (IEEE 1364-2005, section 4.3.1).
+pub const MAX_PORT_BITS: usize = 1 << 16;
+/// Most clock cycles from input to output.
+pub const MAX_LATENCY: usize = 4096;
+
+/// Samples of the test bench when the caller gives none.
+const DEFAULT_SAMPLES: usize = 256;
+
+/// How a module is clocked; see the [module](self) documentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// No registers.
+    Combinational,
+    /// Registers that only delay: every result is as many clock cycles later as `latency` says.
+    Pipeline {
+        /// Clock cycles from input to output.
+        latency: usize,
+    },
+    /// Registers that feed back.
+    StateMachine,
+}
+
+impl Style {
+    /// The style of `netlist`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Netlist`] when paths cross different numbers of registers, so that no latency
+    /// exists; [`Error::Unsupported`] when it is above [`MAX_LATENCY`].
+    pub fn of(netlist: &Netlist) -> Result<Self> {
+        if !netlist.cells().iter().any(|cell| matches!(cell.op, Op::Register { .. })) {
+            return Ok(Self::Combinational);
+        }
+        if feeds_back(netlist) {
+            return Ok(Self::StateMachine);
+        }
+        let latency = netlist.latency()?;
+        if latency > MAX_LATENCY {
+            let what = format!("its latency is {latency} clock cycles, at most {MAX_LATENCY}");
+            return Err(unsupported(netlist, what));
+        }
+        Ok(Self::Pipeline { latency })
+    }
+
+    /// Clock cycles from input to output; zero for a state machine, whose outputs answer in the
+    /// same cycle, from the state before it.
+    pub fn latency(self) -> usize {
+        match self {
+            Self::Pipeline { latency } => latency,
+            Self::Combinational | Self::StateMachine => 0,
+        }
+    }
+}
+
+/// Whether a register reads a net that is defined after it.
+pub(crate) fn feeds_back(netlist: &Netlist) -> bool {
+    netlist
+        .cells()
+        .iter()
+        .any(|cell| matches!(cell.op, Op::Register { .. }) && cell.operands[0] >= cell.output())
+}
+
+/// A Verilog export: the module's name and what its test bench is fed with.
+#[derive(Debug, Clone)]
+pub struct Verilog {
+    module: String,
+    vectors: Option<Vectors>,
+}
+
+/// The files that [`Verilog::write`] wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
+    /// The module, `<name>.v`.
+    pub module: PathBuf,
+    /// Its test bench, `<name>_tb.v`.
+    pub bench: PathBuf,
+    /// The test inputs, `<name>_inputs.mem`.
+    pub inputs: PathBuf,
+    /// The outputs expected for them, `<name>_expected.mem`.
+    pub expected: PathBuf,
+}
+
+impl Verilog {
+    /// An export of a module called `module`.
+    pub fn new(module: impl Into<String>) -> Self {
+        Self { module: module.into(), vectors: None }
+    }
+
+    /// Feeds the test bench with `vectors` instead of 256 random samples.
+    #[must_use]
+    pub fn vectors(mut self, vectors: Vectors) -> Self {
+        self.vectors = Some(vectors);
+        self
+    }
+
+    /// Name of the module.
+    pub fn module(&self) -> &str {
+        &self.module
+    }
+
+    /// The text of the module.
+    ///
+    /// # Errors
+    ///
+    /// As [`validate`].
+    pub fn module_text(&self, netlist: &Netlist) -> Result<String> {
+        let mut text = String::new();
+        emit(netlist, self, &mut text)?;
+        Ok(text)
+    }
+
+    /// The text of the test bench for vector files of `samples` lines; its header comment says how
+    /// it is run.
+    ///
+    /// # Errors
+    ///
+    /// As [`validate`].
+    pub fn bench_text(&self, netlist: &Netlist, samples: usize) -> Result<String> {
+        let signals = prepare(netlist, self)?;
+        let mut text = String::new();
+        bench::emit(&signals, &self.module, samples, &mut text)?;
+        Ok(text)
+    }
+
+    /// Writes the module, its test bench and the vectors into the folder `dir`, which is made
+    /// where it is missing. Files of the same names are replaced.
+    ///
+    /// # Errors
+    ///
+    /// As [`validate`]; [`Error::Length`] or [`Error::Unsupported`] when the vectors are for other
+    /// ports; [`Error::Io`].
+    pub fn write(&self, netlist: &Netlist, dir: impl AsRef<Path>) -> Result<Files> {
+        let dir = dir.as_ref();
+        validate(netlist, self)?;
+        let vectors = match &self.vectors {
+            Some(vectors) => vectors.clone(),
+            None => Vectors::random(netlist, DEFAULT_SAMPLES, 1)?,
+        };
+        vectors.check_fit(netlist)?;
+        fs::create_dir_all(dir).map_err(|source| Error::Io {
+            op: "make folder",
+            path: dir.to_owned(),
+            source,
+        })?;
+        let save = |suffix: &str, text: String| {
+            let path = dir.join(format!("{}{suffix}", self.module));
+            match fs::write(&path, text) {
+                Ok(()) => Ok(path),
+                Err(source) => Err(Error::Io { op: "write", path, source }),
+            }
+        };
+        Ok(Files {
+            module: save(".v", self.module_text(netlist)?)?,
+            bench: save("_tb.v", self.bench_text(netlist, vectors.samples())?)?,
+            inputs: save("_inputs.mem", vectors.inputs_text())?,
+            expected: save("_expected.mem", vectors.expected_text())?,
+        })
+    }
+}
+
+/// Refuses what cannot be expressed.
+///
+/// # Errors
+///
+/// [`Error::ModuleName`] when the name is no legal one or reserved; [`Error::Unsupported`] when
+/// ports have more than [`MAX_PORT_BITS`] bits or the latency is above [`MAX_LATENCY`];
+/// [`Error::Netlist`] when paths cross different numbers of registers.
+pub fn validate(netlist: &Netlist, options: &Verilog) -> Result<()> {
+    prepare(netlist, options).map(drop)
+}
+
+/// Prints the module to `out`.
+///
+/// # Errors
+///
+/// [`Error::Write`] if the writer fails; without [`validate`] before it, also its errors, and
+/// nothing is written then.
+pub fn emit(netlist: &Netlist, options: &Verilog, out: &mut impl fmt::Write) -> Result<()> {
+    let signals = prepare(netlist, options)?;
+    head::emit(&signals, &options.module, out)?;
+    body::emit(&signals, out)?;
+    Ok(())
+}
+
+/// Checks everything, and names every signal.
+fn prepare<'a>(netlist: &'a Netlist, options: &Verilog) -> Result<Signals<'a>> {
+    let refuse = |what| Error::ModuleName { name: options.module.clone(), what };
+    if options.module.len() > MAX_NAME {
+        return Err(refuse("it is longer than 128 characters"));
+    }
+    if names::is_reserved(&options.module) {
+        return Err(refuse("it is a reserved word of Verilog, SystemVerilog, VHDL or C++"));
+    }
+    if !names::is_legal(&options.module) {
+        return Err(refuse("expected a letter, then letters, digits and single underscores"));
+    }
+    let outputs: usize = netlist.outputs().iter().map(|port| port.nets.len()).sum();
+    for (what, bits) in [("input", netlist.input_bits()), ("output", outputs)] {
+        if bits == 0 {
+            return Err(unsupported(netlist, format!("it has no {what} ports")));
+        }
+        if bits > MAX_PORT_BITS {
+            let what = format!("its {what} ports have {bits} bits, at most {MAX_PORT_BITS}");
+            return Err(unsupported(netlist, what));
+        }
+    }
+    Ok(Signals::new(netlist, Style::of(netlist)?, &options.module))
+}
+
+fn unsupported(netlist: &Netlist, what: String) -> Error {
+    Error::Unsupported { netlist: netlist.name().to_owned(), what }
+}

@@ -1,0 +1,336 @@
+//! The cells of a module, group by group.
+
+use std::fmt::{Result, Write};
+
+use lutweave_lut::{Cell, Op, TruthTable};
+
+use super::Style;
+use super::head::range;
+use super::signals::Signals;
+use crate::names::Names;
+
+/// Longest line, in characters.
+const MAX_LINE: usize = 100;
+/// Bits that a popcount adds up at once: their sum is three functions of one six-input LUT each.
+const COUNT_BITS: usize = 6;
+
+/// Prints everything after the port list.
+pub(super) fn emit(signals: &Signals<'_>, out: &mut impl Write) -> Result {
+    let mut printer = Printer { signals, names: signals.names(), out };
+    let cells = signals.netlist.cells();
+    let groups = signals.netlist.groups();
+    let mut begun = vec![false; groups.len()];
+    let mut start = 0;
+    // Groups may alternate; each run of cells of one group is a section.
+    for section in cells.chunk_by(|a, b| a.group == b.group) {
+        let group = &groups[section[0].group];
+        let again = if begun[section[0].group] { ", continued" } else { "" };
+        begun[section[0].group] = true;
+        let count = section.len();
+        let noun = if count == 1 { "cell" } else { "cells" };
+        writeln!(printer.out, "\n  // {}: {}{again}, {count} {noun}", group.role, group.name)?;
+        printer.section(start, section)?;
+        start += section.len();
+    }
+    printer.feedback()?;
+    printer.valid()?;
+    printer.outputs()?;
+    printer.unused()?;
+    writeln!(printer.out, "\nendmodule\n\n`default_nettype wire")
+}
+
+struct Printer<'a, W> {
+    signals: &'a Signals<'a>,
+    names: Names,
+    out: &'a mut W,
+}
+
+impl<W: Write> Printer<'_, W> {
+    /// The cells of `section`, the first of which is cell `start`, then its registers' clocking.
+    fn section(&mut self, start: usize, section: &[Cell]) -> Result {
+        let mut index = start;
+        for run in section.chunk_by(|a, b| is_register(a) && is_register(b)) {
+            if is_register(&run[0]) {
+                let names = (index..index + run.len()).map(|cell| self.signals.cell(cell));
+                let names: Vec<String> = names.map(str::to_owned).collect();
+                self.wrapped("reg ", &names, ";")?;
+            } else {
+                self.cell(index, &run[0])?;
+            }
+            index += run.len();
+        }
+        let registers: Vec<usize> = (start..start + section.len())
+            .filter(|&cell| is_register(&self.signals.netlist.cells()[cell]))
+            .filter(|&cell| !self.reads_ahead(cell))
+            .collect();
+        let which = match self.signals.style {
+            Style::StateMachine => "no reset, no enable, initial values below",
+            _ => "no reset, no enable",
+        };
+        self.clocked(&registers, which)
+    }
+
+    /// What only a state machine has: registers that read a net printed after them, and the state
+    /// that registers start from.
+    fn feedback(&mut self) -> Result {
+        if self.signals.style != Style::StateMachine {
+            return Ok(());
+        }
+        let cells = self.signals.netlist.cells();
+        let all: Vec<usize> = (0..cells.len()).filter(|&cell| is_register(&cells[cell])).collect();
+        let ahead: Vec<usize> =
+            all.iter().copied().filter(|&cell| self.reads_ahead(cell)).collect();
+        if !ahead.is_empty() {
+            writeln!(self.out, "\n  // Registers that read what comes after them")?;
+            self.clocked(&ahead, "no reset, no enable, initial values below")?;
+        }
+        writeln!(self.out, "\n  // State at power-up")?;
+        writeln!(self.out, "  initial begin")?;
+        for cell in all {
+            if let Op::Register { initial } = cells[cell].op {
+                let name = self.signals.cell(cell);
+                writeln!(self.out, "    {name} = 1'b{};", u8::from(initial))?;
+            }
+        }
+        writeln!(self.out, "  end")
+    }
+
+    fn clocked(&mut self, registers: &[usize], which: &str) -> Result {
+        if registers.is_empty() {
+            return Ok(());
+        }
+        writeln!(self.out, "  always @(posedge clk) begin // {which}")?;
+        for &cell in registers {
+            let operand = self.signals.bit(self.signals.netlist.cells()[cell].operands[0]);
+            writeln!(self.out, "    {} <= {operand};", self.signals.cell(cell))?;
+        }
+        writeln!(self.out, "  end")
+    }
+
+    fn reads_ahead(&self, cell: usize) -> bool {
+        let cell = &self.signals.netlist.cells()[cell];
+        cell.operands[0] > cell.output()
+    }
+
+    /// The bits that go with the data to say that they are a sample.
+    fn valid(&mut self) -> Result {
+        let Style::Pipeline { latency } = self.signals.style else { return Ok(()) };
+        writeln!(self.out, "\n  // Valid bits: cleared by rst, no enable")?;
+        if latency == 0 {
+            return writeln!(self.out, "  assign out_valid = in_valid;");
+        }
+        let next = match latency {
+            1 => "in_valid".to_owned(),
+            2 => "{valid[0], in_valid}".to_owned(),
+            n => format!("{{valid[{}:0], in_valid}}", n - 2),
+        };
+        let last = if latency == 1 { String::new() } else { format!("[{}]", latency - 1) };
+        writeln!(self.out, "  reg {}valid;", range(latency))?;
+        writeln!(self.out, "  always @(posedge clk) begin")?;
+        writeln!(self.out, "    if (rst) valid <= {latency}'d0;")?;
+        writeln!(self.out, "    else valid <= {next};")?;
+        writeln!(self.out, "  end")?;
+        writeln!(self.out, "  assign out_valid = valid{last};")
+    }
+
+    fn outputs(&mut self) -> Result {
+        writeln!(self.out, "\n  // Outputs")?;
+        for (name, port) in self.signals.outputs.iter().zip(self.signals.netlist.outputs()) {
+            let parts = self.signals.parts(&port.nets);
+            match parts.as_slice() {
+                [whole] => writeln!(self.out, "  assign {name} = {whole};")?,
+                _ => self.wrapped(&format!("assign {name} = {{"), &parts, "};")?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what nothing reads, so that linters can tell it from a mistake.
+    fn unused(&mut self) -> Result {
+        let mut parts = self.signals.unread();
+        if self.signals.style == (Style::Pipeline { latency: 0 }) {
+            parts.push("rst".to_owned());
+        }
+        if parts.is_empty() {
+            return Ok(());
+        }
+        parts.insert(0, "1'b0".to_owned());
+        writeln!(self.out, "\n  // Not used by this netlist")?;
+        self.wrapped("wire unused_ok = &{", &parts, "};")
+    }
+
+    fn cell(&mut self, index: usize, cell: &Cell) -> Result {
+        let name = self.signals.cell(index);
+        match &cell.op {
+            Op::Constant(value) => self.wire(name, &bit_text(*value)),
+            Op::Lut(table) => self.lut(name, cell, *table),
+            Op::AtLeast(threshold) => self.at_least(name, cell, *threshold),
+            Op::Popcount => self.popcount(name, cell),
+            Op::Argmax { words } => self.argmax(name, cell, *words),
+            Op::Register { .. } => Ok(()),
+        }
+    }
+
+    fn wire(&mut self, name: &str, value: &str) -> Result {
+        writeln!(self.out, "  wire {name} = {value};")
+    }
+
+    fn lut(&mut self, name: &str, cell: &Cell, table: TruthTable) -> Result {
+        if table.fan_in() == 1 {
+            let x = self.signals.bit(cell.operands[0]);
+            return match (table.get(0), table.get(1)) {
+                (false, true) => self.wire(name, &x),
+                (true, false) => self.wire(name, &format!("~{x}")),
+                (constant, _) => self.wire(name, &bit_text(constant)),
+            };
+        }
+        let entries = table.entries();
+        let constant = self.names.claim(&format!("T_{name}"));
+        let digits = table.to_string();
+        let digits = digits.trim_start_matches("0x");
+        let index = self.signals.word(&cell.operands);
+        writeln!(self.out, "  localparam [{}:0] {constant} = {entries}'h{digits};", entries - 1)?;
+        self.wire(name, &format!("{constant}[{index}]"))
+    }
+
+    fn at_least(&mut self, name: &str, cell: &Cell, threshold: u64) -> Result {
+        let width = cell.operands.len();
+        if threshold == 0 || threshold >> width != 0 {
+            return self.wire(name, &bit_text(threshold == 0));
+        }
+        let word = self.signals.word(&cell.operands);
+        if width == 1 {
+            return self.wire(name, &word);
+        }
+        let comparison = format!("{word} >= {width}'d{threshold}");
+        let from_ports = cell.operands.iter().all(|&net| self.signals.is_input(net));
+        if from_ports {
+            self.wire(name, &comparison)
+        } else {
+            self.unlinted(|printer| printer.wire(name, &comparison))
+        }
+    }
+
+    /// A sum of the operands: six bits at a time, then the partial sums.
+    fn popcount(&mut self, name: &str, cell: &Cell) -> Result {
+        let width = cell.width();
+        let bits: Vec<String> = cell.operands.iter().map(|&net| self.signals.bit(net)).collect();
+        let mut terms = Vec::new();
+        if bits.len() <= COUNT_BITS {
+            terms.extend(bits.iter().map(|bit| extended(bit, 1, width)));
+        } else {
+            for (part, bits) in bits.chunks(COUNT_BITS).enumerate() {
+                if bits.len() == 1 {
+                    terms.push(extended(&bits[0], 1, width));
+                    continue;
+                }
+                let partial = self.names.claim(&format!("{name}_part{part}"));
+                let partial_width = lutweave_lut::bits_for(bits.len());
+                let sum: Vec<String> =
+                    bits.iter().map(|bit| extended(bit, 1, partial_width)).collect();
+                self.sum(&partial, partial_width, &sum)?;
+                terms.push(extended(&partial, partial_width, width));
+            }
+        }
+        self.sum(name, width, &terms)
+    }
+
+    fn sum(&mut self, name: &str, width: usize, terms: &[String]) -> Result {
+        let start = format!("wire {}{name} = ", range(width));
+        self.joined(&start, terms, " +", ";")
+    }
+
+    /// Prints comparisons of words that may be constant, in which case they are decided for good,
+    /// of which Verilator would warn.
+    fn unlinted(&mut self, print: impl FnOnce(&mut Self) -> Result) -> Result {
+        const LINTS: [&str; 2] = ["CMPCONST", "UNSIGNED"];
+        for lint in LINTS {
+            writeln!(self.out, "  /* verilator lint_off {lint} */")?;
+        }
+        print(self)?;
+        for lint in LINTS {
+            writeln!(self.out, "  /* verilator lint_on {lint} */")?;
+        }
+        Ok(())
+    }
+
+    fn argmax(&mut self, name: &str, cell: &Cell, words: usize) -> Result {
+        if words == 1 {
+            let zero = format!("{}'d0", cell.width());
+            return self.wire(&format!("{}{name}", range(cell.width())), &zero);
+        }
+        self.unlinted(|printer| printer.comparisons(name, cell, words))
+    }
+
+    /// A tree of comparisons; an earlier word wins unless the later one is greater.
+    fn comparisons(&mut self, name: &str, cell: &Cell, words: usize) -> Result {
+        let width = cell.operands.len() / words;
+        let index_width = cell.width();
+        let mut level: Vec<(String, String)> = cell
+            .operands
+            .chunks(width)
+            .enumerate()
+            .map(|(i, word)| (self.signals.word(word), format!("{index_width}'d{i}")))
+            .collect();
+        let mut node = 0;
+        while level.len() > 2 {
+            let mut next = Vec::with_capacity(level.len().div_ceil(2));
+            for pair in level.chunks(2) {
+                let [(a, a_index), (b, b_index)] = pair else {
+                    next.extend_from_slice(pair);
+                    continue;
+                };
+                let later = self.names.claim(&format!("{name}_later{node}"));
+                let max = self.names.claim(&format!("{name}_max{node}"));
+                let index = self.names.claim(&format!("{name}_index{node}"));
+                node += 1;
+                self.wire(&later, &format!("{b} > {a}"))?;
+                self.wire(&format!("{}{max}", range(width)), &format!("{later} ? {b} : {a}"))?;
+                let select = format!("{later} ? {b_index} : {a_index}");
+                self.wire(&format!("{}{index}", range(index_width)), &select)?;
+                next.push((max, index));
+            }
+            level = next;
+        }
+        if let [(a, a_index), (b, b_index)] = level.as_slice() {
+            let value = format!("({b} > {a}) ? {b_index} : {a_index}");
+            self.wire(&format!("{}{name}", range(index_width)), &value)?;
+        }
+        Ok(())
+    }
+
+    /// A list with commas, in lines of at most [`MAX_LINE`] characters.
+    fn wrapped(&mut self, start: &str, items: &[String], end: &str) -> Result {
+        self.joined(start, items, ",", end)
+    }
+
+    fn joined(&mut self, start: &str, items: &[String], separator: &str, end: &str) -> Result {
+        let mut line = format!("  {start}");
+        for (position, item) in items.iter().enumerate() {
+            let after = if position + 1 == items.len() { end } else { separator };
+            if position > 0 {
+                if line.len() + 1 + item.len() + after.len() > MAX_LINE {
+                    writeln!(self.out, "{line}")?;
+                    "   ".clone_into(&mut line);
+                }
+                line.push(' ');
+            }
+            line.push_str(item);
+            line.push_str(after);
+        }
+        writeln!(self.out, "{line}")
+    }
+}
+
+fn is_register(cell: &Cell) -> bool {
+    matches!(cell.op, Op::Register { .. })
+}
+
+fn bit_text(value: bool) -> String {
+    format!("1'b{}", u8::from(value))
+}
+
+/// `text`, which has `from` bits, as an expression of `to` bits.
+fn extended(text: &str, from: usize, to: usize) -> String {
+    if from == to { text.to_owned() } else { format!("{{{}'d0, {text}}}", to - from) }
+}

@@ -1,0 +1,118 @@
+//! The header comment and the port list of a module.
+
+use std::fmt::{Result, Write};
+
+use super::Style;
+use super::signals::Signals;
+
+/// A port of the data path.
+struct Port<'a> {
+    name: &'a str,
+    netlist_name: &'a str,
+    direction: &'static str,
+    words: usize,
+    width: usize,
+}
+
+/// Prints everything down to the end of the port list.
+pub(super) fn emit(signals: &Signals<'_>, module: &str, out: &mut impl Write) -> Result {
+    let ports = ports(signals);
+    comment(signals, module, &ports, out)?;
+    writeln!(out, "`default_nettype none\n")?;
+    writeln!(out, "module {module} (")?;
+    let mut lines = Vec::new();
+    match signals.style {
+        Style::Combinational => {}
+        Style::Pipeline { .. } => {
+            lines.extend(["clk", "rst", "in_valid"].map(|name| format!("input  wire {name}")));
+            lines.push("output wire out_valid".to_owned());
+        }
+        Style::StateMachine => lines.push("input  wire clk".to_owned()),
+    }
+    lines.extend(ports.iter().map(|port| {
+        let range = range(port.words * port.width);
+        format!("{:<6} wire {range}{}", port.direction, port.name)
+    }));
+    writeln!(out, "  {}\n);", lines.join(",\n  "))
+}
+
+/// `[7:0] `, or nothing for a single bit.
+pub(crate) fn range(bits: usize) -> String {
+    if bits == 1 { String::new() } else { format!("[{}:0] ", bits - 1) }
+}
+
+fn ports<'a>(signals: &'a Signals<'_>) -> Vec<Port<'a>> {
+    let netlist = signals.netlist;
+    let inputs = signals.inputs.iter().zip(netlist.inputs()).map(|(name, port)| Port {
+        name,
+        netlist_name: &port.name,
+        direction: "input",
+        words: port.words,
+        width: port.width,
+    });
+    let outputs = signals.outputs.iter().zip(netlist.outputs()).map(|(name, port)| Port {
+        name,
+        netlist_name: &port.name,
+        direction: "output",
+        words: port.words,
+        width: port.width,
+    });
+    inputs.chain(outputs).collect()
+}
+
+fn comment(
+    signals: &Signals<'_>,
+    module: &str,
+    ports: &[Port<'_>],
+    out: &mut impl Write,
+) -> Result {
+    let netlist = signals.netlist;
+    writeln!(
+        out,
+        "// Module {module}, by lutweave: netlist `{}` of look-up tables.",
+        netlist.name()
+    )?;
+    writeln!(out, "// Netlist hash (sha256): {}", netlist.hash())?;
+    writeln!(out, "//\n// Data ports (unsigned words, bit 0 is the least significant):")?;
+    for port in ports {
+        let Port { name, words, width, .. } = port;
+        write!(out, "//   {:<6} {name}: ", port.direction)?;
+        let bits = if *width == 1 { "bit" } else { "bits" };
+        match (words, width) {
+            (1, _) => write!(out, "{width} {bits}")?,
+            (_, 1) => write!(out, "{words} words of 1 bit, word i at [i]")?,
+            _ => write!(out, "{words} words of {width} bits, word i at [{width}*i +: {width}]")?,
+        }
+        if port.netlist_name != *name {
+            write!(out, " (`{}` in the netlist)", port.netlist_name)?;
+        }
+        writeln!(out)?;
+    }
+    writeln!(out, "//")?;
+    match signals.style {
+        Style::Combinational => {
+            writeln!(out, "// Combinational: no clock, no registers, latency 0.")?;
+        }
+        Style::Pipeline { latency } => {
+            let cycles = if latency == 1 { "cycle" } else { "cycles" };
+            writeln!(out, "// Latency: {latency} clock {cycles}, from in_valid to out_valid.")?;
+            writeln!(out, "// Throughput: one sample every clock cycle; it is never stalled.")?;
+            writeln!(out, "// Registers, all at the rising edge of clk:")?;
+            writeln!(
+                out,
+                "//   valid bits: cleared by rst (synchronous, active high), no enable;"
+            )?;
+            writeln!(out, "//   data: no reset, no enable, no initial value.")?;
+        }
+        Style::StateMachine => {
+            writeln!(out, "// State machine: registers feed back, so an output depends on all")?;
+            writeln!(out, "// samples before it. One sample every clock cycle; outputs answer in")?;
+            writeln!(out, "// the same cycle, from the state before its rising edge of clk.")?;
+            writeln!(out, "// Registers: no reset, no enable; initial value at power-up.")?;
+        }
+    }
+    writeln!(
+        out,
+        "//\n// A look-up table T is indexed by its inputs, input 0 in bit 0 of the index."
+    )
+}

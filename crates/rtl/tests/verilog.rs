@@ -1,0 +1,166 @@
+//! The printed text: one small module as a snapshot, what is refused, and that nothing else
+//! decides the text than the netlist.
+
+#![allow(clippy::unwrap_used)] // in the functions that the tests share
+
+use lutweave_lut::{Net, Netlist, NetlistBuilder, Role, TruthTable};
+use lutweave_rtl::verilog::{MAX_LATENCY, MAX_PORT_BITS, Style, emit, validate};
+use lutweave_rtl::{Error, Vectors, Verilog};
+
+/// Comparators, LUTs of one to seven inputs, a popcount and an argmax, with a register behind each
+/// LUT that leads to the sums.
+fn system() -> Netlist {
+    let mut build = NetlistBuilder::new("system").unwrap();
+    let pixels = build.input("pixels", 4, 3).unwrap();
+    let mode = build.input("mode", 1, 1).unwrap();
+    build.group("thermometer", Role::Encoder).unwrap();
+    let mut bits: Vec<Net> = Vec::new();
+    for (i, word) in pixels.chunks(3).take(3).enumerate() {
+        for threshold in [2, 5] {
+            bits.push(build.at_least(format!("p{i}_{threshold}"), word, threshold).unwrap());
+        }
+    }
+    let always = build.at_least("always", &pixels[..3], 0).unwrap();
+    build.group("layer", Role::Core).unwrap();
+    let parity = |fan_in| TruthTable::from_fn(fan_in, |k| k.count_ones() % 2 == 1).unwrap();
+    let mut nets = vec![
+        build.lut("copy", &mode, parity(1)).unwrap(),
+        build.lut("not", &mode, TruthTable::from_fn(1, |k| k == 0).unwrap()).unwrap(),
+        build.lut("and", &bits[..2], TruthTable::from_fn(2, |k| k == 3).unwrap()).unwrap(),
+        build.lut("wide", &[&bits[..], &[always]].concat(), parity(7)).unwrap(),
+    ];
+    nets.push(build.constant("one", true).unwrap());
+    for (i, net) in nets.iter_mut().enumerate() {
+        *net = build.register(format!("r{i}"), *net, false).unwrap();
+    }
+    build.group("sums", Role::Head).unwrap();
+    let a = build.popcount("a", &nets[..2]).unwrap();
+    let b = build.popcount("b", &nets[2..4]).unwrap();
+    let c = build.popcount("c", &[nets[4], nets[0]]).unwrap();
+    let class = build.argmax("class", &[a.clone(), b, c]).unwrap();
+    build.output("class", 2, &class).unwrap();
+    build.output("scores", 2, &a).unwrap();
+    build.finish().unwrap()
+}
+
+/// A chain of registers on one wire; with `bypass`, a gate also sees the wire itself.
+fn chain(length: usize, bypass: bool) -> Netlist {
+    let mut build = NetlistBuilder::new("chain").unwrap();
+    let x = build.input("x", 1, 1).unwrap()[0];
+    build.group("delay", Role::Core).unwrap();
+    let mut y = x;
+    for i in 0..length {
+        y = build.register(format!("r{i}"), y, false).unwrap();
+    }
+    if bypass {
+        let and = TruthTable::from_fn(2, |k| k == 3).unwrap();
+        y = build.lut("y", &[x, y], and).unwrap();
+    }
+    build.output("y", 1, &[y]).unwrap();
+    build.finish().unwrap()
+}
+
+fn wide(bits: usize) -> Netlist {
+    let mut build = NetlistBuilder::new("wide").unwrap();
+    let x = build.input("x", bits, 1).unwrap();
+    build.output("y", 1, &x[..1]).unwrap();
+    build.finish().unwrap()
+}
+
+#[test]
+fn text_of_a_small_system() {
+    let export = Verilog::new("digits");
+    insta::assert_snapshot!("module", export.module_text(&system()).unwrap());
+    insta::assert_snapshot!("bench", export.bench_text(&system(), 3).unwrap());
+}
+
+#[test]
+fn the_style_follows_from_the_registers() {
+    assert_eq!(Style::of(&system()).unwrap(), Style::Pipeline { latency: 1 });
+    assert_eq!(Style::of(&wide(3)).unwrap(), Style::Combinational);
+    assert_eq!(Style::of(&chain(3, false)).unwrap().latency(), 3);
+}
+
+#[test]
+fn refuses_what_it_cannot_express() {
+    struct Case {
+        module: &'static str,
+        netlist: Netlist,
+        error: &'static str,
+    }
+    let cases = [
+        Case {
+            module: "",
+            netlist: wide(1),
+            error: "module name ``: expected a letter, then letters, digits and single underscores",
+        },
+        Case {
+            module: "a\nb",
+            netlist: wide(1),
+            error: "module name `a\nb`: expected a letter, then letters, digits and single underscores",
+        },
+        Case {
+            module: "Entity",
+            netlist: wide(1),
+            error: "module name `Entity`: it is a reserved word of Verilog, SystemVerilog, VHDL or C++",
+        },
+        Case {
+            module: "top",
+            netlist: wide(MAX_PORT_BITS + 1),
+            error: "verilog of netlist `wide`: its input ports have 65537 bits, at most 65536",
+        },
+        Case {
+            module: "top",
+            netlist: chain(MAX_LATENCY + 1, false),
+            error: "verilog of netlist `chain`: its latency is 4097 clock cycles, at most 4096",
+        },
+    ];
+    for Case { module, netlist, error } in cases {
+        let found = validate(&netlist, &Verilog::new(module)).unwrap_err();
+        assert_eq!(found.to_string(), error);
+        let mut text = String::new();
+        emit(&netlist, &Verilog::new(module), &mut text).unwrap_err();
+        assert_eq!(text, "");
+    }
+    let unbalanced = validate(&chain(1, true), &Verilog::new("top")).unwrap_err();
+    assert!(matches!(unbalanced, Error::Netlist(_)), "{unbalanced}");
+    assert!(validate(&wide(MAX_PORT_BITS), &Verilog::new("top")).is_ok());
+    assert!(validate(&wide(1), &Verilog::new("x".repeat(129))).is_err());
+}
+
+#[test]
+fn a_failing_writer_is_an_error() {
+    struct Full(usize);
+    impl std::fmt::Write for Full {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            self.0 = self.0.checked_sub(text.len()).ok_or(std::fmt::Error)?;
+            Ok(())
+        }
+    }
+    let error = emit(&system(), &Verilog::new("top"), &mut Full(2000)).unwrap_err();
+    assert!(matches!(error, Error::Write(_)), "{error}");
+}
+
+#[test]
+fn vectors_for_other_ports_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let vectors = Vectors::random(&wide(2), 4, 1).unwrap();
+    let error = Verilog::new("top").vectors(vectors).write(&wide(3), dir.path()).unwrap_err();
+    assert_eq!(error.to_string(), "input words of the test vectors: expected 3 values, got 2");
+}
+
+#[test]
+fn two_exports_are_the_same_files() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let first = Verilog::new("digits").write(&system(), one.path()).unwrap();
+    let second = Verilog::new("digits").write(&system(), two.path().join("new")).unwrap();
+    for (a, b) in [
+        (&first.module, &second.module),
+        (&first.bench, &second.bench),
+        (&first.inputs, &second.inputs),
+        (&first.expected, &second.expected),
+    ] {
+        assert_eq!(a.file_name(), b.file_name());
+        assert_eq!(std::fs::read(a).unwrap(), std::fs::read(b).unwrap());
+    }
+}

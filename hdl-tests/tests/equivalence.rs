@@ -1,0 +1,80 @@
+//! Proofs, for every input: the printed text of a netlist and that of its expansion into LUTs
+//! are the same function.
+
+#![allow(clippy::unwrap_used)] // in the functions that the tests share
+
+use std::path::Path;
+
+use lutweave_hdl_tests::{LIMIT, find, flip_table_bit, folder, write_as};
+use lutweave_lut::{Netlist, NetlistBuilder, Role, TruthTable};
+use lutweave_rtl::{Error, Installed, Tool};
+
+/// Comparators, two layers of LUTs, popcounts and an argmax.
+fn small() -> Netlist {
+    let mut build = NetlistBuilder::new("small").unwrap();
+    let x = build.input("x", 3, 4).unwrap();
+    build.group("thresholds", Role::Encoder).unwrap();
+    let mut bits = Vec::new();
+    for (w, word) in x.chunks(4).enumerate() {
+        for threshold in [0, 3, 8, 11, 15] {
+            bits.push(build.at_least(format!("x{w}_{threshold}"), word, threshold).unwrap());
+        }
+    }
+    build.group("layer1", Role::Core).unwrap();
+    let nets: Vec<_> = (0..21)
+        .map(|i| {
+            // Three operands and an arbitrary table for each.
+            let operands = [bits[i * 4 % 15], bits[(i * 7 + 1) % 15], bits[(i * 2 + 5) % 15]];
+            let table = TruthTable::from_fn(3, |k| (0x96_e8_1b_u32 >> ((k + 5 * i) % 24)) & 1 == 1);
+            build.lut(format!("a{i}"), &operands, table.unwrap()).unwrap()
+        })
+        .collect();
+    let or = TruthTable::from_fn(2, |k| k != 0).unwrap();
+    let mixed = build.lut("b", &[nets[0], nets[20]], or).unwrap();
+    build.group("sums", Role::Head).unwrap();
+    let scores: Vec<_> = nets
+        .chunks(7)
+        .enumerate()
+        .map(|(i, bits)| build.popcount(format!("score{i}"), bits).unwrap())
+        .collect();
+    let class = build.argmax("class", &scores).unwrap();
+    build.output("class", class.len(), &class).unwrap();
+    build.output("mixed", 1, &[mixed]).unwrap();
+    build.finish().unwrap()
+}
+
+/// Asks for an input for which the modules `gold` and `gate` differ; fails when there is one.
+fn prove(yosys: &Installed, dir: &Path) -> lutweave_rtl::Result<String> {
+    let script = "read_verilog gold.v gate.v; proc; flatten; opt; \
+                  miter -equiv -flatten -make_assert gold gate both; hierarchy -top both; opt; \
+                  sat -verify -prove-asserts -show-inputs both";
+    yosys.run(&["-q", "-p", script], dir, LIMIT)
+}
+
+#[test]
+fn blocks_and_their_expansion_are_equal_and_a_flipped_bit_is_not() {
+    let Some(yosys) = find(Tool::Yosys) else { return };
+    let dir = folder();
+    let netlist = small();
+    let expanded = netlist.expand();
+    assert_ne!(netlist, expanded);
+    let gold = write_as("gold", &netlist, dir.path());
+    write_as("gate", &expanded, dir.path());
+    prove(&yosys, dir.path()).unwrap();
+
+    let text = std::fs::read_to_string(&gold.module).unwrap();
+    std::fs::write(&gold.module, flip_table_bit(&text)).unwrap();
+    let error = prove(&yosys, dir.path()).unwrap_err();
+    let Error::Tool { output, .. } = error else { panic!("{error}") };
+    assert!(output.contains("proof did fail"), "{output}");
+}
+
+#[test]
+fn the_core_alone_is_equal_to_its_expansion() {
+    let Some(yosys) = find(Tool::Yosys) else { return };
+    let dir = folder();
+    let core = small().select(Role::Core).unwrap();
+    write_as("gold", &core, dir.path());
+    write_as("gate", &core.expand(), dir.path());
+    prove(&yosys, dir.path()).unwrap();
+}
