@@ -1,0 +1,59 @@
+//! The CPU backend: packed words, threads over nodes or frames.
+
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod avx512;
+mod dispatch;
+mod encode;
+mod isa;
+mod modulate;
+mod node;
+mod portable;
+mod table;
+
+pub use dispatch::Kernel;
+pub use isa::Isa;
+
+use crate::{Backend, Error, Result};
+
+/// Runs kernels on the threads of the current rayon pool, with one instruction set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cpu {
+    isa: Isa,
+}
+
+impl Cpu {
+    /// With the fastest instruction set this machine has; see [`Isa::best`].
+    pub fn new() -> Self {
+        Self { isa: Isa::best() }
+    }
+
+    /// With this instruction set.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] when this machine does not have it.
+    pub fn with(isa: Isa) -> Result<Self> {
+        if isa.is_available() {
+            return Ok(Self { isa });
+        }
+        let why = format!("this machine does not have {isa}");
+        Err(Error::Unavailable { what: "instruction set", why })
+    }
+
+    /// The instruction set in use.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+}
+
+impl Default for Cpu {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Backend for Cpu {
+    fn name(&self) -> &'static str {
+        "cpu"
+    }
+}

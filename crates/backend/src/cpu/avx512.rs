@@ -1,0 +1,423 @@
+//! The table kernels of one node, for AVX-512.
+//!
+//! 512 frames are one register of packed bits, 16 a register of f32. Index bytes are made with
+//! masked broadcasts, tables are looked up with byte and word permutations in registers.
+//! (No closures or `array::from_fn` around intrinsics: they do not inline into functions with
+//! target features.)
+#![allow(unsafe_code)]
+
+use std::arch::x86_64::*;
+
+use lutweave_tensor::WORD;
+
+use super::node::{Node, Spread};
+use super::portable;
+
+/// Words of one register of packed bits.
+const REGISTER: usize = 8;
+/// Lanes of one register of f32.
+const LANES: usize = 16;
+
+macro_rules! avx512 {
+    ($(#[$doc:meta])* $vis:vis fn $($rest:tt)*) => {
+        $(#[$doc])*
+        #[target_feature(
+            enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vpopcntdq,avx2,fma,bmi1,bmi2,popcnt,lzcnt"
+        )]
+        $vis fn $($rest)*
+    };
+}
+
+avx512! {
+    #[inline]
+    fn load_words(words: &[u64; REGISTER]) -> __m512i {
+        // SAFETY: the reference covers the 64 bytes that are read.
+        unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
+    }
+}
+
+avx512! {
+    #[inline]
+    fn load(values: &[f32; LANES]) -> __m512 {
+        // SAFETY: the reference covers the 64 bytes that are read.
+        unsafe { _mm512_loadu_ps(values.as_ptr()) }
+    }
+}
+
+avx512! {
+    #[inline]
+    fn store(values: &mut [f32; LANES], register: __m512) {
+        // SAFETY: the reference covers the 64 bytes that are written.
+        unsafe { _mm512_storeu_ps(values.as_mut_ptr(), register) }
+    }
+}
+
+avx512! {
+    #[inline]
+    fn store_bytes(bytes: &mut [u8; WORD], register: __m512i) {
+        // SAFETY: the reference covers the 64 bytes that are written.
+        unsafe { _mm512_storeu_si512(bytes.as_mut_ptr().cast(), register) }
+    }
+}
+
+avx512! {
+    #[inline]
+    fn load_indices(bytes: &[u8; LANES]) -> __m512i {
+        // SAFETY: the reference covers the 16 bytes that are read.
+        _mm512_cvtepu8_epi32(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) })
+    }
+}
+
+avx512! {
+    /// The patterns of the 64 frames of one packed word, one byte a frame.
+    #[inline]
+    fn patterns<const N: usize>(rows: &[&[u64]; N], word: usize) -> __m512i {
+        let mut index = _mm512_setzero_si512();
+        for (i, row) in rows.iter().enumerate() {
+            index = _mm512_or_si512(index, _mm512_maskz_set1_epi8(row[word], (1u8 << i).cast_signed()));
+        }
+        index
+    }
+}
+
+/// The packed rows that a node of `N` inputs reads.
+#[inline(always)]
+fn inputs_of<'a, const N: usize>(node: Node<'a>) -> [&'a [u64]; N] {
+    std::array::from_fn(|i| node.row(i))
+}
+
+/// Calls the version of a kernel for the node's fan-in `N` and its `E` = 2^N patterns.
+macro_rules! by_fan_in {
+    ($node:ident, $kernel:ident($($arg:expr),*)) => {
+        match $node.fan_in() {
+            1 => $kernel::<1, 2>($($arg),*),
+            2 => $kernel::<2, 4>($($arg),*),
+            3 => $kernel::<3, 8>($($arg),*),
+            4 => $kernel::<4, 16>($($arg),*),
+            5 => $kernel::<5, 32>($($arg),*),
+            6 => $kernel::<6, 64>($($arg),*),
+            7 => $kernel::<7, 128>($($arg),*),
+            _ => $kernel::<8, 256>($($arg),*),
+        }
+    };
+}
+
+avx512! {
+    /// See [`portable::counts`].
+    pub(super) fn counts(node: Node<'_>, frames: usize, counts: &mut [u32]) {
+        by_fan_in!(node, counts_of(node, frames, counts));
+    }
+}
+
+avx512! {
+    fn counts_of<const N: usize, const E: usize>(node: Node<'_>, frames: usize, counts: &mut [u32]) {
+        let rows = inputs_of::<N>(node);
+        let mut sums = [_mm512_setzero_si512(); E];
+        // Two registers of frames at a time, so that each sum is read and written half as often.
+        let (mut first, mut second) = ([_mm512_setzero_si512(); E], [_mm512_setzero_si512(); E]);
+        // Rows are padded with zeros to whole registers.
+        let registers = frames.div_ceil(WORD * REGISTER);
+        for pair in (0..registers).step_by(2) {
+            for (i, row) in rows.iter().enumerate() {
+                let (words, _) = row.as_chunks::<REGISTER>();
+                let a = load_words(&words[pair]);
+                let b = match words.get(pair + 1) {
+                    Some(words) => load_words(words),
+                    None => _mm512_setzero_si512(),
+                };
+                let with = 1usize << i;
+                sums[with] = add_ones(sums[with], a, b);
+                (first[with], second[with]) = (a, b);
+                for k in 1..with {
+                    let (a, b) = (_mm512_and_si512(first[k], a), _mm512_and_si512(second[k], b));
+                    sums[k | with] = add_ones(sums[k | with], a, b);
+                    if i + 1 < N {
+                        (first[k | with], second[k | with]) = (a, b);
+                    }
+                }
+            }
+        }
+        if N < 3 {
+            for k in 1..E {
+                counts[k] = _mm512_reduce_add_epi64(sums[k]) as u32;
+            }
+        } else {
+            for (counts, sums) in counts.as_chunks_mut::<8>().0.iter_mut().zip(sums.as_chunks::<8>().0) {
+                let totals = _mm512_cvtepi64_epi32(reduce_eight(sums));
+                // SAFETY: the reference covers the 32 bytes that are written.
+                unsafe { _mm256_storeu_si256(counts.as_mut_ptr().cast(), totals) };
+            }
+        }
+        portable::subsets_to_patterns(frames, counts);
+    }
+}
+
+avx512! {
+    /// `sum` and the ones of two registers, by lanes of 64 bits.
+    #[inline]
+    fn add_ones(sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        let ones = _mm512_add_epi64(_mm512_popcnt_epi64(a), _mm512_popcnt_epi64(b));
+        _mm512_add_epi64(sum, ones)
+    }
+}
+
+avx512! {
+    /// The sums over the lanes of eight registers.
+    #[inline]
+    fn reduce_eight(r: &[__m512i; 8]) -> __m512i {
+        macro_rules! pairs {
+            ($a:expr, $b:expr) => {
+                _mm512_add_epi64(_mm512_unpacklo_epi64($a, $b), _mm512_unpackhi_epi64($a, $b))
+            };
+        }
+        macro_rules! quarters {
+            ($a:expr, $b:expr) => {
+                _mm512_add_epi64(
+                    _mm512_shuffle_i64x2::<0x88>($a, $b),
+                    _mm512_shuffle_i64x2::<0xDD>($a, $b),
+                )
+            };
+        }
+        let low = quarters!(pairs!(r[0], r[1]), pairs!(r[2], r[3]));
+        let high = quarters!(pairs!(r[4], r[5]), pairs!(r[6], r[7]));
+        quarters!(low, high)
+    }
+}
+
+avx512! {
+    /// Output bits: index bytes into the table, spread to one byte an entry.
+    pub(super) fn look_up(node: Node<'_>, table: &[u64], y: &mut [u64]) {
+        by_fan_in!(node, look_up_of(node, table, y));
+    }
+}
+
+avx512! {
+    fn look_up_of<const N: usize, const E: usize>(node: Node<'_>, table: &[u64], y: &mut [u64]) {
+        let rows = inputs_of::<N>(node);
+        let bytes = |k: usize| table.get(k).copied().unwrap_or(0);
+        let quarter = [bytes(0), bytes(1), bytes(2), bytes(3)];
+        let t0 = _mm512_maskz_set1_epi8(quarter[0], 1);
+        let t1 = _mm512_maskz_set1_epi8(quarter[1], 1);
+        let t2 = _mm512_maskz_set1_epi8(quarter[2], 1);
+        let t3 = _mm512_maskz_set1_epi8(quarter[3], 1);
+        for (word, y) in y.iter_mut().enumerate() {
+            let index = patterns(&rows, word);
+            let entry = if N <= 6 {
+                _mm512_permutexvar_epi8(index, t0)
+            } else {
+                let low = _mm512_permutex2var_epi8(t0, index, t1);
+                if N == 7 {
+                    low
+                } else {
+                    let high = _mm512_permutex2var_epi8(t2, index, t3);
+                    _mm512_mask_blend_epi8(rows[N - 1][word], low, high)
+                }
+            };
+            *y = _mm512_test_epi8_mask(entry, entry);
+        }
+    }
+}
+
+avx512! {
+    /// Sums of `dy` by pattern: a scalar histogram in eight partial sums by frame modulo eight, so
+    /// that additions to one entry do not wait for each other, added in order at the end.
+    pub(super) fn sums(node: Node<'_>, dy: &[f32], sums: &mut [f32]) {
+        by_fan_in!(node, sums_of(node, dy, sums));
+    }
+}
+
+avx512! {
+    fn sums_of<const N: usize, const E: usize>(node: Node<'_>, dy: &[f32], sums: &mut [f32]) {
+        const PARTS: usize = 8;
+        let rows = inputs_of::<N>(node);
+        let mut parts = [[0f32; E]; PARTS];
+        let mut index = [0u8; WORD];
+        for (word, dy) in dy.as_chunks::<WORD>().0.iter().enumerate() {
+            store_bytes(&mut index, patterns(&rows, word));
+            for (index, dy) in index.as_chunks::<PARTS>().0.iter().zip(dy.as_chunks::<PARTS>().0) {
+                for part in 0..PARTS {
+                    parts[part][usize::from(index[part]) % E] += dy[part];
+                }
+            }
+        }
+        for (k, sum) in sums.iter_mut().enumerate().take(E) {
+            let pair = |part: usize| parts[part][k] + parts[part + 1][k];
+            *sum = (pair(0) + pair(2)) + (pair(4) + pair(6));
+        }
+    }
+}
+
+avx512! {
+    /// See [`portable::spread`]. Up to six inputs, tables are permuted in registers; the last
+    /// frames of a block that are no whole packed word, and more inputs, go the portable way.
+    pub(super) fn spread(node: Node<'_>, spread: &Spread<'_>, rows: &mut [&mut [f32]]) {
+        let whole = spread.dy.len() / WORD * WORD;
+        match (node.fan_in(), spread.folded) {
+            (1, _) => spread_of::<1, false>(node, spread, rows),
+            (2, _) => spread_of::<2, false>(node, spread, rows),
+            (3, _) => spread_of::<3, false>(node, spread, rows),
+            (4, _) => spread_of::<4, false>(node, spread, rows),
+            (5, _) => spread_of::<5, false>(node, spread, rows),
+            (6, false) => spread_of::<6, false>(node, spread, rows),
+            (6, true) => spread_of::<6, true>(node, spread, rows),
+            _ => return portable::spread(node, spread, rows),
+        }
+        if whole < spread.dy.len() {
+            let mut rest = *spread;
+            rest.first_word += whole / WORD;
+            rest.dy = &spread.dy[whole..];
+            portable::spread_from(node, &rest, rows, whole);
+        }
+    }
+}
+
+/// A table of up to 64 entries in registers.
+type Table = [__m512; 4];
+
+avx512! {
+    /// The first `2^N` entries, in registers.
+    #[inline]
+    fn table<const N: usize>(values: &[f32]) -> Table {
+        let mut padded = [0f32; 64];
+        padded[..1 << N].copy_from_slice(&values[..1 << N]);
+        let (registers, _) = padded.as_chunks::<LANES>();
+        [load(&registers[0]), load(&registers[1]), load(&registers[2]), load(&registers[3])]
+    }
+}
+
+avx512! {
+    /// Sixteen entries of a table of `2^N`; `high` says which indices are 32 or more.
+    #[inline]
+    fn entries<const N: usize>(t: &Table, index: __m512i, high: __mmask16) -> __m512 {
+        if N <= 4 {
+            return _mm512_permutexvar_ps(index, t[0]);
+        }
+        let low = _mm512_permutex2var_ps(t[0], index, t[1]);
+        if N == 5 {
+            return low;
+        }
+        _mm512_mask_blend_ps(high, low, _mm512_permutex2var_ps(t[2], index, t[3]))
+    }
+}
+
+avx512! {
+    /// Folds a table of 64 that does not depend on bit `i` to 32 entries: entry `m` is the one of
+    /// any index whose bit 5 is bit `i` of `m` and whose other bits are those of `m`.
+    #[inline]
+    fn fold(t: &Table, i: usize) -> [__m512; 2] {
+        if i == 5 {
+            return [t[0], t[1]];
+        }
+        if i == 4 {
+            return [t[0], t[2]];
+        }
+        let lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+        let bit = _mm512_set1_epi32(1 << i);
+        // Where bit i is set, take the register of the upper half (32 entries on): bit 4 of a
+        // two-register index; the bit itself is cleared.
+        let upper = _mm512_maskz_set1_epi32(_mm512_test_epi32_mask(lane, bit), 16);
+        let index = _mm512_or_si512(_mm512_andnot_si512(bit, lane), upper);
+        [_mm512_permutex2var_ps(t[0], index, t[2]), _mm512_permutex2var_ps(t[1], index, t[3])]
+    }
+}
+
+avx512! {
+    fn spread_of<const N: usize, const FOLDED: bool>(
+        node: Node<'_>,
+        spread: &Spread<'_>,
+        rows: &mut [&mut [f32]],
+    ) {
+        let inputs = inputs_of::<N>(node);
+        let size = 1usize << N;
+        let (scale, offset) = (table::<N>(spread.scale), table::<N>(spread.offset));
+        let mut slopes = [[_mm512_setzero_ps(); 4]; N];
+        let mut folded = [[_mm512_setzero_ps(); 2]; N];
+        for i in 0..N {
+            slopes[i] = table::<N>(&spread.slopes[i * size..]);
+            if FOLDED {
+                folded[i] = fold(&slopes[i], i);
+            }
+        }
+        let mut index = [0u8; WORD];
+        for (word, dy) in spread.dy.as_chunks::<WORD>().0.iter().enumerate() {
+            let at = spread.first_word + word;
+            store_bytes(&mut index, patterns(&inputs, at));
+            let top = inputs[N - 1][at];
+            let mut e = [_mm512_setzero_ps(); 4];
+            let mut indices = [_mm512_setzero_si512(); 4];
+            for q in 0..4 {
+                indices[q] = load_indices(&index.as_chunks::<LANES>().0[q]);
+                let high = (top >> (LANES * q)) as u16;
+                let a = entries::<N>(&scale, indices[q], high);
+                let b = entries::<N>(&offset, indices[q], high);
+                e[q] = _mm512_fmadd_ps(a, load(&dy.as_chunks::<LANES>().0[q]), b);
+            }
+            for i in 0..N {
+                let dx = &mut rows[node.sources()[i] as usize][word * WORD..][..WORD];
+                for (q, dx) in dx.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
+                    let high = (top >> (LANES * q)) as u16;
+                    let slope = if FOLDED {
+                        // Bit i of the index is replaced by bit 5; two registers use five bits.
+                        let index = if i == 5 {
+                            indices[q]
+                        } else {
+                            let bit = _mm512_set1_epi32(1 << i);
+                            _mm512_ternarylogic_epi32::<0xCA>(bit, _mm512_movm_epi32(high), indices[q])
+                        };
+                        _mm512_permutex2var_ps(folded[i][0], index, folded[i][1])
+                    } else {
+                        entries::<N>(&slopes[i], indices[q], high)
+                    };
+                    let sum = _mm512_fmadd_ps(slope, e[q], load(dx));
+                    store(dx, sum);
+                }
+            }
+        }
+    }
+}
+
+avx512! {
+    /// See [`portable::mix`]. No fused multiply-add: tables must not depend on the instruction set.
+    pub(super) fn mix(values: &mut [f32], own: f32, other: f32) {
+        match values.len() {
+            16 => mix_of::<1>(values, own, other),
+            32 => mix_of::<2>(values, own, other),
+            64 => mix_of::<4>(values, own, other),
+            128 => mix_of::<8>(values, own, other),
+            256 => mix_of::<16>(values, own, other),
+            _ => portable::mix(values, own, other),
+        }
+    }
+}
+
+avx512! {
+    fn mix_of<const REGISTERS: usize>(values: &mut [f32], own: f32, other: f32) {
+        let (own, other) = (_mm512_set1_ps(own), _mm512_set1_ps(other));
+        let (lanes, _) = values.as_chunks_mut::<LANES>();
+        let mut t = [_mm512_setzero_ps(); REGISTERS];
+        macro_rules! mixed {
+            ($this:expr, $partner:expr) => {
+                _mm512_add_ps(_mm512_mul_ps(own, $this), _mm512_mul_ps(other, $partner))
+            };
+        }
+        for (t, lanes) in t.iter_mut().zip(lanes.iter()) {
+            let mut v = load(lanes);
+            v = mixed!(v, _mm512_permute_ps::<0xB1>(v));
+            v = mixed!(v, _mm512_permute_ps::<0x4E>(v));
+            v = mixed!(v, _mm512_shuffle_f32x4::<0xB1>(v, v));
+            v = mixed!(v, _mm512_shuffle_f32x4::<0x4E>(v, v));
+            *t = v;
+        }
+        let mut step = 1;
+        while step < REGISTERS {
+            let before = t;
+            for r in 0..REGISTERS {
+                t[r] = mixed!(before[r], before[r ^ step]);
+            }
+            step *= 2;
+        }
+        for (t, lanes) in t.iter().zip(lanes.iter_mut()) {
+            store(lanes, *t);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The table kernels: one node at a time, nodes or frames over threads.
+
+use lutweave_lut::Wiring;
+use lutweave_tensor::{DType, FrameBuffer, WORD};
+use rayon::prelude::*;
+
+use super::Cpu;
+use super::node::{Node, Spread};
+use crate::Result;
+use crate::check::{check_rows, check_size};
+use crate::table::{Slopes, TableKernels, check_input, check_slopes, table_words};
+
+/// Most frames that one unit of backward work covers.
+const BACKWARD_BLOCK: usize = 1024;
+/// Fewest nodes a thread takes at once, so that small layers are not torn apart.
+const MIN_NODES: usize = 16;
+
+/// The nodes of a layer as the kernels of one node want them.
+fn nodes<'a>(x: &'a FrameBuffer, wiring: &'a Wiring) -> Result<impl Fn(usize) -> Node<'a>> {
+    let (rows, stride) = (x.rows::<u64>()?, x.stride());
+    Ok(move |node| Node::new(rows, stride, wiring.node(node)))
+}
+
+impl TableKernels for Cpu {
+    fn pattern_counts(&self, x: &FrameBuffer, wiring: &Wiring, counts: &mut [u32]) -> Result<()> {
+        let op = "pattern counts";
+        check_input(op, x, wiring)?;
+        let entries = 1usize << wiring.fan_in();
+        check_size(op, "counts", "values", wiring.nodes() * entries, counts.len())?;
+        let node = nodes(x, wiring)?;
+        let counts = counts.par_chunks_mut(entries).with_min_len(MIN_NODES).enumerate();
+        counts.for_each(|(number, counts)| self.isa().counts(node(number), x.frames(), counts));
+        Ok(())
+    }
+
+    fn table_forward(
+        &self,
+        x: &FrameBuffer,
+        wiring: &Wiring,
+        tables: &[u64],
+        y: &mut FrameBuffer,
+    ) -> Result<()> {
+        let op = "table forward";
+        check_input(op, x, wiring)?;
+        check_rows(op, "y", y, DType::Bit, wiring.nodes(), x)?;
+        let table_words = table_words(wiring.fan_in());
+        check_size(op, "tables", "words", wiring.nodes() * table_words, tables.len())?;
+        let node = nodes(x, wiring)?;
+        let (stride, words) = (y.stride(), x.frames().div_ceil(WORD));
+        let last = y.frame_mask(words - 1);
+        let rows = y.rows_mut::<u64>()?.par_chunks_mut(stride).zip(tables.par_chunks(table_words));
+        rows.with_min_len(MIN_NODES).enumerate().for_each(|(number, (y, table))| {
+            self.isa().look_up(node(number), table, &mut y[..words]);
+            y[words - 1] &= last;
+        });
+        Ok(())
+    }
+
+    fn pattern_sums(
+        &self,
+        x: &FrameBuffer,
+        wiring: &Wiring,
+        dy: &FrameBuffer,
+        sums: &mut [f32],
+    ) -> Result<()> {
+        let op = "pattern sums";
+        check_input(op, x, wiring)?;
+        check_rows(op, "dy", dy, DType::F32, wiring.nodes(), x)?;
+        let entries = 1usize << wiring.fan_in();
+        check_size(op, "sums", "values", wiring.nodes() * entries, sums.len())?;
+        let node = nodes(x, wiring)?;
+        let rows = dy.rows::<f32>()?.par_chunks(dy.stride());
+        let sums = sums.par_chunks_mut(entries).zip(rows).with_min_len(MIN_NODES).enumerate();
+        sums.for_each(|(number, (sums, dy))| self.isa().sums(node(number), dy, sums));
+        Ok(())
+    }
+
+    fn table_backward(
+        &self,
+        x: &FrameBuffer,
+        wiring: &Wiring,
+        dy: &FrameBuffer,
+        slopes: Slopes<'_>,
+        dx: &mut FrameBuffer,
+    ) -> Result<()> {
+        let op = "table backward";
+        check_input(op, x, wiring)?;
+        check_rows(op, "dy", dy, DType::F32, wiring.nodes(), x)?;
+        check_rows(op, "dx", dx, DType::F32, wiring.sources(), x)?;
+        check_slopes(op, slopes, wiring)?;
+        let node = nodes(x, wiring)?;
+        let (fan_in, frames) = (wiring.fan_in(), x.frames());
+        let (dy_rows, dy_stride) = (dy.rows::<f32>()?, dy.stride());
+        let stride = dx.stride();
+        let entries = 1usize << fan_in;
+        // Threads take blocks of frames; a block holds its part of every row. Frames are
+        // independent here, so the size of a block changes no result.
+        let share = frames.div_ceil(rayon::current_num_threads()).next_multiple_of(WORD);
+        let block = share.min(BACKWARD_BLOCK);
+        let mut blocks: Vec<Vec<&mut [f32]>> = Vec::new();
+        blocks.resize_with(frames.div_ceil(block), || Vec::with_capacity(wiring.sources()));
+        for row in dx.rows_mut::<f32>()?.chunks_mut(stride) {
+            for (parts, part) in blocks.iter_mut().zip(row[..frames].chunks_mut(block)) {
+                parts.push(part);
+            }
+        }
+        blocks.par_iter_mut().enumerate().for_each(|(number, rows)| {
+            let first = number * block;
+            let length = rows[0].len();
+            for j in 0..wiring.nodes() {
+                let spread = Spread {
+                    first_word: first / WORD,
+                    dy: &dy_rows[j * dy_stride + first..][..length],
+                    scale: &slopes.scale[j * entries..][..entries],
+                    offset: &slopes.offset[j * entries..][..entries],
+                    slopes: &slopes.slopes[j * entries * fan_in..][..entries * fan_in],
+                    folded: slopes.folded,
+                };
+                self.isa().spread(node(j), &spread, rows);
+            }
+        });
+        Ok(())
+    }
+}

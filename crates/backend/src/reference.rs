@@ -1,0 +1,22 @@
+//! The specification: plain loops over frames, sums in f64.
+//!
+//! Nothing here is fast. Every other backend is compared with it.
+
+mod encode;
+mod modulate;
+mod multilinear;
+mod table;
+
+pub use multilinear::{DifferentiableLut, NodeGradient, multilinear, multilinear_gradient};
+
+use crate::Backend;
+
+/// The reference backend: one thread, one frame at a time.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reference;
+
+impl Backend for Reference {
+    fn name(&self) -> &'static str {
+        "reference"
+    }
+}
