@@ -1,0 +1,277 @@
+//! The training loop.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
+
+use lutweave_backend::{Backend, Cpu};
+use lutweave_nn::{Network, arg_max};
+use lutweave_tensor::{Dataset, rng};
+
+use crate::{Error, Loss, Optimizer, Result, Schedule};
+
+/// Trains networks: mini-batches of shuffled samples, one update a batch.
+///
+/// The order of samples in epoch `e` comes from the seed and `e` alone, so the same seed gives the
+/// same network for any number of threads.
+pub struct Trainer<'a> {
+    optimizer: Box<dyn Optimizer + 'a>,
+    loss: Box<dyn Loss + 'a>,
+    schedule: Schedule,
+    epochs: usize,
+    batch: usize,
+    seed: u64,
+    backend: &'a dyn Backend,
+    on_step: Box<dyn FnMut(&Progress) + 'a>,
+    on_epoch: Box<dyn FnMut(&Epoch, &Network) -> ControlFlow<()> + 'a>,
+}
+
+/// Where training is, after a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// Epochs there will be.
+    pub epochs: usize,
+    /// The step in the epoch, from 1.
+    pub step: usize,
+    /// Steps of an epoch.
+    pub steps: usize,
+    /// Mean loss of the epoch so far.
+    pub loss: f32,
+    /// Images trained a second in this epoch so far.
+    pub images_per_s: f64,
+}
+
+/// The figures of one epoch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Epoch {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// Epochs there will be.
+    pub epochs: usize,
+    /// Seconds since training began.
+    pub seconds: f64,
+    /// Mean loss over the epoch's training samples, each before its update.
+    pub loss: f32,
+    /// Share of the epoch's training samples that were answered right, each before its update.
+    pub train_accuracy: f64,
+    /// Share of the test samples that the trained network answers right.
+    pub test_accuracy: f64,
+    /// Images trained a second in this epoch, evaluation excluded.
+    pub images_per_s: f64,
+}
+
+/// What training did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct History {
+    /// The finished epochs.
+    pub epochs: Vec<Epoch>,
+    /// Whether a callback ended training early.
+    pub stopped: bool,
+}
+
+impl<'a> Trainer<'a> {
+    /// A trainer for 10 epochs of batches of 64 with a cosine schedule and seed 1.
+    pub fn new(optimizer: impl Optimizer + 'a, loss: impl Loss + 'a) -> Self {
+        Self {
+            optimizer: Box::new(optimizer),
+            loss: Box::new(loss),
+            schedule: Schedule::default(),
+            epochs: 10,
+            batch: 64,
+            seed: 1,
+            backend: cpu(),
+            on_step: Box::new(|_| ()),
+            on_epoch: Box::new(|_, _| ControlFlow::Continue(())),
+        }
+    }
+
+    /// Passes over the training samples.
+    #[must_use]
+    pub fn epochs(self, epochs: usize) -> Self {
+        Self { epochs, ..self }
+    }
+
+    /// Samples of one update; the last batch of an epoch may be smaller.
+    #[must_use]
+    pub fn batch(self, batch: usize) -> Self {
+        Self { batch, ..self }
+    }
+
+    /// How the learning rate changes.
+    #[must_use]
+    pub fn schedule(self, schedule: Schedule) -> Self {
+        Self { schedule, ..self }
+    }
+
+    /// The seed of the order of samples.
+    #[must_use]
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// The hardware to train on.
+    #[must_use]
+    pub fn backend(self, backend: &'a dyn Backend) -> Self {
+        Self { backend, ..self }
+    }
+
+    /// Calls a function after every step.
+    #[must_use]
+    pub fn on_step(self, call: impl FnMut(&Progress) + 'a) -> Self {
+        Self { on_step: Box::new(call), ..self }
+    }
+
+    /// Calls a function after every epoch, with the network as it is then; it may end training.
+    #[must_use]
+    pub fn on_epoch(self, call: impl FnMut(&Epoch, &Network) -> ControlFlow<()> + 'a) -> Self {
+        Self { on_epoch: Box::new(call), ..self }
+    }
+
+    /// Trains `net` on `train`, and evaluates it on `test` after every epoch.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] for no epochs or no batch, [`Error::Targets`] when the data sets do not
+    /// suit the network, [`Error::Diverged`] when the loss stops being a number.
+    pub fn fit(mut self, net: &mut Network, train: &Dataset, test: &Dataset) -> Result<History> {
+        self.check(net, train, test)?;
+        let start = Instant::now();
+        let steps = train.len().div_ceil(self.batch);
+        let mut history = History { epochs: Vec::with_capacity(self.epochs), stopped: false };
+        for epoch in 1..=self.epochs {
+            let (loss, train_accuracy, images_per_s) =
+                self.train_epoch(net, train, epoch, steps)?;
+            let report = Epoch {
+                epoch,
+                epochs: self.epochs,
+                test_accuracy: accuracy(net, test)?,
+                seconds: start.elapsed().as_secs_f64(),
+                loss,
+                train_accuracy,
+                images_per_s,
+            };
+            let flow = (self.on_epoch)(&report, net);
+            history.epochs.push(report);
+            if flow.is_break() {
+                history.stopped = true;
+                break;
+            }
+        }
+        Ok(history)
+    }
+
+    fn train_epoch(
+        &mut self,
+        net: &mut Network,
+        train: &Dataset,
+        epoch: usize,
+        steps: usize,
+    ) -> Result<(f32, f64, f64)> {
+        let labels = classes(train, net)?;
+        let mut order: Vec<usize> = (0..train.len()).collect();
+        rng::shuffle(&mut rng::stream(self.seed, &[rng::SHUFFLE, epoch as u64]), &mut order);
+        let (mut total, mut right, mut seen) = (0f64, 0usize, 0usize);
+        let start = Instant::now();
+        for (step, indices) in order.chunks(self.batch).enumerate() {
+            let batch = Arc::new(net.batch(train, indices)?);
+            let wanted: Vec<u32> = indices.iter().map(|&index| labels[index]).collect();
+            let (y, saved) = net.forward(batch, self.backend)?;
+            let (loss, dy) = self.loss.evaluate(&y, &wanted)?;
+            if !loss.is_finite() {
+                return Err(Error::Diverged { epoch, step: step + 1, loss });
+            }
+            net.backward(saved, &dy, self.backend)?;
+            let factor = self.schedule.factor((epoch - 1) * steps + step, self.epochs * steps);
+            let rate = self.optimizer.learning_rate() * factor;
+            self.optimizer.update(net.parameters_mut(), rate);
+            total += f64::from(loss) * indices.len() as f64;
+            right += arg_max(&y)?.iter().zip(&wanted).filter(|(got, want)| got == want).count();
+            seen += indices.len();
+            (self.on_step)(&Progress {
+                epoch,
+                epochs: self.epochs,
+                step: step + 1,
+                steps,
+                loss: (total / seen as f64) as f32,
+                images_per_s: seen as f64 / start.elapsed().as_secs_f64(),
+            });
+        }
+        let images_per_s = seen as f64 / start.elapsed().as_secs_f64();
+        Ok(((total / seen as f64) as f32, right as f64 / seen as f64, images_per_s))
+    }
+
+    fn check(&self, net: &Network, train: &Dataset, test: &Dataset) -> Result<()> {
+        for (option, value) in [("epochs", self.epochs), ("batch", self.batch)] {
+            if value == 0 {
+                let got = value.to_string();
+                return Err(Error::Option { option, expected: "at least 1", got });
+            }
+        }
+        let rate = self.optimizer.learning_rate();
+        if !(rate > 0.0 && rate.is_finite()) {
+            let (expected, got) = ("a positive number", rate.to_string());
+            return Err(Error::Option { option: "learning rate", expected, got });
+        }
+        for data in [train, test] {
+            classes(data, net)?;
+            if data.is_empty() {
+                return Err(Error::Targets {
+                    data: data.name().to_owned(),
+                    expected: "at least one sample".to_owned(),
+                    got: "none".to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The backend unless another is given.
+fn cpu() -> &'static dyn Backend {
+    static CPU: LazyLock<Cpu> = LazyLock::new(Cpu::new);
+    &*CPU
+}
+
+impl fmt::Debug for Trainer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trainer")
+            .field("optimizer", &self.optimizer)
+            .field("loss", &self.loss)
+            .field("schedule", &self.schedule)
+            .field("epochs", &self.epochs)
+            .field("batch", &self.batch)
+            .field("seed", &self.seed)
+            .field("backend", &self.backend)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The labels of a data set, each one of the network's outputs.
+fn classes<'d>(data: &'d Dataset, net: &Network) -> Result<&'d [u32]> {
+    let outputs = net.output().nodes();
+    match data.classes() {
+        Some((count, labels)) if count <= outputs => Ok(labels),
+        found => Err(Error::Targets {
+            data: data.name().to_owned(),
+            expected: format!("at most {outputs} classes, one per output of the network"),
+            got: found.map_or("real numbers".to_owned(), |(count, _)| format!("{count} classes")),
+        }),
+    }
+}
+
+/// Share of samples whose class the network names right.
+///
+/// # Errors
+///
+/// [`Error::Targets`] or a network error when the data set does not suit the network.
+pub fn accuracy(net: &Network, data: &Dataset) -> Result<f64> {
+    let labels = classes(data, net)?;
+    let right = net.predict(data)?.iter().zip(labels).filter(|(got, want)| got == want).count();
+    Ok(right as f64 / data.len().max(1) as f64)
+}
+
+#[cfg(test)]
+mod tests;
