@@ -4,13 +4,16 @@ use std::fmt::Debug;
 
 use crate::encode::EncodeKernels;
 use crate::modulate::ModulateKernels;
+use crate::real::RealKernels;
 use crate::table::TableKernels;
 
 /// The kernels that a network needs, on one kind of hardware.
 ///
 /// Results are the same bits for any number of threads; integers and bits are also the same for
 /// every backend. Kernels are grouped into one trait a family.
-pub trait Backend: TableKernels + EncodeKernels + ModulateKernels + Debug + Send + Sync {
+pub trait Backend:
+    TableKernels + RealKernels + EncodeKernels + ModulateKernels + Debug + Send + Sync
+{
     /// The name in messages and reports.
     fn name(&self) -> &'static str;
 }

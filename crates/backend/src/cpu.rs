@@ -8,6 +8,7 @@ mod isa;
 mod modulate;
 mod node;
 mod portable;
+mod real;
 mod table;
 
 pub use dispatch::Kernel;

@@ -7,6 +7,7 @@ mod cpu;
 mod encode;
 mod error;
 mod modulate;
+mod real;
 pub mod reference;
 mod table;
 
@@ -14,8 +15,7 @@ pub use backend::Backend;
 pub use cpu::{Cpu, Isa, Kernel};
 pub use encode::EncodeKernels;
 pub use error::{Error, Result};
-pub use modulate::{
-    ErrorEffect, Levels, MAX_CODE_BITS, ModulateKernels, Modulation, Thresholds,
-};
+pub use modulate::{ErrorEffect, Levels, MAX_CODE_BITS, ModulateKernels, Modulation, Thresholds};
+pub use real::{RealKernels, frame_blocks};
 pub use reference::Reference;
 pub use table::{Slopes, TableKernels, table_words};

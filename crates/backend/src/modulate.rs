@@ -169,7 +169,13 @@ pub struct Thresholds<'a> {
 
 impl Thresholds<'_> {
     /// The threshold of node `node` of `x`, and frame `k` of its frame `frame`.
-    pub(crate) fn at(&self, x: &FrameBuffer, frames: usize, node: usize, at: (usize, usize)) -> f32 {
+    pub(crate) fn at(
+        &self,
+        x: &FrameBuffer,
+        frames: usize,
+        node: usize,
+        at: (usize, usize),
+    ) -> f32 {
         let (frame, k) = at;
         let (period, first) =
             if self.per_frame { (x.frames() * frames, frame * frames) } else { (frames, 0) };
@@ -192,6 +198,7 @@ pub(crate) fn unit(value: f32) -> f32 {
 }
 
 /// The code of a real number.
+#[allow(clippy::cast_sign_loss)] // it is not negative; to i32 is one instruction, to u32 several
 pub(crate) fn real_code(value: f32, bits: usize) -> u32 {
     let largest = ((1u32 << bits) - 1) as f32;
     (unit(value) * largest) as i32 as u32
@@ -202,9 +209,10 @@ pub(crate) fn byte_code(value: u8, bits: usize) -> u32 {
     (u64::from(value) * ((1 << bits) - 1) / 255) as u32
 }
 
-/// The probability as a 32-bit number; 2³² is certain.
+/// The probability as a 32-bit number; 2³² is certain, and NaN is 0.
+#[allow(clippy::cast_sign_loss)] // it is not negative
 pub(crate) fn rate_limit(rate: f64) -> u64 {
-    (rate.min(1.0) * 4_294_967_296.0) as u64
+    (rate.clamp(0.0, 1.0) * 4_294_967_296.0) as u64
 }
 
 /// Checks the operands of a modulation; returns the points of one channel.

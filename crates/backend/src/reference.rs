@@ -5,6 +5,7 @@
 mod encode;
 mod modulate;
 mod multilinear;
+mod real;
 mod table;
 
 pub use multilinear::{DifferentiableLut, NodeGradient, multilinear, multilinear_gradient};

@@ -44,6 +44,20 @@ pub trait TableKernels {
         y: &mut FrameBuffer,
     ) -> Result<()>;
 
+    /// Looks up a number for every node and frame: `y[node, f] = values[node * 2^fan_in + k(f)]`,
+    /// `y` of f32.
+    ///
+    /// # Errors
+    ///
+    /// As [`table_forward`](Self::table_forward).
+    fn value_forward(
+        &self,
+        x: &FrameBuffer,
+        wiring: &Wiring,
+        values: &[f32],
+        y: &mut FrameBuffer,
+    ) -> Result<()>;
+
     /// Sums `dy` (f32, one row a node) over the frames with each pattern:
     /// `sums[node * 2^fan_in + k]`.
     ///

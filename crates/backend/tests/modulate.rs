@@ -191,6 +191,11 @@ proptest! {
 
 #[test]
 fn errors_come_at_their_rate() {
+    let mut errors = FrameBuffer::zeros(DType::Bit, &[3], 70).unwrap();
+    for rate in [f64::NAN, -1.0, 1e-12] {
+        Reference.bit_errors(5, rate, &mut errors).unwrap();
+        assert!(!errors.to_frame_bits().unwrap().contains(&true), "{rate}");
+    }
     for rate in [0.0, 0.125, 0.3, 1.0] {
         let mut errors = FrameBuffer::zeros(DType::Bit, &[100], 1000).unwrap();
         Cpu::new().bit_errors(5, rate, &mut errors).unwrap();
@@ -243,9 +248,7 @@ fn operands_that_do_not_fit_are_refused() {
     let bit = |nodes, frames| FrameBuffer::zeros(DType::Bit, &[nodes], frames).unwrap();
     let real = |nodes, frames| FrameBuffer::zeros(DType::F32, &[nodes], frames).unwrap();
     let sized = |frames, depth| Modulation { frames, depth, low: 0.0, high: 1.0 };
-    let given = |values| {
-        Levels::Given(Thresholds { values, per_node: true, per_frame: false })
-    };
+    let given = |values| Levels::Given(Thresholds { values, per_node: true, per_frame: false });
     let cpu = Cpu::new();
     let backends: [&dyn Backend; 2] = [&Reference, &cpu];
     for b in backends {

@@ -95,6 +95,12 @@ fn compare(backend: &dyn Backend, case: &Case) {
     Reference.table_forward(&o.x, &o.wiring, &o.tables, &mut want).unwrap();
     assert_eq!(got, want, "outputs or padding {case:?}");
 
+    let mut got = FrameBuffer::zeros(DType::F32, &[case.nodes], case.frames).unwrap();
+    let mut want = got.clone();
+    backend.value_forward(&o.x, &o.wiring, &o.scale, &mut got).unwrap();
+    Reference.value_forward(&o.x, &o.wiring, &o.scale, &mut want).unwrap();
+    assert_eq!(got, want, "values or padding {case:?}");
+
     let (mut got, mut want) = (vec![7f32; entries], vec![9f32; entries]);
     backend.pattern_sums(&o.x, &o.wiring, &o.dy, &mut got).unwrap();
     Reference.pattern_sums(&o.x, &o.wiring, &o.dy, &mut want).unwrap();

@@ -23,6 +23,7 @@ macro_rules! avx2 {
 mod avx2 {
     use super::{Node, Spread, portable};
     avx2!(mix(values: &mut [f32], own: f32, other: f32));
+    avx2!(values(node: Node<'_>, values: &[f32], y: &mut [f32]));
     avx2!(counts(node: Node<'_>, frames: usize, counts: &mut [u32]));
     avx2!(look_up(node: Node<'_>, table: &[u64], y: &mut [u64]));
     avx2!(sums(node: Node<'_>, dy: &[f32], sums: &mut [f32]));
@@ -54,6 +55,17 @@ impl Isa {
             // SAFETY: as above.
             Self::Avx2 => unsafe { avx2::look_up(node, table, y) },
             _ => portable::look_up(node, table, y),
+        }
+    }
+
+    pub(super) fn values(self, node: Node<'_>, values: &[f32], y: &mut [f32]) {
+        debug_assert!(self.is_available());
+        match self {
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            // SAFETY: a `Cpu` holds only instruction sets that this machine has; AVX-512 comes
+            // with AVX2.
+            Self::Avx512 | Self::Avx2 => unsafe { avx2::values(node, values, y) },
+            _ => portable::values(node, values, y),
         }
     }
 

@@ -11,7 +11,7 @@ use super::Cpu;
 use crate::Result;
 use crate::check::check_dtype;
 use crate::modulate::{
-    ErrorEffect, Levels, Modulation, ModulateKernels, byte_code, check_bit_encode, check_errors,
+    ErrorEffect, Levels, ModulateKernels, Modulation, byte_code, check_bit_encode, check_errors,
     check_integrate, check_modulate, rate_limit, real_code, unit,
 };
 
@@ -52,7 +52,9 @@ impl ModulateKernels for Cpu {
                     *y += x.iter().sum::<f32>();
                 }
             }
-            y.iter_mut().for_each(|y| *y /= size);
+            for y in y {
+                *y /= size;
+            }
         });
         Ok(())
     }
@@ -112,7 +114,8 @@ impl ModulateKernels for Cpu {
     ) -> Result<()> {
         check_errors("apply errors", DType::Bit, x, errors, y)?;
         let stride = y.stride();
-        let from = x.rows::<u64>()?.par_chunks(stride).zip(errors.rows::<u64>()?.par_chunks(stride));
+        let from =
+            x.rows::<u64>()?.par_chunks(stride).zip(errors.rows::<u64>()?.par_chunks(stride));
         y.rows_mut::<u64>()?.par_chunks_mut(stride).zip(from).for_each(|(y, (x, errors))| {
             for ((y, x), error) in y.iter_mut().zip(x).zip(errors) {
                 *y = match effect {

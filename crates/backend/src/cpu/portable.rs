@@ -113,6 +113,16 @@ pub(super) fn look_up(node: Node<'_>, table: &[u64], y: &mut [u64]) {
     }
 }
 
+/// Output numbers from a table of them.
+#[inline(always)]
+pub(super) fn values(node: Node<'_>, values: &[f32], y: &mut [f32]) {
+    for (word, y) in y.chunks_mut(WORD).enumerate() {
+        for (y, k) in y.iter_mut().zip(patterns(node, word)) {
+            *y = values[usize::from(k)];
+        }
+    }
+}
+
 /// Sums of `dy` by pattern, in four partial sums by frame modulo four so that additions to the
 /// same entry do not wait for each other; they are added in order at the end.
 #[inline(always)]

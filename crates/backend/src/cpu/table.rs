@@ -8,6 +8,7 @@ use super::Cpu;
 use super::node::{Node, Spread};
 use crate::Result;
 use crate::check::{check_rows, check_size};
+use crate::real::frame_blocks;
 use crate::table::{Slopes, TableKernels, check_input, check_slopes, table_words};
 
 /// Most frames that one unit of backward work covers.
@@ -56,6 +57,27 @@ impl TableKernels for Cpu {
         Ok(())
     }
 
+    fn value_forward(
+        &self,
+        x: &FrameBuffer,
+        wiring: &Wiring,
+        values: &[f32],
+        y: &mut FrameBuffer,
+    ) -> Result<()> {
+        let op = "value forward";
+        check_input(op, x, wiring)?;
+        check_rows(op, "y", y, DType::F32, wiring.nodes(), x)?;
+        let entries = 1usize << wiring.fan_in();
+        check_size(op, "values", "values", wiring.nodes() * entries, values.len())?;
+        let node = nodes(x, wiring)?;
+        let (stride, frames) = (y.stride(), x.frames());
+        let rows = y.rows_mut::<f32>()?.par_chunks_mut(stride).zip(values.par_chunks(entries));
+        rows.with_min_len(MIN_NODES).enumerate().for_each(|(number, (y, values))| {
+            self.isa().values(node(number), values, &mut y[..frames]);
+        });
+        Ok(())
+    }
+
     fn pattern_sums(
         &self,
         x: &FrameBuffer,
@@ -91,19 +113,12 @@ impl TableKernels for Cpu {
         let node = nodes(x, wiring)?;
         let (fan_in, frames) = (wiring.fan_in(), x.frames());
         let (dy_rows, dy_stride) = (dy.rows::<f32>()?, dy.stride());
-        let stride = dx.stride();
         let entries = 1usize << fan_in;
         // Threads take blocks of frames; a block holds its part of every row. Frames are
         // independent here, so the size of a block changes no result.
         let share = frames.div_ceil(rayon::current_num_threads()).next_multiple_of(WORD);
         let block = share.min(BACKWARD_BLOCK);
-        let mut blocks: Vec<Vec<&mut [f32]>> = Vec::new();
-        blocks.resize_with(frames.div_ceil(block), || Vec::with_capacity(wiring.sources()));
-        for row in dx.rows_mut::<f32>()?.chunks_mut(stride) {
-            for (parts, part) in blocks.iter_mut().zip(row[..frames].chunks_mut(block)) {
-                parts.push(part);
-            }
-        }
+        let mut blocks = frame_blocks(dx, block)?;
         blocks.par_iter_mut().enumerate().for_each(|(number, rows)| {
             let first = number * block;
             let length = rows[0].len();

@@ -6,7 +6,7 @@ use super::Reference;
 use crate::Result;
 use crate::check::check_dtype;
 use crate::modulate::{
-    ErrorEffect, Levels, Modulation, ModulateKernels, byte_code, check_bit_encode, check_errors,
+    ErrorEffect, Levels, ModulateKernels, Modulation, byte_code, check_bit_encode, check_errors,
     check_integrate, check_modulate, rate_limit, real_code, unit,
 };
 

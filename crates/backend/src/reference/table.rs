@@ -55,6 +55,26 @@ impl TableKernels for Reference {
         Ok(())
     }
 
+    fn value_forward(
+        &self,
+        x: &FrameBuffer,
+        wiring: &Wiring,
+        values: &[f32],
+        y: &mut FrameBuffer,
+    ) -> Result<()> {
+        let op = "value forward";
+        check_input(op, x, wiring)?;
+        check_rows(op, "y", y, DType::F32, wiring.nodes(), x)?;
+        check_size(op, "values", "values", wiring.nodes() << wiring.fan_in(), values.len())?;
+        for node in 0..wiring.nodes() {
+            for frame in 0..x.frames() {
+                let k = pattern(x, wiring, node, frame)?;
+                y.row_mut::<f32>(node)?[frame] = values[(node << wiring.fan_in()) + k];
+            }
+        }
+        Ok(())
+    }
+
     fn pattern_sums(
         &self,
         x: &FrameBuffer,

@@ -1,0 +1,88 @@
+//! Look-up tables on real inputs.
+
+use lutweave_lut::Wiring;
+use lutweave_tensor::{DType, FrameBuffer};
+
+use crate::Result;
+use crate::check::{check_dtype, check_rows, check_size};
+
+/// Multilinear look-up tables whose inputs are real numbers in `[0, 1]`.
+///
+/// `y = Σ_k W[k] Π_i (k_i ? x_i : 1 − x_i)`, with inputs clamped to `[0, 1]` first; the gradient is
+/// that of the clamped inputs, without a mask (as BinaryBrain's `StochasticLut`). Tables are
+/// `[nodes][2^fan_in]`.
+pub trait RealKernels {
+    /// The value of every node and frame.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DType`](crate::Error::DType) unless `x` and `y` are of f32,
+    /// [`Error::Size`](crate::Error::Size) where sizes do not agree.
+    fn real_forward(
+        &self,
+        x: &FrameBuffer,
+        wiring: &Wiring,
+        tables: &[f32],
+        y: &mut FrameBuffer,
+    ) -> Result<()>;
+
+    /// Adds the gradient of the tables to `dtables`, and that of the inputs to `dx` where there is
+    /// one.
+    ///
+    /// # Errors
+    ///
+    /// As [`real_forward`](Self::real_forward), for `dy` and `dx` too.
+    fn real_backward(
+        &self,
+        x: &FrameBuffer,
+        wiring: &Wiring,
+        tables: &[f32],
+        dy: &FrameBuffer,
+        dtables: &mut [f32],
+        dx: Option<&mut FrameBuffer>,
+    ) -> Result<()>;
+}
+
+/// Splits every row of a buffer of f32 into blocks of frames: for each block, its part of each row.
+/// Threads can then take blocks of frames while each writes to all rows.
+///
+/// # Errors
+///
+/// When the buffer is not of f32.
+pub fn frame_blocks(buffer: &mut FrameBuffer, block: usize) -> Result<Vec<Vec<&mut [f32]>>> {
+    let (nodes, frames, stride) = (buffer.nodes(), buffer.frames(), buffer.stride());
+    let mut blocks: Vec<Vec<&mut [f32]>> = Vec::new();
+    blocks.resize_with(frames.div_ceil(block), || Vec::with_capacity(nodes));
+    for row in buffer.rows_mut::<f32>()?.chunks_mut(stride) {
+        for (parts, part) in blocks.iter_mut().zip(row[..frames].chunks_mut(block)) {
+            parts.push(part);
+        }
+    }
+    Ok(blocks)
+}
+
+/// Checks a real input and the tables of a layer.
+pub(crate) fn check_real(
+    op: &'static str,
+    x: &FrameBuffer,
+    wiring: &Wiring,
+    tables: &[f32],
+    nodes: &FrameBuffer,
+) -> Result<()> {
+    check_dtype(op, "x", x, DType::F32)?;
+    check_size(op, "x", "nodes", wiring.sources(), x.nodes())?;
+    check_size(op, "tables", "values", wiring.nodes() << wiring.fan_in(), tables.len())?;
+    check_rows(op, "nodes", nodes, DType::F32, wiring.nodes(), x)
+}
+
+/// Checks the gradients of a layer on real inputs.
+pub(crate) fn check_real_gradients(
+    op: &'static str,
+    x: &FrameBuffer,
+    wiring: &Wiring,
+    dtables: &[f32],
+    dx: Option<&FrameBuffer>,
+) -> Result<()> {
+    check_size(op, "dtables", "values", wiring.nodes() << wiring.fan_in(), dtables.len())?;
+    dx.map_or(Ok(()), |dx| check_rows(op, "dx", dx, DType::F32, wiring.sources(), x))
+}

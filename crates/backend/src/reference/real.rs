@@ -1,0 +1,81 @@
+//! Look-up tables on real inputs, one frame at a time.
+
+use lutweave_lut::Wiring;
+use lutweave_tensor::FrameBuffer;
+
+use super::{Reference, multilinear, multilinear_gradient};
+use crate::Result;
+use crate::real::{RealKernels, check_real, check_real_gradients};
+
+/// The clamped inputs of one node in one frame.
+fn inputs(x: &FrameBuffer, wiring: &Wiring, node: usize, frame: usize) -> Result<Vec<f64>> {
+    let mut values = Vec::with_capacity(wiring.fan_in());
+    for &source in wiring.node(node) {
+        values.push(f64::from(x.row::<f32>(source as usize)?[frame]).clamp(0.0, 1.0));
+    }
+    Ok(values)
+}
+
+fn table(tables: &[f32], node: usize, fan_in: usize) -> Vec<f64> {
+    tables[node << fan_in..(node + 1) << fan_in].iter().map(|&w| f64::from(w)).collect()
+}
+
+impl RealKernels for Reference {
+    fn real_forward(
+        &self,
+        x: &FrameBuffer,
+        wiring: &Wiring,
+        tables: &[f32],
+        y: &mut FrameBuffer,
+    ) -> Result<()> {
+        check_real("real forward", x, wiring, tables, y)?;
+        for node in 0..wiring.nodes() {
+            let table = table(tables, node, wiring.fan_in());
+            for frame in 0..x.frames() {
+                let value = multilinear(&table, &inputs(x, wiring, node, frame)?);
+                y.row_mut::<f32>(node)?[frame] = value as f32;
+            }
+        }
+        Ok(())
+    }
+
+    fn real_backward(
+        &self,
+        x: &FrameBuffer,
+        wiring: &Wiring,
+        tables: &[f32],
+        dy: &FrameBuffer,
+        dtables: &mut [f32],
+        mut dx: Option<&mut FrameBuffer>,
+    ) -> Result<()> {
+        let op = "real backward";
+        check_real(op, x, wiring, tables, dy)?;
+        check_real_gradients(op, x, wiring, dtables, dx.as_deref())?;
+        let (fan_in, frames) = (wiring.fan_in(), x.frames());
+        let mut total = vec![0f64; wiring.sources() * frames];
+        for node in 0..wiring.nodes() {
+            let table = table(tables, node, fan_in);
+            let mut own = vec![0f64; table.len()];
+            for frame in 0..frames {
+                let g = f64::from(dy.row::<f32>(node)?[frame]);
+                let (dw, slopes) = multilinear_gradient(&table, &inputs(x, wiring, node, frame)?);
+                for (own, dw) in own.iter_mut().zip(dw) {
+                    *own += g * dw;
+                }
+                for (&source, slope) in wiring.node(node).iter().zip(slopes) {
+                    total[source as usize * frames + frame] += g * slope;
+                }
+            }
+            for (dtable, own) in dtables[node << fan_in..].iter_mut().zip(own) {
+                *dtable = (f64::from(*dtable) + own) as f32;
+            }
+        }
+        let Some(dx) = dx.as_mut() else { return Ok(()) };
+        for (source, total) in total.chunks(frames).enumerate() {
+            for (dx, total) in dx.row_mut::<f32>(source)?.iter_mut().zip(total) {
+                *dx = (f64::from(*dx) + total) as f32;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,75 @@
+//! Tables on real inputs: the CPU against the reference.
+#![allow(clippy::unwrap_used)]
+
+use lutweave_backend::{Cpu, Isa, RealKernels, Reference};
+use lutweave_lut::Wiring;
+use lutweave_tensor::{DType, FrameBuffer, rng};
+
+/// Relative tolerance of f32 against the f64 reference.
+const LOOSE: f32 = 1e-4;
+
+fn close(what: &str, got: &[f32], want: &[f32]) {
+    let size = want.iter().fold(1e-3f32, |size, v| size.max(v.abs()));
+    for (i, (got, want)) in got.iter().zip(want).enumerate() {
+        assert!((got - want).abs() <= LOOSE * size, "{what} at {i}: {got} {want}");
+    }
+}
+
+#[test]
+fn cpu_agrees_with_the_reference() {
+    let (sources, nodes) = (11, 5);
+    for fan_in in 1..=8 {
+        for frames in [1, 15, 16, 17, 64, 513, 1100] {
+            let mut stream = rng::stream(7, &[fan_in as u64, frames as u64]);
+            let mut draw = |n: usize, scale: f32| -> Vec<f32> {
+                (0..n).map(|_| 0.5 + scale * rng::normal(&mut stream)).collect()
+            };
+            let x = FrameBuffer::from_frames(&[sources], &draw(sources * frames, 0.4)).unwrap();
+            let dy = FrameBuffer::from_frames(&[nodes], &draw(nodes * frames, 1.0)).unwrap();
+            let tables = draw(nodes << fan_in, 0.3);
+            let wiring = Wiring::random(sources, nodes, fan_in, &mut |b| rng::below(&mut stream, b));
+            let wiring = wiring.unwrap();
+            let mut want = FrameBuffer::zeros(DType::F32, &[nodes], frames).unwrap();
+            Reference.real_forward(&x, &wiring, &tables, &mut want).unwrap();
+            let (mut want_dw, start) = (vec![0.5; tables.len()], x.clone());
+            let mut want_dx = start.clone();
+            Reference
+                .real_backward(&x, &wiring, &tables, &dy, &mut want_dw, Some(&mut want_dx))
+                .unwrap();
+            for &isa in Isa::available() {
+                let (cpu, what) = (Cpu::with(isa).unwrap(), format!("{fan_in} {frames} {isa}"));
+                let mut y = FrameBuffer::zeros(DType::F32, &[nodes], frames).unwrap();
+                cpu.real_forward(&x, &wiring, &tables, &mut y).unwrap();
+                close(&what, y.rows::<f32>().unwrap(), want.rows::<f32>().unwrap());
+                let (mut dw, mut dx) = (vec![0.5; tables.len()], start.clone());
+                cpu.real_backward(&x, &wiring, &tables, &dy, &mut dw, Some(&mut dx)).unwrap();
+                close(&what, &dw, &want_dw);
+                close(&what, dx.rows::<f32>().unwrap(), want_dx.rows::<f32>().unwrap());
+                let mut alone = vec![0.5; tables.len()];
+                cpu.real_backward(&x, &wiring, &tables, &dy, &mut alone, None).unwrap();
+                assert_eq!(alone, dw, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    let mut stream = rng::stream(8, &[]);
+    let mut draw = |n: usize| (0..n).map(|_| rng::uniform(&mut stream)).collect::<Vec<f32>>();
+    let x = FrameBuffer::from_frames(&[9], &draw(9 * 1500)).unwrap();
+    let dy = FrameBuffer::from_frames(&[6], &draw(6 * 1500)).unwrap();
+    let tables = draw(6 << 4);
+    let wiring = Wiring::serial(9, 6, 4).unwrap();
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let mut dw = vec![0.0; tables.len()];
+            let mut dx = FrameBuffer::zeros(DType::F32, &[9], 1500).unwrap();
+            let cpu = Cpu::new();
+            cpu.real_backward(&x, &wiring, &tables, &dy, &mut dw, Some(&mut dx)).unwrap();
+            (dw, dx)
+        })
+    };
+    assert_eq!(run(1), run(3));
+}

@@ -1,0 +1,234 @@
+//! A layer of trainable look-up tables on bits.
+//!
+//! Node `j` reads `fan_in` bits of the input, chosen by the wiring. Its model gives a value `V[k]`
+//! for each of the `2^fan_in` patterns `k` it can see, and with batch norm
+//!
+//! ```text
+//! v[k] = (V[k] − mean) · rstd · γ + β      output bit: v[k] > 0.5
+//! ```
+//!
+//! where mean and variance (biased, at least 1e-5) are over the frames of the batch while
+//! training, computed from `V` and the pattern counts `C` alone, and running averages otherwise.
+//! The gradient passes the threshold where `0 < v < 1` (straight-through estimator with a
+//! hard-tanh window). Without batch norm the output bit is `V[k] > 0.5` and the gradient passes
+//! everywhere.
+//!
+//! With the model [`Smoothed`](crate::models::Smoothed) this is BinaryBrain's `DifferentiableLut`
+//! (γ 0.3 and β 0.5 fixed) without its defects: statistics live with the step, so a layer may be
+//! used twice in it. Momentum of the running averages is 0.9 by default, which is BinaryBrain's
+//! C++ default; its Python default is 0.
+//!
+//! Inputs that are real numbers are bits (`x > 0.5`) unless [`LutLayer::real_inputs`] is on; then the
+//! value is the model's own function of real numbers, batch norm is over the frames, and only models
+//! that have such a function can be used. With [`LutLayer::real_output`] the answer is `v` clamped to
+//! `[0, 1]` instead of a bit.
+//!
+//! Cost of a training step per node and frame: see the table kernels of `lutweave-backend`; the
+//! model's own work is on `2^fan_in` numbers a node, whatever the batch is.
+
+mod body;
+mod norm;
+mod on_bits;
+mod on_reals;
+
+use std::sync::Arc;
+
+use lutweave_lut::{MAX_FAN_IN, Wiring};
+use lutweave_tensor::{DType, rng};
+use serde::{Deserialize, Serialize};
+
+use self::body::Body;
+pub use self::norm::BatchNorm;
+use self::on_bits::OnBits;
+use self::on_reals::OnReals;
+use crate::models::{self, Smoothed};
+use crate::{Layer, LayerSpec, LutModel, RealInputs, Result, Site};
+
+/// How the inputs of the nodes are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum WiringRule {
+    /// Random and distinct, every source once before any twice; inputs of a node from ancestries
+    /// that overlap as little as possible.
+    #[default]
+    Balanced,
+    /// Random and distinct, every source once before any twice.
+    Random,
+    /// Sources in order.
+    Serial,
+}
+
+/// Settings of a LUT layer.
+///
+/// ```
+/// use lutweave_nn::{LutLayer, WiringRule};
+///
+/// let layer = LutLayer::new(600).fan_in(6).wiring(WiringRule::Random);
+/// ```
+#[derive(Debug, Clone)]
+pub struct LutLayer {
+    nodes: usize,
+    fan_in: usize,
+    wiring: WiringRule,
+    model: Arc<dyn LutModel>,
+    batch_norm: Option<BatchNorm>,
+    real_inputs: bool,
+    real_output: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Config {
+    nodes: usize,
+    fan_in: usize,
+    wiring: WiringRule,
+    model: String,
+    #[serde(default)]
+    model_config: serde_json::Value,
+    batch_norm: Option<BatchNorm>,
+    #[serde(default)]
+    real_inputs: bool,
+    #[serde(default)]
+    real_output: bool,
+}
+
+impl LutLayer {
+    /// A layer of `nodes` six-input LUTs with balanced wiring, the smoothed model and batch norm.
+    pub fn new(nodes: usize) -> Self {
+        Self {
+            nodes,
+            fan_in: 6,
+            wiring: WiringRule::default(),
+            model: Arc::new(Smoothed::default()),
+            batch_norm: Some(BatchNorm::default()),
+            real_inputs: false,
+            real_output: false,
+        }
+    }
+
+    /// Inputs of each node, 1 to 8.
+    #[must_use]
+    pub fn fan_in(self, fan_in: usize) -> Self {
+        Self { fan_in, ..self }
+    }
+
+    /// How the inputs are chosen.
+    #[must_use]
+    pub fn wiring(self, wiring: WiringRule) -> Self {
+        Self { wiring, ..self }
+    }
+
+    /// What the nodes compute.
+    #[must_use]
+    pub fn model(self, model: impl LutModel + 'static) -> Self {
+        Self { model: Arc::new(model), ..self }
+    }
+
+    /// Batch norm between value and threshold; none to compare the value itself.
+    #[must_use]
+    pub fn batch_norm(self, batch_norm: Option<BatchNorm>) -> Self {
+        Self { batch_norm, ..self }
+    }
+
+    /// Reads f32 inputs as real numbers instead of comparing them with 0.5.
+    #[must_use]
+    pub fn real_inputs(self, real_inputs: bool) -> Self {
+        Self { real_inputs, ..self }
+    }
+
+    /// Gives real numbers in `[0, 1]` instead of bits.
+    #[must_use]
+    pub fn real_output(self, real_output: bool) -> Self {
+        Self { real_output, ..self }
+    }
+
+    pub(crate) fn from_config(config: &serde_json::Value) -> Result<Self> {
+        let config: Config = crate::registry::parse("lut", config)?;
+        Ok(Self {
+            nodes: config.nodes,
+            fan_in: config.fan_in,
+            wiring: config.wiring,
+            model: models::from_config(&config.model, &config.model_config)?,
+            batch_norm: config.batch_norm,
+            real_inputs: config.real_inputs,
+            real_output: config.real_output,
+        })
+    }
+
+    fn check(&self, site: &Site<'_>) -> Result<()> {
+        match (site.input.dtype, self.real_inputs) {
+            (DType::Bit, false) | (DType::F32, _) => {}
+            (_, false) => {
+                return Err(site.input_error("bits (put a threshold encoder before it)"));
+            }
+            (_, true) => return Err(site.input_error("real numbers of f32")),
+        }
+        if self.real_inputs && matches!(self.model.real(), RealInputs::None) {
+            let expected = "off, since the model takes bits only";
+            return Err(site.option_error("real_inputs", expected, self.model.kind()));
+        }
+        if !(1..=MAX_FAN_IN).contains(&self.fan_in) {
+            return Err(site.option_error("fan_in", format!("1 to {MAX_FAN_IN}"), self.fan_in));
+        }
+        self.model.check(self.fan_in)?;
+        if self.nodes == 0 || self.nodes > 1 << 24 {
+            return Err(site.option_error("nodes", "1 to 16777216", self.nodes));
+        }
+        if let Some(BatchNorm { gamma, beta, momentum }) = self.batch_norm {
+            if !(gamma > 0.0 && gamma.is_finite()) {
+                return Err(site.option_error("gamma", "a positive number", gamma));
+            }
+            if !beta.is_finite() {
+                return Err(site.option_error("beta", "a finite number", beta));
+            }
+            if !(0.0..1.0).contains(&momentum) {
+                return Err(site.option_error("momentum", "at least 0 and below 1", momentum));
+            }
+        }
+        Ok(())
+    }
+
+    fn wire(&self, site: &Site<'_>) -> Result<Wiring> {
+        let sources = site.input.nodes();
+        let mut stream = site.stream(rng::WIRING);
+        let mut below = |bound| rng::below(&mut stream, bound);
+        Ok(match self.wiring {
+            WiringRule::Serial => Wiring::serial(sources, self.nodes, self.fan_in)?,
+            WiringRule::Random => Wiring::random(sources, self.nodes, self.fan_in, &mut below)?,
+            WiringRule::Balanced => {
+                let ancestors = &site.ancestors;
+                Wiring::balanced(sources, self.nodes, self.fan_in, ancestors, &mut below)?
+            }
+        })
+    }
+}
+
+impl LayerSpec for LutLayer {
+    fn kind(&self) -> &'static str {
+        "lut"
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::json!(Config {
+            nodes: self.nodes,
+            fan_in: self.fan_in,
+            wiring: self.wiring,
+            model: self.model.kind().to_owned(),
+            model_config: self.model.config(),
+            batch_norm: self.batch_norm,
+            real_inputs: self.real_inputs,
+            real_output: self.real_output,
+        })
+    }
+
+    fn build(&self, site: &Site<'_>) -> Result<Box<dyn Layer>> {
+        self.check(site)?;
+        let wiring = self.wire(site)?;
+        let body = Body::new(self.clone(), wiring, site);
+        Ok(if self.real_inputs { Box::new(OnReals(body)) } else { Box::new(OnBits(body)) })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! What a LUT layer holds, whether it reads bits or real numbers.
+
+use lutweave_lut::Wiring;
+use lutweave_tensor::{DType, rng};
+
+use super::LutLayer;
+use super::norm::{BatchNorm, Norm};
+use crate::layer::state_f32;
+use crate::{Error, Parameter, Result, Signal, Site, StateData, StateTensor};
+
+/// Settings, wiring, parameters and running statistics of a layer.
+#[derive(Debug)]
+pub(super) struct Body {
+    pub(super) spec: LutLayer,
+    pub(super) path: String,
+    pub(super) input: Signal,
+    pub(super) output: Signal,
+    pub(super) wiring: Wiring,
+    pub(super) weights: Parameter,
+    running_mean: Vec<f32>,
+    running_variance: Vec<f32>,
+    /// Updates so far: the noise of a step depends on it.
+    steps: u64,
+    seed: u64,
+    place: Vec<u64>,
+}
+
+impl Body {
+    /// A layer with initial parameters.
+    pub(super) fn new(spec: LutLayer, wiring: Wiring, site: &Site<'_>) -> Self {
+        let size = spec.model.parameters(spec.fan_in);
+        let mut values = vec![0.0; spec.nodes * size];
+        let mut stream = site.stream(rng::INIT);
+        for node in 0..spec.nodes {
+            spec.model.initialise(&mut stream, &mut values[node * size..(node + 1) * size]);
+        }
+        let dtype = if spec.real_output { DType::F32 } else { DType::Bit };
+        Self {
+            path: site.path.clone(),
+            input: site.input.clone(),
+            output: Signal { dtype, shape: vec![spec.nodes] },
+            wiring,
+            weights: Parameter::new(values, spec.model.range()),
+            running_mean: vec![0.0; spec.nodes],
+            running_variance: vec![1.0; spec.nodes],
+            steps: 0,
+            seed: site.seed,
+            place: site.place.to_vec(),
+            spec,
+        }
+    }
+
+    /// Parameters of one node.
+    pub(super) fn size(&self) -> usize {
+        self.weights.values.len() / self.spec.nodes
+    }
+
+    /// The parameters with this step's noise, where the model has noise. Every node has a stream
+    /// of its own, so threads may share the work.
+    pub(super) fn noisy(&self) -> Option<Vec<f32>> {
+        let size = self.size();
+        let mut noisy = self.weights.values.clone();
+        for node in 0..self.spec.nodes {
+            let mut path = vec![rng::NOISE, self.steps, node as u64];
+            path.extend(&self.place);
+            let mut stream = rng::stream(self.seed, &path);
+            if !self.spec.model.perturb(&mut stream, &mut noisy[node * size..(node + 1) * size]) {
+                return None;
+            }
+        }
+        Some(noisy)
+    }
+
+    /// The trained map of one node, from the running statistics.
+    pub(super) fn trained_norm(&self, node: usize) -> Option<Norm> {
+        let settings = self.spec.batch_norm?;
+        Some(Norm::new(self.running_mean[node], self.running_variance[node], settings))
+    }
+
+    /// Takes over the statistics of a batch, and counts the step.
+    pub(super) fn update_statistics(&mut self, norms: &[Norm]) {
+        self.steps = self.steps.wrapping_add(1);
+        let Some(BatchNorm { momentum, .. }) = self.spec.batch_norm else { return };
+        let running = self.running_mean.iter_mut().zip(&mut self.running_variance);
+        for ((mean, variance), norm) in running.zip(norms) {
+            *mean = *mean * momentum + norm.mean * (1.0 - momentum);
+            *variance = *variance * momentum + norm.variance * (1.0 - momentum);
+        }
+    }
+
+    pub(super) fn check_finite(&self) -> Result<()> {
+        // A sum is finite only if every term is, and adding is quicker than testing; terms are
+        // scaled so that finite ones cannot overflow.
+        let scale = f32::MIN_POSITIVE;
+        let sum = |values: &[f32]| values.iter().map(|value| value * scale).sum::<f32>();
+        if self.weights.values.chunks(1024).map(sum).sum::<f32>().is_finite() {
+            return Ok(());
+        }
+        Err(Error::NotFinite { layer: self.path.clone(), what: "a parameter".to_owned() })
+    }
+
+    pub(super) fn state(&self) -> Vec<StateTensor> {
+        let u32s = |name: &str, values: Vec<u32>| StateTensor {
+            name: name.to_owned(),
+            data: StateData::U32(values),
+        };
+        vec![
+            u32s("wiring", self.wiring.table().to_vec()),
+            StateTensor::f32("weights", &self.weights.values),
+            StateTensor::f32("running_mean", &self.running_mean),
+            StateTensor::f32("running_variance", &self.running_variance),
+            u32s("steps", vec![self.steps as u32, (self.steps >> 32) as u32]),
+        ]
+    }
+
+    pub(super) fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
+        let (path, nodes) = (&self.path, self.spec.nodes);
+        let weights = state_f32(state, "weights", self.weights.values.len(), path)?;
+        let mean = state_f32(state, "running_mean", nodes, path)?;
+        let variance = state_f32(state, "running_variance", nodes, path)?;
+        if variance.iter().any(|&variance| variance <= 0.0) {
+            let what = "stored running_variance is not positive".to_owned();
+            return Err(Error::State { layer: path.clone(), what });
+        }
+        let table = state_u32(state, "wiring", nodes * self.spec.fan_in, path)?;
+        let steps = state_u32(state, "steps", 2, path)?;
+        let wiring = Wiring::explicit(self.input.nodes(), self.spec.fan_in, table.to_vec())?;
+        self.steps = u64::from(steps[0]) | u64::from(steps[1]) << 32;
+        self.wiring = wiring;
+        self.weights.values.copy_from_slice(weights);
+        self.running_mean.copy_from_slice(mean);
+        self.running_variance.copy_from_slice(variance);
+        Ok(())
+    }
+}
+
+fn state_u32<'a>(
+    state: &'a [StateTensor],
+    name: &str,
+    length: usize,
+    layer: &str,
+) -> Result<&'a [u32]> {
+    match state.iter().find(|tensor| tensor.name == name).map(|tensor| &tensor.data) {
+        Some(StateData::U32(values)) if values.len() == length => Ok(values),
+        _ => {
+            let what = format!("stored state has no {length} indices called `{name}`");
+            Err(Error::State { layer: layer.to_owned(), what })
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! A LUT layer on bits: everything about the parameters happens on tables.
+
+use std::sync::Arc;
+
+use lutweave_backend::{Backend, Slopes, table_words};
+use lutweave_lut::{MAX_FAN_IN, NetlistBuilder, Role, TruthTable};
+use lutweave_tensor::{DType, FrameBuffer};
+use rayon::prelude::*;
+
+use super::body::Body;
+use super::norm::{self, Norm};
+use crate::layer::{Frozen, check_batch, saved_as};
+use crate::{Error, Layer, LayerSpec, Parameter, Result, Saved, Signal, StateTensor};
+
+/// The built layer.
+#[derive(Debug)]
+pub(super) struct OnBits(pub(super) Body);
+
+/// What backward needs.
+struct Tape {
+    /// The input as bits.
+    x: Arc<FrameBuffer>,
+    /// The parameters of this step, where noise was added to them.
+    noisy: Option<Vec<f32>>,
+    counts: Vec<u32>,
+    /// `V`, `[nodes][2^fan_in]`.
+    values: Vec<f32>,
+    norms: Vec<Norm>,
+}
+
+impl OnBits {
+    fn entries(&self) -> usize {
+        1 << self.0.spec.fan_in
+    }
+
+    /// The input as bits: as it is, or compared with 0.5.
+    fn bits(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<Arc<FrameBuffer>> {
+        check_batch(&self.0.path, &self.0.input, &x)?;
+        if x.dtype() == DType::Bit {
+            return Ok(x);
+        }
+        let mut bits = FrameBuffer::zeros(DType::Bit, x.shape(), x.frames())?;
+        backend.threshold(&x, &vec![0.5; x.nodes()], 1, &mut bits)?;
+        Ok(Arc::new(bits))
+    }
+
+    /// `V` of the trained nodes.
+    fn trained_values(&self) -> Result<Vec<f32>> {
+        self.0.check_finite()?;
+        let (entries, size) = (self.entries(), self.0.size());
+        let mut values = vec![0f32; self.0.spec.nodes * entries];
+        values.par_chunks_mut(entries).enumerate().for_each(|(node, values)| {
+            let params = &self.0.weights.values[node * size..(node + 1) * size];
+            self.0.spec.model.hardened(params, values);
+        });
+        Ok(values)
+    }
+
+    /// The answer from `V` and the map of each node to `v`.
+    fn answer(
+        &self,
+        x: &FrameBuffer,
+        values: &[f32],
+        norms: &[Norm],
+        backend: &dyn Backend,
+    ) -> Result<FrameBuffer> {
+        let body = &self.0;
+        let mut y = FrameBuffer::zeros(body.output.dtype, &body.output.shape, x.frames())?;
+        if body.spec.real_output {
+            let mut clamped = values.to_vec();
+            for (node, values) in clamped.chunks_mut(self.entries()).enumerate() {
+                norm::clamp(values, norms.get(node));
+            }
+            backend.value_forward(x, &body.wiring, &clamped, &mut y)?;
+        } else {
+            let tables = self.pack(values, norms);
+            backend.table_forward(x, &body.wiring, &tables, &mut y)?;
+        }
+        Ok(y)
+    }
+
+    /// The output bits of every node and pattern, packed.
+    fn pack(&self, values: &[f32], norms: &[Norm]) -> Vec<u64> {
+        let words = table_words(self.0.spec.fan_in);
+        let mut tables = vec![0u64; self.0.spec.nodes * words];
+        let pairs = tables.par_chunks_mut(words).zip(values.par_chunks(self.entries()));
+        pairs
+            .enumerate()
+            .for_each(|(node, (table, values))| norm::pack(values, norms.get(node), table));
+        tables
+    }
+
+    fn trained_norms(&self) -> Vec<Norm> {
+        (0..self.0.spec.nodes).map_while(|node| self.0.trained_norm(node)).collect()
+    }
+}
+
+impl Layer for OnBits {
+    fn spec(&self) -> &dyn LayerSpec {
+        &self.0.spec
+    }
+
+    fn input(&self) -> &Signal {
+        &self.0.input
+    }
+
+    fn output(&self) -> &Signal {
+        &self.0.output
+    }
+
+    fn ancestors(&self, input: &[Vec<u64>]) -> Vec<Vec<u64>> {
+        self.0.wiring.ancestors(input).unwrap_or_default()
+    }
+
+    fn luts(&self) -> usize {
+        self.0.spec.nodes
+    }
+
+    fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
+        let (values, norms) = (self.trained_values()?, self.trained_norms());
+        if x.dtype() == DType::Bit {
+            check_batch(&self.0.path, &self.0.input, x)?;
+            return self.answer(x, &values, &norms, backend);
+        }
+        let x = self.bits(Arc::new(x.clone()), backend)?;
+        self.answer(&x, &values, &norms, backend)
+    }
+
+    fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
+        let x = self.bits(x, backend)?;
+        self.0.check_finite()?;
+        let (spec, entries, size) = (&self.0.spec, self.entries(), self.0.size());
+        let mut counts = vec![0u32; spec.nodes * entries];
+        backend.pattern_counts(&x, &self.0.wiring, &mut counts)?;
+        let noisy = self.0.noisy();
+        let weights = noisy.as_ref().unwrap_or(&self.0.weights.values);
+        let mut values = vec![0f32; spec.nodes * entries];
+        let pairs = values.par_chunks_mut(entries).zip(counts.par_chunks(entries)).enumerate();
+        let norms = pairs.map(|(node, (values, counts))| {
+            spec.model.values(&weights[node * size..(node + 1) * size], values);
+            spec.batch_norm.map(|settings| Norm::of_patterns(values, counts, settings))
+        });
+        let norms: Vec<Norm> = norms.collect::<Vec<_>>().into_iter().flatten().collect();
+        let y = self.answer(&x, &values, &norms, backend)?;
+        Ok((y, Box::new(Tape { x, noisy, counts, values, norms })))
+    }
+
+    fn backward(
+        &mut self,
+        saved: Saved,
+        dy: &FrameBuffer,
+        want_dx: bool,
+        backend: &dyn Backend,
+    ) -> Result<Option<FrameBuffer>> {
+        let tape = saved_as::<Tape>(saved, &self.0.path)?;
+        let (entries, size) = (self.entries(), self.0.size());
+        let body = &mut self.0;
+        let (spec, nodes) = (&body.spec, body.spec.nodes);
+        let mut sums = vec![0f32; nodes * entries];
+        backend.pattern_sums(&tape.x, &body.wiring, dy, &mut sums)?;
+        let (mut scale, mut offset) = (vec![0f32; nodes * entries], vec![0f32; nodes * entries]);
+        let Parameter { values: weights, gradient, .. } = &mut body.weights;
+        let weights = tape.noisy.as_ref().unwrap_or(weights);
+        let params = |node: usize| &weights[node * size..(node + 1) * size];
+        let mut none = vec![0f32; if size == 0 { nodes } else { 0 }]; // models without parameters
+        let gradient = if size == 0 { &mut none } else { gradient };
+        let pieces = sums.par_chunks_mut(entries).zip(scale.par_chunks_mut(entries));
+        let pieces = pieces.zip(offset.par_chunks_mut(entries));
+        let pieces = pieces.zip(gradient.par_chunks_mut(size.max(1))).enumerate();
+        pieces.for_each(|(node, (((sums, scale), offset), gradient))| {
+            let at = node * entries..(node + 1) * entries;
+            let (values, counts) = (&tape.values[at.clone()], &tape.counts[at]);
+            norm::backward(tape.norms.get(node), values, counts, sums, scale, offset);
+            spec.model.backward(params(node), sums, counts, &mut gradient[..size]);
+        });
+        let dx = if want_dx {
+            let mut slopes = vec![0f32; nodes * entries * spec.fan_in];
+            slopes.par_chunks_mut(entries * spec.fan_in).enumerate().for_each(|(node, slopes)| {
+                let values = &tape.values[node * entries..(node + 1) * entries];
+                for (i, slopes) in slopes.chunks_mut(entries).enumerate() {
+                    spec.model.slopes(params(node), values, i, slopes);
+                }
+            });
+            let mut dx = FrameBuffer::zeros(DType::F32, &body.input.shape, tape.x.frames())?;
+            let folded = spec.model.is_multilinear();
+            let slopes = Slopes { scale: &scale, offset: &offset, slopes: &slopes, folded };
+            backend.table_backward(&tape.x, &body.wiring, dy, slopes, &mut dx)?;
+            Some(dx)
+        } else {
+            None
+        };
+        body.update_statistics(&tape.norms);
+        Ok(dx)
+    }
+
+    fn parameters(&self) -> Vec<&Parameter> {
+        vec![&self.0.weights]
+    }
+
+    fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
+        vec![&mut self.0.weights]
+    }
+
+    fn state(&self) -> Vec<StateTensor> {
+        self.0.state()
+    }
+
+    fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
+        self.0.restore(state)
+    }
+
+    fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
+        let body = &self.0;
+        if body.spec.real_output || body.input.dtype != DType::Bit {
+            let why = "it reads or gives real numbers; hardware needs bits on both sides".to_owned();
+            return Err(Error::Freeze { layer: body.path.clone(), why });
+        }
+        let bits = input.bits(&body.path)?;
+        build.group(name, Role::Core)?;
+        let tables = self.pack(&self.trained_values()?, &self.trained_norms());
+        let mut words = Vec::with_capacity(body.spec.nodes);
+        for (node, table) in tables.chunks(table_words(body.spec.fan_in)).enumerate() {
+            let mut packed = [0u64; (1 << MAX_FAN_IN) / 64];
+            packed[..table.len()].copy_from_slice(table);
+            let table = TruthTable::new(body.spec.fan_in, packed)?;
+            let sources = body.wiring.node(node).iter().map(|&source| bits[source as usize]);
+            let net = build.lut(format!("{name}_{node}"), &sources.collect::<Vec<_>>(), table)?;
+            words.push(vec![net]);
+        }
+        Ok(Frozen { words })
+    }
+}

@@ -1,0 +1,231 @@
+//! A LUT layer on inputs that are real numbers: frame by frame, batch norm over rows.
+
+use std::sync::Arc;
+
+use lutweave_backend::{Backend, frame_blocks};
+use lutweave_lut::NetlistBuilder;
+use lutweave_tensor::{DType, FrameBuffer};
+use rayon::prelude::*;
+
+use super::body::Body;
+use super::norm::{self, Norm};
+use crate::layer::{Frozen, check_batch, saved_as};
+use crate::{
+    Error, Layer, LayerSpec, Parameter, RealInputs, RealNode, Result, Saved, Signal, StateTensor,
+};
+
+/// Frames of one unit of backward work of models with a function of their own: part of the numeric
+/// contract.
+const BLOCK: usize = 512;
+
+/// The built layer.
+#[derive(Debug)]
+pub(super) struct OnReals(pub(super) Body);
+
+/// What backward needs.
+struct Tape {
+    x: Arc<FrameBuffer>,
+    /// The value of every node and frame, before batch norm.
+    u: FrameBuffer,
+    norms: Vec<Norm>,
+}
+
+impl OnReals {
+    /// The parameters as multilinear tables.
+    fn tables(&self, binarize: bool) -> Vec<f32> {
+        let bit = |value: &f32| if *value > 0.5 { 1.0 } else { 0.0 };
+        let values = &self.0.weights.values;
+        if binarize { values.iter().map(bit).collect() } else { values.clone() }
+    }
+
+    /// The value of every node and frame.
+    fn values(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
+        let body = &self.0;
+        check_batch(&body.path, &body.input, x)?;
+        body.check_finite()?;
+        let mut u = FrameBuffer::zeros(DType::F32, &body.output.shape, x.frames())?;
+        match body.spec.model.real() {
+            RealInputs::Multilinear { binarize_table } => {
+                backend.real_forward(x, &body.wiring, &self.tables(binarize_table), &mut u)?;
+            }
+            RealInputs::Own(model) => {
+                let (size, frames, stride) = (body.size(), x.frames(), u.stride());
+                let rows = u.rows_mut::<f32>()?.par_chunks_mut(stride).enumerate();
+                rows.try_for_each(|(node, u)| {
+                    let params = &body.weights.values[node * size..(node + 1) * size];
+                    model.forward(params, &body.rows(x, node, 0..frames)?, &mut u[..frames])
+                })?;
+            }
+            RealInputs::None => return Err(self.bits_only()),
+        }
+        Ok(u)
+    }
+
+    fn bits_only(&self) -> Error {
+        let layer = self.0.path.clone();
+        Error::State { layer, what: "its model takes bits only".to_owned() }
+    }
+
+    /// The answer from the values and the map of each node.
+    fn answer(&self, u: &FrameBuffer, norms: &[Norm], backend: &dyn Backend) -> Result<FrameBuffer> {
+        let mut v = u.clone();
+        let (frames, stride) = (v.frames(), v.stride());
+        v.rows_mut::<f32>()?.par_chunks_mut(stride).enumerate().for_each(|(node, row)| {
+            norm::apply(&mut row[..frames], norms.get(node));
+        });
+        if self.0.spec.real_output {
+            for row in v.rows_mut::<f32>()?.chunks_mut(stride) {
+                row.iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
+            }
+            return Ok(v);
+        }
+        let mut y = FrameBuffer::zeros(DType::Bit, &self.0.output.shape, frames)?;
+        backend.threshold(&v, &vec![0.5; v.nodes()], 1, &mut y)?;
+        Ok(y)
+    }
+
+    /// Backward of a model with a function of its own, from the gradient of the values.
+    fn own_backward(
+        &mut self,
+        model: &dyn RealNode,
+        x: &FrameBuffer,
+        du: &FrameBuffer,
+        dx: &mut FrameBuffer,
+    ) -> Result<()> {
+        let (body, frames) = (&self.0, x.frames());
+        let (size, fan_in) = (body.size(), body.spec.fan_in);
+        let mut blocks = frame_blocks(dx, BLOCK)?;
+        let parts = blocks.par_iter_mut().enumerate().map(|(block, rows)| {
+            let range = block * BLOCK..frames.min((block + 1) * BLOCK);
+            let mut dparams = vec![0f32; body.weights.values.len()];
+            for node in 0..body.spec.nodes {
+                let at = node * size..(node + 1) * size;
+                let x = body.rows(x, node, range.clone())?;
+                let du = &du.row::<f32>(node)?[range.clone()];
+                let mut own = vec![0f32; fan_in * range.len()];
+                let params = &body.weights.values[at.clone()];
+                model.backward(params, &x, du, &mut dparams[at], &mut own)?;
+                for (&source, own) in body.wiring.node(node).iter().zip(own.chunks(range.len())) {
+                    for (dx, own) in rows[source as usize].iter_mut().zip(own) {
+                        *dx += own;
+                    }
+                }
+            }
+            Ok(dparams)
+        });
+        for part in parts.collect::<Result<Vec<_>>>()? {
+            for (gradient, part) in self.0.weights.gradient.iter_mut().zip(part) {
+                *gradient += part;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Body {
+    /// The rows that a node reads, over a range of frames.
+    fn rows<'x>(
+        &self,
+        x: &'x FrameBuffer,
+        node: usize,
+        frames: std::ops::Range<usize>,
+    ) -> Result<Vec<&'x [f32]>> {
+        let mut rows = Vec::with_capacity(self.spec.fan_in);
+        for &source in self.wiring.node(node) {
+            rows.push(&x.row::<f32>(source as usize)?[frames.clone()]);
+        }
+        Ok(rows)
+    }
+}
+
+impl Layer for OnReals {
+    fn spec(&self) -> &dyn LayerSpec {
+        &self.0.spec
+    }
+
+    fn input(&self) -> &Signal {
+        &self.0.input
+    }
+
+    fn output(&self) -> &Signal {
+        &self.0.output
+    }
+
+    fn ancestors(&self, input: &[Vec<u64>]) -> Vec<Vec<u64>> {
+        self.0.wiring.ancestors(input).unwrap_or_default()
+    }
+
+    fn luts(&self) -> usize {
+        self.0.spec.nodes
+    }
+
+    fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
+        let norms = (0..self.0.spec.nodes).map_while(|node| self.0.trained_norm(node)).collect::<Vec<_>>();
+        self.answer(&self.values(x, backend)?, &norms, backend)
+    }
+
+    fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
+        let u = self.values(&x, backend)?;
+        let mut norms = Vec::new();
+        if let Some(settings) = self.0.spec.batch_norm {
+            for node in 0..u.nodes() {
+                norms.push(Norm::of_frames(u.row::<f32>(node)?, settings));
+            }
+        }
+        let y = self.answer(&u, &norms, backend)?;
+        Ok((y, Box::new(Tape { x, u, norms })))
+    }
+
+    fn backward(
+        &mut self,
+        saved: Saved,
+        dy: &FrameBuffer,
+        want_dx: bool,
+        backend: &dyn Backend,
+    ) -> Result<Option<FrameBuffer>> {
+        let tape = saved_as::<Tape>(saved, &self.0.path)?;
+        let mut du = dy.clone();
+        check_batch(&self.0.path, &Signal { dtype: DType::F32, ..self.0.output.clone() }, &du)?;
+        let (frames, stride) = (du.frames(), du.stride());
+        let u = tape.u.rows::<f32>()?;
+        let rows = du.rows_mut::<f32>()?.par_chunks_mut(stride).zip(u.par_chunks(stride));
+        rows.enumerate().for_each(|(node, (du, u))| {
+            norm::backward_frames(tape.norms.get(node), &u[..frames], &mut du[..frames]);
+        });
+        let mut dx = FrameBuffer::zeros(DType::F32, &self.0.input.shape, frames)?;
+        let spec = self.0.spec.clone();
+        match spec.model.real() {
+            RealInputs::Multilinear { binarize_table } => {
+                let tables = self.tables(binarize_table);
+                let gradient = &mut self.0.weights.gradient;
+                let target = want_dx.then_some(&mut dx);
+                backend.real_backward(&tape.x, &self.0.wiring, &tables, &du, gradient, target)?;
+            }
+            RealInputs::Own(model) => self.own_backward(model, &tape.x, &du, &mut dx)?,
+            RealInputs::None => return Err(self.bits_only()),
+        }
+        self.0.update_statistics(&tape.norms);
+        Ok(want_dx.then_some(dx))
+    }
+
+    fn parameters(&self) -> Vec<&Parameter> {
+        vec![&self.0.weights]
+    }
+
+    fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
+        vec![&mut self.0.weights]
+    }
+
+    fn state(&self) -> Vec<StateTensor> {
+        self.0.state()
+    }
+
+    fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
+        self.0.restore(state)
+    }
+
+    fn freeze(&self, _name: &str, _input: &Frozen, _build: &mut NetlistBuilder) -> Result<Frozen> {
+        let why = "it reads real numbers; switch `real_inputs` off".to_owned();
+        Err(Error::Freeze { layer: self.0.path.clone(), why })
+    }
+}

@@ -1,0 +1,191 @@
+use approx::assert_relative_eq;
+use lutweave_backend::reference::DifferentiableLut;
+use lutweave_backend::{Cpu, Reference};
+
+use std::sync::Arc;
+
+use lutweave_backend::Backend;
+use lutweave_tensor::FrameBuffer;
+
+use super::*;
+use crate::{Signal, StateData};
+
+/// Relative tolerance of f32 sums.
+const LOOSE: f64 = 1e-4;
+
+fn site(shape: &[usize]) -> Site<'static> {
+    Site {
+        input: Signal::bits(shape),
+        ancestors: Vec::new(),
+        path: "0.lut".to_owned(),
+        seed: 11,
+        place: &[0],
+    }
+}
+
+fn batch(nodes: usize, frames: usize, seed: u64) -> (FrameBuffer, Vec<Vec<bool>>) {
+    let mut stream = rng::stream(seed, &[]);
+    let bits: Vec<bool> = (0..nodes * frames).map(|_| rng::uniform(&mut stream) < 0.4).collect();
+    let rows = bits.chunks(nodes).map(<[bool]>::to_vec).collect();
+    (FrameBuffer::from_frame_bits(&[nodes], &bits).unwrap(), rows)
+}
+
+/// Spreads the initial weights, so that no value lies on a threshold.
+fn spread(layer: &mut dyn Layer) -> Vec<f32> {
+    let mut stream = rng::stream(5, &[]);
+    let parameter = layer.parameters_mut().remove(0);
+    for value in &mut parameter.values {
+        *value = rng::uniform(&mut stream);
+    }
+    parameter.values.clone()
+}
+
+/// The whole layer against the frame-by-frame formulas, for every fan-in and both backends.
+#[test]
+fn table_training_is_the_per_frame_formula() {
+    let backends: [&dyn Backend; 2] = [&Reference, &Cpu::new()];
+    for backend in backends {
+        for fan_in in 1..=8 {
+            let (sources, nodes, frames) = (12, 5, 150);
+            let mut layer = LutLayer::new(nodes).fan_in(fan_in).build(&site(&[sources])).unwrap();
+            let weights = spread(layer.as_mut());
+            let (x, rows) = batch(sources, frames, fan_in as u64);
+            let (y, saved) = layer.forward(Arc::new(x), backend).unwrap();
+            let mut stream = rng::stream(6, &[fan_in as u64]);
+            let dy: Vec<f32> = (0..nodes * frames).map(|_| rng::normal(&mut stream)).collect();
+            let dy = FrameBuffer::from_frames(&[nodes], &dy).unwrap();
+            let dx = layer.backward(saved, &dy, true, backend).unwrap().unwrap();
+
+            let wiring = match &layer.state()[0].data {
+                StateData::U32(table) => table.clone(),
+                StateData::F32(_) => panic!("wiring is of indices"),
+            };
+            let entries = 1 << fan_in;
+            let mut want_dx = vec![vec![0f64; sources]; frames];
+            for node in 0..nodes {
+                let at = node * entries..(node + 1) * entries;
+                let table: Vec<f64> = weights[at.clone()].iter().map(|&w| f64::from(w)).collect();
+                let lut = DifferentiableLut { table: &table, gamma: 0.3, beta: 0.5, bias: 0.25 };
+                let inputs = &wiring[node * fan_in..(node + 1) * fan_in];
+                let pick = |row: &Vec<bool>| inputs.iter().map(|&s| row[s as usize]).collect();
+                let seen: Vec<Vec<bool>> = rows.iter().map(pick).collect();
+                let (bits, ..) = lut.forward(&seen);
+                for (frame, bit) in bits.iter().enumerate() {
+                    assert_eq!(y.bit(node, frame).unwrap(), *bit, "fan-in {fan_in}");
+                }
+                let dy: Vec<f64> =
+                    dy.row::<f32>(node).unwrap().iter().map(|&v| f64::from(v)).collect();
+                let gradient = lut.backward(&seen, &dy);
+                // A gradient is a sum of terms that cancel: its error is relative to their size.
+                let size = 0.3 * frames as f64;
+                for (got, want) in layer.parameters()[0].gradient[at].iter().zip(&gradient.dtable) {
+                    assert_relative_eq!(
+                        f64::from(*got),
+                        want,
+                        max_relative = LOOSE,
+                        epsilon = LOOSE * size
+                    );
+                }
+                for (frame, dx) in gradient.dx.iter().enumerate() {
+                    for (&source, dx) in inputs.iter().zip(dx) {
+                        want_dx[frame][source as usize] += dx;
+                    }
+                }
+            }
+            for (frame, want) in want_dx.iter().enumerate() {
+                for (source, want) in want.iter().enumerate() {
+                    let got = f64::from(dx.row::<f32>(source).unwrap()[frame]);
+                    assert_relative_eq!(got, want, max_relative = LOOSE, epsilon = LOOSE);
+                }
+            }
+        }
+    }
+}
+
+/// Without batch norm the gradient passes everywhere.
+#[test]
+fn without_batch_norm_the_gradient_is_not_gated() {
+    let spec = LutLayer::new(1).fan_in(2).wiring(WiringRule::Serial).batch_norm(None);
+    let mut layer = spec.build(&site(&[2])).unwrap();
+    layer.parameters_mut()[0].values.copy_from_slice(&[0.1, 0.4, 0.6, 0.9]);
+    let bits = [false, false, true, false, false, true, true, true];
+    let x = FrameBuffer::from_frame_bits(&[2], &bits).unwrap();
+    let (y, saved) = layer.forward(Arc::new(x.clone()), &Cpu::new()).unwrap();
+    assert_eq!(y.to_frame_bits().unwrap(), [false, false, true, true]);
+    assert_eq!(layer.evaluate(&x, &Cpu::new()).unwrap(), y);
+    let dy = FrameBuffer::from_frames(&[1], &[1f32, 2.0, 3.0, 4.0]).unwrap();
+    let dx = layer.backward(saved, &dy, true, &Cpu::new()).unwrap().unwrap();
+    // dW[k] = Σ_f dy_f Π_i(..): frame f shows pattern f, weights 9/16, 3/16, 3/16, 1/16.
+    let want = [28.0 / 16.0, 36.0 / 16.0, 44.0 / 16.0, 52.0 / 16.0];
+    for (got, want) in layer.parameters()[0].gradient.iter().zip(want) {
+        assert_relative_eq!(*got, want, max_relative = 1e-6);
+    }
+    // The slope along input 0 is 0.3 everywhere, along input 1 it is 0.5.
+    for (f, dy) in [1f32, 2.0, 3.0, 4.0].into_iter().enumerate() {
+        assert_relative_eq!(dx.row::<f32>(0).unwrap()[f], 0.3 * dy, max_relative = 1e-5);
+        assert_relative_eq!(dx.row::<f32>(1).unwrap()[f], 0.5 * dy, max_relative = 1e-5);
+    }
+}
+
+/// Each use in a step keeps its own batch statistics.
+#[test]
+fn a_layer_used_twice_remembers_both_batches() {
+    let mut layer = LutLayer::new(3).fan_in(3).build(&site(&[6])).unwrap();
+    spread(layer.as_mut());
+    let (first, _) = batch(6, 90, 1);
+    let (second, _) = batch(6, 70, 2);
+    let dy = |frames| FrameBuffer::from_frames(&[3], &vec![0.5f32; 3 * frames]).unwrap();
+    let alone = |layer: &mut dyn Layer, x: &FrameBuffer| {
+        let (_, saved) = layer.forward(Arc::new(x.clone()), &Cpu::new()).unwrap();
+        layer.backward(saved, &dy(x.frames()), true, &Cpu::new()).unwrap()
+    };
+    let (want_first, want_second) = (alone(layer.as_mut(), &first), alone(layer.as_mut(), &second));
+    let (_, saved_first) = layer.forward(Arc::new(first), &Cpu::new()).unwrap();
+    let (_, saved_second) = layer.forward(Arc::new(second), &Cpu::new()).unwrap();
+    assert_eq!(layer.backward(saved_second, &dy(70), true, &Cpu::new()).unwrap(), want_second);
+    assert_eq!(layer.backward(saved_first, &dy(90), true, &Cpu::new()).unwrap(), want_first);
+}
+
+#[test]
+fn running_averages_follow_the_batches() {
+    let norm = BatchNorm { momentum: 0.9, ..BatchNorm::default() };
+    let spec = LutLayer::new(1).fan_in(2).wiring(WiringRule::Serial).batch_norm(Some(norm));
+    let mut layer = spec.build(&site(&[2])).unwrap();
+    layer.parameters_mut()[0].values.copy_from_slice(&[0.1, 0.4, 0.6, 0.9]);
+    let bits = [false, false, true, false, false, true, true, true];
+    let x = Arc::new(FrameBuffer::from_frame_bits(&[2], &bits).unwrap());
+    let (_, saved) = layer.forward(x, &Cpu::new()).unwrap();
+    let dy = FrameBuffer::from_frames(&[1], &[0f32; 4]).unwrap();
+    assert_eq!(layer.backward(saved, &dy, false, &Cpu::new()).unwrap(), None);
+    for (tensor, want) in layer.state().into_iter().skip(2).zip([0.05, 0.902_125]) {
+        let StateData::F32(values) = tensor.data else { panic!("statistics are real") };
+        assert_relative_eq!(values[0], want, max_relative = 1e-6);
+    }
+}
+
+#[test]
+fn settings_are_checked() {
+    let bits = site(&[4]);
+    let error = |spec: LutLayer| spec.build(&bits).unwrap_err().to_string();
+    assert!(error(LutLayer::new(0)).contains("nodes"));
+    assert!(error(LutLayer::new(3).fan_in(9)).contains("fan_in"));
+    let momentum = |momentum| Some(BatchNorm { momentum, ..BatchNorm::default() });
+    assert!(error(LutLayer::new(3).batch_norm(momentum(1.0))).contains("momentum"));
+    assert!(error(LutLayer::new(3).batch_norm(momentum(f32::NAN))).contains("momentum"));
+    let numbers = Site { input: Signal { dtype: DType::U8, shape: vec![4] }, ..bits.clone() };
+    let refused = LutLayer::new(3).build(&numbers).unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "0.lut: expected bits (put a threshold encoder before it), got u8 of shape [4]"
+    );
+}
+
+#[test]
+fn not_a_number_is_named() {
+    let mut layer = LutLayer::new(2).fan_in(2).build(&site(&[4])).unwrap();
+    layer.parameters_mut()[0].values[3] = f32::NAN;
+    let (x, _) = batch(4, 10, 1);
+    let error = layer.evaluate(&x, &Cpu::new()).unwrap_err().to_string();
+    assert_eq!(error, "0.lut: a parameter is not a finite number");
+    assert!(layer.forward(Arc::new(x), &Cpu::new()).is_err());
+}

@@ -1,0 +1,110 @@
+//! The built layer behind [`BinaryToReal`](super::BinaryToReal) and [`Reduce`](super::Reduce):
+//! means over frames and groups of nodes.
+
+use std::sync::Arc;
+
+use lutweave_backend::Backend;
+use lutweave_lut::NetlistBuilder;
+use lutweave_tensor::{DType, FrameBuffer, node_count};
+
+use crate::layer::{Frozen, check_batch};
+use crate::{Error, Layer, LayerSpec, Result, Saved, Signal, Site};
+
+/// The shape that a mean over `size` nodes each gives, or the one asked for.
+///
+/// `size` is checked against `output` where both are there; without either it is the input's.
+pub(super) fn shape(
+    site: &Site<'_>,
+    output: Option<&[usize]>,
+    size: Option<usize>,
+) -> Result<Vec<usize>> {
+    let input = &site.input;
+    let Some(output) = output else {
+        let size = size.unwrap_or(1);
+        let mut shape = input.shape.clone();
+        if size == 0 || !shape[0].is_multiple_of(size) {
+            let expected = format!("a divisor of axis 0 of the input, {}", shape[0]);
+            return Err(site.option_error("integration size", expected, size));
+        }
+        shape[0] /= size;
+        return Ok(shape);
+    };
+    let nodes = node_count("output shape", output)?;
+    if !input.nodes().is_multiple_of(nodes) {
+        let expected = format!("a multiple of the {nodes} nodes of the output {output:?}");
+        return Err(site.input_error(expected));
+    }
+    if let Some(size) = size.filter(|&size| size != input.nodes() / nodes) {
+        let expected = format!("{}, as the output shape has it", input.nodes() / nodes);
+        return Err(site.option_error("integration size", expected, size));
+    }
+    Ok(output.to_vec())
+}
+
+/// A mean over frames and groups of nodes.
+#[derive(Debug)]
+pub(super) struct Mean {
+    pub(super) spec: Box<dyn LayerSpec>,
+    pub(super) path: String,
+    pub(super) input: Signal,
+    pub(super) output: Signal,
+    pub(super) frames: usize,
+}
+
+impl Layer for Mean {
+    fn spec(&self) -> &dyn LayerSpec {
+        self.spec.as_ref()
+    }
+
+    fn input(&self) -> &Signal {
+        &self.input
+    }
+
+    fn output(&self) -> &Signal {
+        &self.output
+    }
+
+    fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
+        check_batch(&self.path, &self.input, x)?;
+        if !x.frames().is_multiple_of(self.frames) {
+            let expected = format!("a multiple of {}", self.frames);
+            let (op, got) = (self.spec.kind(), x.frames());
+            return Err(lutweave_tensor::Error::Frames { op, expected, got }.into());
+        }
+        let frames = x.frames() / self.frames;
+        let mut y = FrameBuffer::zeros(DType::F32, &self.output.shape, frames)?;
+        backend.integrate(x, self.frames, &mut y)?;
+        Ok(y)
+    }
+
+    fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
+        Ok((self.evaluate(&x, backend)?, Box::new(())))
+    }
+
+    fn backward(
+        &mut self,
+        _saved: Saved,
+        dy: &FrameBuffer,
+        want_dx: bool,
+        backend: &dyn Backend,
+    ) -> Result<Option<FrameBuffer>> {
+        check_batch(&self.path, &self.output, dy)?;
+        if !want_dx {
+            return Ok(None);
+        }
+        let frames = dy.frames().saturating_mul(self.frames); // too many are refused
+        let mut dx = FrameBuffer::zeros(DType::F32, &self.input.shape, frames)?;
+        backend.integrate_backward(dy, self.frames, &mut dx)?;
+        Ok(Some(dx))
+    }
+
+    fn freeze(&self, _name: &str, _input: &Frozen, _build: &mut NetlistBuilder) -> Result<Frozen> {
+        let why = if self.frames == 1 {
+            "it gives real numbers; end the network with a group sum instead".to_owned()
+        } else {
+            let frames = self.frames;
+            format!("it gives means over {frames} frames; a netlist answers in one")
+        };
+        Err(Error::Freeze { layer: self.path.clone(), why })
+    }
+}

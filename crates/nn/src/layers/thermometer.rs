@@ -1,0 +1,347 @@
+//! Thermometer encoding: a number becomes one bit per threshold.
+//!
+//! For input node `(c, p)` of shape `[c, points..]` and level `l`, the output node
+//! `((c · levels + l) · points + p)` is `x > t[c, p, l]`. The output shape is
+//! `[c · levels, points..]`, so for images the levels are channels. There is no gradient to the
+//! input.
+//!
+//! In hardware each threshold that differs from the others of its input is one comparator against
+//! a constant; thresholds no input value can pass or fail are constants.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lutweave_backend::Backend;
+use lutweave_lut::{Net, NetlistBuilder, Role, bits_for};
+use lutweave_tensor::{DType, Dataset, FrameBuffer, Values};
+use serde::{Deserialize, Serialize};
+
+use crate::layer::{Frozen, check_batch};
+use crate::{Error, Layer, LayerSpec, Result, Saved, Signal, Site};
+
+/// Most thresholds of one input.
+const MAX_LEVELS: usize = 255;
+
+/// Settings of a thermometer encoder: its thresholds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Thermometer {
+    levels: usize,
+    /// Bits of the unsigned numbers that hardware reads.
+    width: usize,
+    thresholds: Thresholds,
+}
+
+/// Thresholds in rising order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Thresholds {
+    /// The same levels for every input.
+    Shared(Vec<f32>),
+    /// `levels` for each input in turn.
+    Each(Vec<f32>),
+}
+
+impl Thermometer {
+    /// Evenly spaced thresholds between the smallest and the largest value of a data set,
+    /// the same for every input: `low + (high − low) · l / (levels + 1)`, `l` from 1.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] when there are no levels or too many, or the data set is empty or holds
+    /// values that are not finite.
+    pub fn uniform(data: &Dataset, levels: usize) -> Result<Self> {
+        let (low, high) = range(data, levels)?;
+        let step = |l: usize| low + (high - low) * l as f32 / (levels + 1) as f32;
+        let thresholds = Thresholds::Shared((1..=levels).map(step).collect());
+        Ok(Self { levels, width: width(high), thresholds })
+    }
+
+    /// Thresholds at the quantiles of each input over a data set (distributive thermometer, DWN,
+    /// Bacellar et al. 2024): of its `n` sorted values the one at place `n · l / (levels + 1)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`uniform`](Self::uniform).
+    pub fn fit(data: &Dataset, levels: usize) -> Result<Self> {
+        let (_, high) = range(data, levels)?;
+        let (n, size) = (data.len(), data.sample_size());
+        let mut thresholds = Vec::with_capacity(size * levels);
+        for input in 0..size {
+            let mut column: Vec<f32> = match data.values() {
+                Values::U8(values) => {
+                    values.iter().skip(input).step_by(size).map(|&v| f32::from(v)).collect()
+                }
+                Values::F32(values) => values.iter().skip(input).step_by(size).copied().collect(),
+                _ => return Err(unsupported(data)),
+            };
+            column.sort_by(f32::total_cmp);
+            thresholds.extend((1..=levels).map(|l| column[n * l / (levels + 1)]));
+        }
+        Ok(Self { levels, width: width(high), thresholds: Thresholds::Each(thresholds) })
+    }
+
+    /// Bits for each input.
+    pub fn levels(&self) -> usize {
+        self.levels
+    }
+
+    pub(crate) fn from_config(config: &serde_json::Value) -> Result<Self> {
+        crate::registry::parse("thermometer", config)
+    }
+
+    fn expand(&self, site: &Site<'_>) -> Result<Vec<f32>> {
+        let inputs = site.input.nodes();
+        if self.levels == 0 || self.levels > MAX_LEVELS {
+            return Err(site.option_error("levels", format!("1 to {MAX_LEVELS}"), self.levels));
+        }
+        if !(1..=lutweave_lut::MAX_WIDTH).contains(&self.width) {
+            return Err(site.option_error("width", "1 to 32 bits", self.width));
+        }
+        let (values, expected) = match &self.thresholds {
+            Thresholds::Shared(values) => (values, self.levels),
+            Thresholds::Each(values) => (values, inputs.saturating_mul(self.levels)),
+        };
+        if values.len() != expected {
+            return Err(site.option_error(
+                "thresholds",
+                format!("{expected} numbers"),
+                values.len(),
+            ));
+        }
+        if !values.iter().all(|value| value.is_finite()) {
+            return Err(site.option_error("thresholds", "finite numbers", "others"));
+        }
+        Ok(match self.thresholds {
+            Thresholds::Shared(_) => values.repeat(inputs),
+            Thresholds::Each(_) => values.clone(),
+        })
+    }
+}
+
+fn range(data: &Dataset, levels: usize) -> Result<(f32, f32)> {
+    let option = |option, expected: String, got: String| {
+        Err(Error::Option { layer: "thermometer".to_owned(), option, expected, got })
+    };
+    if levels == 0 || levels > MAX_LEVELS {
+        return option("levels", format!("1 to {MAX_LEVELS}"), levels.to_string());
+    }
+    if data.is_empty() {
+        return option("data", "at least one sample".to_owned(), "none".to_owned());
+    }
+    let fold = |(low, high): (f32, f32), v: f32| (low.min(v), high.max(v));
+    let start = (f32::INFINITY, f32::NEG_INFINITY);
+    let (low, high) = match data.values() {
+        Values::U8(values) => values.iter().map(|&v| f32::from(v)).fold(start, fold),
+        Values::F32(values) if values.iter().all(|v| v.is_finite()) => {
+            values.iter().copied().fold(start, fold)
+        }
+        Values::F32(_) => return option("data", "finite numbers".to_owned(), "others".to_owned()),
+        _ => return Err(unsupported(data)),
+    };
+    Ok((low, high))
+}
+
+fn unsupported(data: &Dataset) -> Error {
+    Error::Option {
+        layer: "thermometer".to_owned(),
+        option: "data",
+        expected: "values of u8 or f32".to_owned(),
+        got: data.name().to_owned(),
+    }
+}
+
+/// Bits of the largest whole number up to `high`.
+fn width(high: f32) -> usize {
+    bits_for(high.clamp(0.0, u32::MAX as f32) as usize).min(lutweave_lut::MAX_WIDTH)
+}
+
+impl LayerSpec for Thermometer {
+    fn kind(&self) -> &'static str {
+        "thermometer"
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::json!(self)
+    }
+
+    fn build(&self, site: &Site<'_>) -> Result<Box<dyn Layer>> {
+        if !matches!(site.input.dtype, DType::U8 | DType::F32) {
+            return Err(site.input_error("numbers of u8 or f32"));
+        }
+        let thresholds = self.expand(site)?;
+        let mut shape = site.input.shape.clone();
+        shape[0] *= self.levels;
+        Ok(Box::new(Encoder {
+            spec: self.clone(),
+            path: site.path.clone(),
+            input: site.input.clone(),
+            output: Signal::bits(&shape),
+            thresholds,
+        }))
+    }
+}
+
+/// The built encoder.
+#[derive(Debug)]
+struct Encoder {
+    spec: Thermometer,
+    path: String,
+    input: Signal,
+    output: Signal,
+    /// `[inputs][levels]`.
+    thresholds: Vec<f32>,
+}
+
+impl Encoder {
+    /// For each output node the input node and the level.
+    fn outputs(&self) -> impl Iterator<Item = (usize, usize)> {
+        let points = self.input.nodes() / self.input.shape[0];
+        let levels = self.spec.levels;
+        (0..self.output.nodes()).map(move |node| {
+            let (channel, level) = (node / points / levels, node / points % levels);
+            (channel * points + node % points, level)
+        })
+    }
+}
+
+impl Layer for Encoder {
+    fn spec(&self) -> &dyn LayerSpec {
+        &self.spec
+    }
+
+    fn input(&self) -> &Signal {
+        &self.input
+    }
+
+    fn output(&self) -> &Signal {
+        &self.output
+    }
+
+    fn ancestors(&self, input: &[Vec<u64>]) -> Vec<Vec<u64>> {
+        let of = |(node, _): (usize, usize)| input.get(node).cloned();
+        self.outputs().map(of).collect::<Option<_>>().unwrap_or_default()
+    }
+
+    fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
+        check_batch(&self.path, &self.input, x)?;
+        let mut y = FrameBuffer::zeros(DType::Bit, &self.output.shape, x.frames())?;
+        backend.threshold(x, &self.thresholds, self.spec.levels, &mut y)?;
+        Ok(y)
+    }
+
+    fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
+        Ok((self.evaluate(&x, backend)?, Box::new(())))
+    }
+
+    fn backward(
+        &mut self,
+        _saved: Saved,
+        _dy: &FrameBuffer,
+        _want_dx: bool,
+        _backend: &dyn Backend,
+    ) -> Result<Option<FrameBuffer>> {
+        Ok(None)
+    }
+
+    fn input_width(&self) -> Option<usize> {
+        Some(self.spec.width)
+    }
+
+    fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
+        if self.input.dtype != DType::U8 {
+            let why = format!(
+                "it compares {} inputs; hardware compares whole numbers: scale the data to u8",
+                self.input.dtype
+            );
+            return Err(Error::Freeze { layer: self.path.clone(), why });
+        }
+        build.group(name, Role::Encoder)?;
+        let mut made: BTreeMap<(usize, u64), Net> = BTreeMap::new();
+        let mut constants: BTreeMap<bool, Net> = BTreeMap::new();
+        let largest = (1u64 << self.spec.width) - 1;
+        let mut words = Vec::with_capacity(self.output.nodes());
+        for (node, level) in self.outputs() {
+            let threshold = self.thresholds[node * self.spec.levels + level];
+            // x > t for whole x is x >= floor(t) + 1.
+            let least = threshold.floor() + 1.0;
+            let constant = if least <= 0.0 {
+                Some(true)
+            } else if least > largest as f32 {
+                Some(false)
+            } else {
+                None
+            };
+            let net = match constant {
+                Some(value) => *match constants.entry(value) {
+                    std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+                    std::collections::btree_map::Entry::Vacant(entry) => {
+                        let name = format!("{name}_{}", if value { "high" } else { "low" });
+                        entry.insert(build.constant(name, value)?)
+                    }
+                },
+                None => {
+                    let least = least as u64;
+                    match made.get(&(node, least)) {
+                        Some(&net) => net,
+                        None => {
+                            let cell = format!("{name}_{node}_{least}");
+                            let net = build.at_least(cell, &input.words[node], least)?;
+                            made.insert((node, least), net);
+                            net
+                        }
+                    }
+                }
+            };
+            words.push(vec![net]);
+        }
+        Ok(Frozen { words })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lutweave_backend::Cpu;
+    use lutweave_tensor::Targets;
+
+    use super::*;
+
+    fn data(values: Vec<u8>, size: usize) -> Dataset {
+        let labels = vec![0; values.len() / size];
+        let targets = Targets::Classes { count: 1, labels };
+        Dataset::new("t", &[size], Values::U8(values), targets).unwrap()
+    }
+
+    #[test]
+    fn thresholds_are_quantiles_or_even_steps() {
+        let set = data(vec![0, 10, 1, 20, 2, 30, 3, 40], 2);
+        let fit = Thermometer::fit(&set, 3).unwrap();
+        assert_eq!(fit.thresholds, Thresholds::Each(vec![1.0, 2.0, 3.0, 20.0, 30.0, 40.0]));
+        let even = Thermometer::uniform(&set, 3).unwrap();
+        assert_eq!(even.thresholds, Thresholds::Shared(vec![10.0, 20.0, 30.0]));
+        assert_eq!((fit.width, even.width), (6, 6));
+        assert!(Thermometer::fit(&set, 0).is_err() && Thermometer::uniform(&set, 256).is_err());
+    }
+
+    #[test]
+    fn levels_are_channels() {
+        let set = data((0..=16).collect(), 1);
+        let site = Site {
+            input: Signal { dtype: DType::U8, shape: vec![2, 3] },
+            ancestors: (0..6).map(|i| vec![1 << i]).collect(),
+            path: "0.thermometer".to_owned(),
+            seed: 0,
+            place: &[0],
+        };
+        let layer = Thermometer::uniform(&set, 3).unwrap().build(&site).unwrap();
+        assert_eq!(layer.output().shape, [6, 3]);
+        let x = FrameBuffer::from_frames(&[2, 3], &[0u8, 5, 16, 9, 12, 13]).unwrap();
+        let y = layer.evaluate(&x, &Cpu::new()).unwrap();
+        let bits: Vec<u8> = y.to_frame_bits().unwrap().into_iter().map(u8::from).collect();
+        // thresholds 4, 8, 12
+        assert_eq!(bits, [0, 1, 1, 0, 0, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1]);
+        let ancestors = layer.ancestors(&site.ancestors);
+        assert_eq!(ancestors[4], [2], "channel 0, level 1, point 1 depends on input 1");
+        assert_eq!(ancestors[17], [32]);
+    }
+}

@@ -1,0 +1,88 @@
+//! OR, without parameters.
+//!
+//! ```text
+//! V[k]  = 1 if any input of k is one, else 0                   bit: V[k] > 0.5
+//! slope = 1 for the first input that is one (input 0 where none is), 0 for the others
+//! ```
+//!
+//! So the gradient goes to the first input that is maximal. Fan-in 1 to 8. Meant for a layer
+//! without batch norm.
+//!
+//! Source: BinaryBrain's `MaxLut` on bits. Its exported tables are those of a majority; here they
+//! are the OR that the layer computes.
+
+use lutweave_tensor::rng::Xoshiro256PlusPlus;
+use serde::{Deserialize, Serialize};
+
+use crate::LutModel;
+
+/// OR.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Max;
+
+impl Max {
+    /// The name in files.
+    pub const KIND: &'static str = "max";
+}
+
+impl LutModel for Max {
+    fn kind(&self) -> &'static str {
+        Self::KIND
+    }
+
+    fn trains(&self) -> bool {
+        false
+    }
+
+    fn parameters(&self, _fan_in: usize) -> usize {
+        0
+    }
+
+    fn initialise(&self, _rng: &mut Xoshiro256PlusPlus, _params: &mut [f32]) {}
+
+    fn values(&self, _params: &[f32], values: &mut [f32]) {
+        values.fill(1.0);
+        values[0] = 0.0;
+    }
+
+    fn backward(&self, _: &[f32], _dvalues: &[f32], _counts: &[u32], _dparams: &mut [f32]) {}
+
+    fn slopes(&self, _params: &[f32], _values: &[f32], i: usize, slopes: &mut [f32]) {
+        for (k, slope) in slopes.iter_mut().enumerate() {
+            let first = if k == 0 { 0 } else { k.trailing_zeros() as usize };
+            *slope = f32::from(u8::from(i == first));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::testing::{slopes, table, values};
+
+    #[test]
+    fn is_the_or_of_its_inputs() {
+        for fan_in in 1..=8 {
+            for (k, bit) in table(&Max, fan_in, &[]).into_iter().enumerate() {
+                assert_eq!(bit, k != 0);
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_maximal_input_gets_the_gradient() {
+        for fan_in in 1..=8 {
+            let values = values(&Max, fan_in, &[]);
+            let all: Vec<Vec<f32>> = (0..fan_in).map(|i| slopes(&Max, &[], i, &values)).collect();
+            for k in 0..1usize << fan_in {
+                let bits: Vec<usize> = (0..fan_in).map(|i| k >> i & 1).collect();
+                let most = *bits.iter().max().unwrap();
+                let first = bits.iter().position(|&bit| bit == most).unwrap();
+                for (i, slopes) in all.iter().enumerate() {
+                    assert_eq!(slopes[k] > 0.5, i == first, "{k} {i}");
+                    assert!([0.0, 1.0].contains(&slopes[k]));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod dataset;
+mod dtype;
+mod error;
+mod frames;
+mod numeric;
+pub mod rng;
+mod storage;
+mod tensor;
+mod variables;
+
+pub use dataset::{Dataset, Targets, Values};
+pub use dtype::{DType, Element};
+pub use error::{Error, Result};
+pub use frames::{FrameBuffer, THRESHOLD, WORD, node_count};
+pub use tensor::Tensor;
+pub use variables::{Variable, Variables};
