@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use crate::candidate::CandidateKernels;
 use crate::encode::EncodeKernels;
 use crate::modulate::ModulateKernels;
 use crate::real::RealKernels;
@@ -12,7 +13,14 @@ use crate::table::TableKernels;
 /// Results are the same bits for any number of threads; integers and bits are also the same for
 /// every backend. Kernels are grouped into one trait a family.
 pub trait Backend:
-    TableKernels + RealKernels + EncodeKernels + ModulateKernels + Debug + Send + Sync
+    TableKernels
+    + RealKernels
+    + EncodeKernels
+    + ModulateKernels
+    + CandidateKernels
+    + Debug
+    + Send
+    + Sync
 {
     /// The name in messages and reports.
     fn name(&self) -> &'static str;

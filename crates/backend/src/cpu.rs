@@ -2,6 +2,7 @@
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod avx512;
+mod candidate;
 mod dispatch;
 mod encode;
 mod isa;

@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 mod backend;
+mod candidate;
 mod check;
 mod cpu;
 mod encode;
@@ -12,6 +13,7 @@ pub mod reference;
 mod table;
 
 pub use backend::Backend;
+pub use candidate::CandidateKernels;
 pub use cpu::{Cpu, Isa, Kernel};
 pub use encode::EncodeKernels;
 pub use error::{Error, Result};

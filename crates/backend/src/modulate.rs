@@ -140,8 +140,14 @@ impl Modulation {
 
     /// The part of a node's number that its frame `k` shows, from 0 to 1.
     pub(crate) fn ramp(&self, part: f32, k: usize) -> f32 {
+        unit(self.rise(part, k))
+    }
+
+    /// The same before it is clamped, which leaves it on the same side of the middle.
+    #[inline(always)]
+    pub(crate) fn rise(&self, part: f32, k: usize) -> f32 {
         let size = self.frames as f32;
-        unit((part - k as f32 / size) * size)
+        (part - k as f32 / size) * size
     }
 }
 
@@ -168,18 +174,17 @@ pub struct Thresholds<'a> {
 }
 
 impl Thresholds<'_> {
-    /// The threshold of node `node` of `x`, and frame `k` of its frame `frame`.
-    pub(crate) fn at(
+    /// The thresholds of one frame of `x`, and one node, modulated into `frames` frames.
+    pub(crate) fn frame(
         &self,
         x: &FrameBuffer,
         frames: usize,
         node: usize,
-        at: (usize, usize),
-    ) -> f32 {
-        let (frame, k) = at;
+        frame: usize,
+    ) -> &[f32] {
         let (period, first) =
             if self.per_frame { (x.frames() * frames, frame * frames) } else { (frames, 0) };
-        self.values[if self.per_node { node * period } else { 0 } + first + k]
+        &self.values[if self.per_node { node * period } else { 0 } + first..][..frames]
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing here is fast. Every other backend is compared with it.
 
+mod candidate;
 mod encode;
 mod modulate;
 mod multilinear;

@@ -206,6 +206,54 @@ fn errors_come_at_their_rate() {
 }
 
 #[test]
+fn errors_are_those_of_binary_brain() {
+    // Two frames of the golden case insert_bit_error_flip_f32.
+    let x = [0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 1].map(|bit| bit == 1);
+    let y = [0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 1, 0, 0, 1].map(|bit| bit == 1);
+    let dy = [
+        -1.312_786_7f32,
+        -0.358_880_64,
+        0.831_304_25,
+        0.284_808_87,
+        1.432_520_9,
+        1.537_371,
+        -0.673_611_64,
+        -0.853_392,
+        -0.065_452_635,
+        0.141_025_23,
+        1.117_698_7,
+        -0.758_525_9,
+        0.472_154_44,
+        2.080_428_4,
+    ];
+    let dx = [
+        -1.312_786_7f32,
+        -0.358_880_64,
+        0.831_304_25,
+        -0.284_808_87,
+        -1.432_520_9,
+        1.537_371,
+        -0.673_611_64,
+        -0.853_392,
+        0.065_452_635,
+        0.141_025_23,
+        1.117_698_7,
+        -0.758_525_9,
+        -0.472_154_44,
+        2.080_428_4,
+    ];
+    let errors: Vec<bool> = x.iter().zip(y).map(|(&x, y)| x != y).collect();
+    let errors = FrameBuffer::from_frame_bits(&[7], &errors).unwrap();
+    let x = FrameBuffer::from_frame_bits(&[7], &x).unwrap();
+    let dy = FrameBuffer::from_frames(&[7], &dy).unwrap();
+    let (mut got, mut gradient) = (x.clone(), dy.clone());
+    Cpu::new().apply_errors(&x, &errors, ErrorEffect::Flip, &mut got).unwrap();
+    Cpu::new().apply_errors_backward(&dy, &errors, ErrorEffect::Flip, &mut gradient).unwrap();
+    assert_eq!(got.to_frame_bits().unwrap(), y);
+    assert_eq!(gradient.to_frames::<f32>().unwrap(), dx);
+}
+
+#[test]
 fn diffusion_keeps_the_mean() {
     let values: Vec<f32> = (0..=100).map(|v| v as f32 / 100.0).collect();
     let x = FrameBuffer::from_frames(&[1], &values).unwrap();

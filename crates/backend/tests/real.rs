@@ -27,7 +27,8 @@ fn cpu_agrees_with_the_reference() {
             let x = FrameBuffer::from_frames(&[sources], &draw(sources * frames, 0.4)).unwrap();
             let dy = FrameBuffer::from_frames(&[nodes], &draw(nodes * frames, 1.0)).unwrap();
             let tables = draw(nodes << fan_in, 0.3);
-            let wiring = Wiring::random(sources, nodes, fan_in, &mut |b| rng::below(&mut stream, b));
+            let wiring =
+                Wiring::random(sources, nodes, fan_in, &mut |b| rng::below(&mut stream, b));
             let wiring = wiring.unwrap();
             let mut want = FrameBuffer::zeros(DType::F32, &[nodes], frames).unwrap();
             Reference.real_forward(&x, &wiring, &tables, &mut want).unwrap();

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use lutweave_backend::{Backend, Cpu, EncodeKernels, Isa, Reference, Slopes, TableKernels, table_words};
+use lutweave_backend::{
+    Backend, Cpu, EncodeKernels, Isa, Reference, Slopes, TableKernels, table_words,
+};
 use lutweave_lut::Wiring;
 use lutweave_tensor::{DType, FrameBuffer, rng};
 
@@ -204,7 +206,8 @@ fn threads_do_not_change_a_bit() {
         pool.install(|| {
             let mut sums = vec![0f32; case.nodes << 6];
             Cpu::new().pattern_sums(&o.x, &o.wiring, &o.dy, &mut sums).unwrap();
-            let slopes = Slopes { scale: &o.scale, offset: &o.offset, slopes: &o.slopes, folded: false };
+            let slopes =
+                Slopes { scale: &o.scale, offset: &o.offset, slopes: &o.slopes, folded: false };
             let mut dx = o.dx.clone();
             Cpu::new().table_backward(&o.x, &o.wiring, &o.dy, slopes, &mut dx).unwrap();
             (sums, dx)

@@ -7,6 +7,7 @@ mod expand;
 mod netlist;
 mod order;
 mod pipeline;
+mod prune;
 mod rebuild;
 #[cfg(test)]
 mod sample;
@@ -24,4 +25,4 @@ pub use netlist::{
 };
 pub use summary::{GroupSummary, Summary};
 pub use table::{MAX_FAN_IN, TruthTable};
-pub use wiring::Wiring;
+pub use wiring::{Wiring, WiringSummary};

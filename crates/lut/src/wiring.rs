@@ -2,9 +2,18 @@
 //!
 //! A [`Wiring`] is plain data: for node `j` and input `i`, the number of a source. Rules that make
 //! one take their random numbers from the caller as a function `below(bound)`, uniform in
-//! `0..bound`, so that this crate stays free of generators.
+//! `0..bound`, so that this crate stays free of generators. A number that is not below its bound is
+//! read as the largest that is.
 
-use crate::{Error, MAX_FAN_IN, Result};
+mod deal;
+mod shaped;
+mod text;
+
+pub use self::text::WiringSummary;
+use crate::{Error, MAX_FAN_IN, MAX_NETS, Result};
+
+/// The caller's random numbers.
+type Below<'a> = &'a mut dyn FnMut(usize) -> usize;
 
 /// The sources of every input of every LUT of a layer.
 ///
@@ -55,110 +64,27 @@ impl Wiring {
         Ok(Self { sources, fan_in, table })
     }
 
-    /// Random sources: every source is used once before any is used again, and the inputs of a
-    /// node are distinct where there are enough sources (`BinaryBrain`'s rule `random`).
+    /// The same wiring to other sources: what was source `s` is now `names[s]`, one of `sources`.
+    ///
+    /// ```
+    /// use lutweave_lut::Wiring;
+    ///
+    /// // A wiring to three of ten sources.
+    /// let wiring = Wiring::serial(3, 2, 3)?.relabel(10, &[2, 5, 9])?;
+    /// assert_eq!(wiring.table(), [2, 5, 9, 2, 5, 9]);
+    /// # Ok::<(), lutweave_lut::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`Error::Wiring`] for sizes that no layer can have.
-    pub fn random(
-        sources: usize,
-        nodes: usize,
-        fan_in: usize,
-        below: &mut dyn FnMut(usize) -> usize,
-    ) -> Result<Self> {
-        let apart = |_: &[u32], _: u32| 0;
-        Self::deal(sources, nodes, fan_in, below, &apart)
-    }
-
-    /// Like [`random`](Self::random), and the inputs of a node come from ancestries that overlap
-    /// as little as a look at the next candidates allows. `ancestors[s]` is the set of first
-    /// causes of source `s`, as bits; pass an empty slice when sources have none in common.
-    ///
-    /// Fan-outs differ by at most one. (Balanced fan-out and disjoint ancestries: see the
-    /// book's page on wiring.)
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Wiring`] for sizes that no layer can have, or when `ancestors` is neither empty
-    /// nor one per source.
-    pub fn balanced(
-        sources: usize,
-        nodes: usize,
-        fan_in: usize,
-        ancestors: &[Vec<u64>],
-        below: &mut dyn FnMut(usize) -> usize,
-    ) -> Result<Self> {
-        if !ancestors.is_empty() && ancestors.len() != sources {
-            let what = format!("expected ancestors of {sources} sources, got {}", ancestors.len());
+    /// [`Error::Wiring`] when there is not one name for each source, or a name is no source.
+    pub fn relabel(self, sources: usize, names: &[u32]) -> Result<Self> {
+        if names.len() != self.sources {
+            let what = format!("expected names of {} sources, got {}", self.sources, names.len());
             return Err(Error::Wiring { what });
         }
-        if ancestors.is_empty() {
-            return Self::random(sources, nodes, fan_in, below);
-        }
-        let shared = |node: &[u32], source: u32| -> u32 {
-            let own = &ancestors[source as usize];
-            let overlap = |other: u32| -> u32 {
-                let other = &ancestors[other as usize];
-                own.iter().zip(other).map(|(a, b)| (a & b).count_ones()).sum()
-            };
-            node.iter().map(|&other| overlap(other)).sum()
-        };
-        Self::deal(sources, nodes, fan_in, below, &shared)
-    }
-
-    /// Deals shuffled decks of all sources to the nodes. A slot takes the next card, unless one of
-    /// the following few has a smaller `overlap` with the node's other inputs.
-    fn deal(
-        sources: usize,
-        nodes: usize,
-        fan_in: usize,
-        below: &mut dyn FnMut(usize) -> usize,
-        overlap: &dyn Fn(&[u32], u32) -> u32,
-    ) -> Result<Self> {
-        const LOOK_AHEAD: usize = 48;
-        check(sources, nodes, fan_in)?;
-        let slots = nodes * fan_in;
-        let mut table: Vec<u32> = Vec::with_capacity(slots);
-        let mut deck: Vec<u32> = Vec::new(); // the next card is the last
-        let mut next: Vec<u32> = Vec::new(); // cards of the deck after this one
-        for slot in 0..slots {
-            if deck.is_empty() {
-                std::mem::swap(&mut deck, &mut next);
-            }
-            if deck.is_empty() {
-                deck = shuffled(sources, below);
-            }
-            let node = &table[slot - slot % fan_in..];
-            let cost = |card: u32| (!node.contains(&card)).then(|| overlap(node, card));
-            let mut best: Option<(usize, u32)> = None;
-            for (ahead, &card) in deck.iter().rev().take(LOOK_AHEAD).enumerate() {
-                if let Some(cost) = cost(card)
-                    && best.is_none_or(|(_, least)| cost < least)
-                {
-                    best = Some((deck.len() - 1 - ahead, cost));
-                }
-                if best.is_some_and(|(_, least)| least == 0) {
-                    break;
-                }
-            }
-            // Nothing in sight is new to this node: the rest of the deck, then the deck after it.
-            let place = best.map(|(place, _)| place);
-            let place = place.or_else(|| deck.iter().rposition(|&card| cost(card).is_some()));
-            let card = if let Some(place) = place {
-                deck.remove(place)
-            } else {
-                if next.is_empty() {
-                    next = shuffled(sources, below);
-                }
-                match next.iter().rposition(|&card| !node.contains(&card)) {
-                    Some(place) => next.remove(place),
-                    None => deck.remove(deck.len() - 1), // more inputs than sources
-                }
-            };
-            table.push(card);
-        }
-        Ok(Self { sources, fan_in, table })
+        let table = self.table.iter().map(|&source| names[source as usize]).collect();
+        Self::explicit(sources, self.fan_in, table)
     }
 
     /// Number of sources there are.
@@ -220,7 +146,7 @@ fn check(sources: usize, nodes: usize, fan_in: usize) -> Result<()> {
         format!("expected a fan-in of 1 to {MAX_FAN_IN}, got {fan_in}")
     } else if sources == 0 || nodes == 0 {
         format!("expected sources and nodes, got {sources} and {nodes}")
-    } else if sources > u32::MAX as usize || nodes > crate::MAX_NETS {
+    } else if sources > MAX_NETS || nodes > MAX_NETS / fan_in {
         format!("{sources} sources and {nodes} nodes are too many")
     } else {
         return Ok(());
@@ -228,73 +154,26 @@ fn check(sources: usize, nodes: usize, fan_in: usize) -> Result<()> {
     Err(Error::Wiring { what })
 }
 
-fn shuffled(sources: usize, below: &mut dyn FnMut(usize) -> usize) -> Vec<u32> {
-    let mut deck: Vec<u32> = (0..sources as u32).collect();
-    for last in (1..sources).rev() {
-        deck.swap(last, below(last + 1));
+/// A number below `bound`, which is not zero, whatever the caller's function gives.
+fn draw(below: Below<'_>, bound: usize) -> usize {
+    below(bound).min(bound - 1)
+}
+
+/// A generator for tests (Marsaglia's xorshift64) as the source of random numbers.
+#[cfg(test)]
+fn test_below(seed: u64) -> impl FnMut(usize) -> usize {
+    let mut state = seed | 1;
+    move |bound| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % bound as u64) as usize
     }
-    deck
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    /// A small generator (Marsaglia's xorshift64) as the source of random numbers.
-    fn below(seed: u64) -> impl FnMut(usize) -> usize {
-        let mut state = seed | 1;
-        move |bound| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state % bound as u64) as usize
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn dealt_wiring_is_distinct_and_balanced(
-            sources in 1usize..200, nodes in 1usize..120, fan_in in 1usize..=8, seed: u64, related: bool,
-        ) {
-            let ancestors: Vec<Vec<u64>> = if related {
-                (0..sources).map(|s| vec![1 << (s / 3 % 64)]).collect()
-            } else {
-                Vec::new()
-            };
-            let wiring = Wiring::balanced(sources, nodes, fan_in, &ancestors, &mut below(seed)).unwrap();
-            prop_assert_eq!(wiring.nodes(), nodes);
-            let mut used = vec![0usize; sources];
-            for &source in wiring.table() {
-                used[source as usize] += 1;
-            }
-            let spread = used.iter().max().unwrap() - used.iter().min().unwrap();
-            if fan_in <= sources {
-                for node in 0..nodes {
-                    let mut inputs = wiring.node(node).to_vec();
-                    inputs.sort_unstable();
-                    inputs.dedup();
-                    prop_assert_eq!(inputs.len(), fan_in);
-                }
-                // A deck may lend cards to the one before it.
-                prop_assert!(spread <= 2, "{:?}", used);
-            }
-        }
-    }
-
-    #[test]
-    fn ancestries_are_kept_apart() {
-        // 90 sources in 30 families of three, six inputs: enough families for disjoint ancestries.
-        let ancestors: Vec<Vec<u64>> = (0..90).map(|s| vec![1 << (s % 30)]).collect();
-        let wiring = Wiring::balanced(90, 60, 6, &ancestors, &mut below(9)).unwrap();
-        let related = (0..60).filter(|&node| {
-            let union = wiring.node(node).iter().fold(0, |all, &s| all | ancestors[s as usize][0]);
-            union.count_ones() < 6
-        });
-        assert!(related.count() <= 6);
-        assert_eq!(wiring.ancestors(&ancestors).unwrap().len(), 60);
-    }
 
     #[test]
     fn refuses_what_is_no_wiring() {
@@ -305,6 +184,16 @@ mod tests {
         assert!(explicit(4, 2, &[0, 1, 2]).is_err());
         assert!(explicit(4, 0, &[]).is_err() && explicit(4, 9, &[0; 9]).is_err());
         assert!(Wiring::serial(0, 1, 1).is_err() && Wiring::serial(1, usize::MAX, 2).is_err());
-        assert!(Wiring::random(5, 3, 6, &mut below(1)).is_ok(), "repeats where sources are few");
+        assert!(Wiring::serial(usize::MAX, 1, 1).is_err());
+    }
+
+    #[test]
+    fn names_are_checked() {
+        let wiring = || Wiring::serial(3, 2, 2).unwrap();
+        assert_eq!(wiring().relabel(9, &[8, 1, 4]).unwrap().table(), [8, 1, 4, 8]);
+        let error =
+            |sources, names: &[u32]| wiring().relabel(sources, names).unwrap_err().to_string();
+        assert_eq!(error(9, &[8, 1]), "wiring: expected names of 3 sources, got 2");
+        assert_eq!(error(8, &[8, 1, 4]), "wiring: node 0, input 0: source 8 of 8");
     }
 }

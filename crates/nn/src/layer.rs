@@ -174,12 +174,12 @@ impl Frozen {
     ///
     /// [`Error::Freeze`] when a word is wider.
     pub fn bits(&self, layer: &str) -> Result<Vec<Net>> {
-        let bit = |word: &Vec<Net>| match word[..] {
-            [net] => Ok(net),
-            _ => {
-                let why = format!("it needs bits and reads words of {} bits", word.len());
-                Err(Error::Freeze { layer: layer.to_owned(), why })
+        let bit = |word: &Vec<Net>| {
+            if let [net] = word[..] {
+                return Ok(net);
             }
+            let why = format!("it needs bits and reads words of {} bits", word.len());
+            Err(Error::Freeze { layer: layer.to_owned(), why })
         };
         self.words.iter().map(bit).collect()
     }

@@ -26,7 +26,7 @@ impl Network {
     /// # Errors
     ///
     /// The first layer that does not fit, by path.
-    pub fn build(spec: Arc<dyn LayerSpec>, input: Signal, seed: u64) -> Result<Self> {
+    pub fn build(spec: &dyn LayerSpec, input: Signal, seed: u64) -> Result<Self> {
         let nodes = lutweave_tensor::node_count("network input", &input.shape)?;
         let one = |node: usize| {
             let mut set = vec![0u64; nodes.div_ceil(64)];
@@ -174,6 +174,12 @@ impl Network {
         let order: Vec<usize> = (0..data.len()).collect();
         for block in order.chunks(BLOCK) {
             let y = self.evaluate(&self.batch(data, block)?, &Cpu::new())?;
+            if y.frames() != block.len() {
+                let expected = format!("{} frames, one a sample", block.len());
+                let got = y.frames();
+                let op = "predict (end a network over several frames a sample with binary_to_real)";
+                return Err(lutweave_tensor::Error::Frames { op, expected, got }.into());
+            }
             classes.extend(arg_max(&y)?);
         }
         Ok(classes)
@@ -182,7 +188,8 @@ impl Network {
     /// Freezes the trained network: encoder, LUT layers, and an arg-max over the outputs.
     ///
     /// The netlist has one input port `x` of unsigned words, one a value of a sample, and one
-    /// output port `class`. Its groups are the layers.
+    /// output port `class`. Its groups are the layers. Cells that the class does not depend on, such
+    /// as thresholds no LUT reads, are left out.
     ///
     /// # Errors
     ///
@@ -202,7 +209,7 @@ impl Network {
         let scores = equal_widths(scores, &mut build)?;
         let class = build.argmax("best", &scores)?;
         build.output("class", class.len(), &class)?;
-        Ok(build.finish()?)
+        Ok(build.finish()?.prune()?)
     }
 
     /// The samples of a data set as the unsigned words that the netlist's input port takes.

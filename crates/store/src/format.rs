@@ -149,7 +149,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Network> {
     let shape: Vec<usize> = header.input_shape.iter().map(|&axis| axis as usize).collect();
     check_size(&config, &state)?;
     let spec = registry::spec(&header.kind, &config)?;
-    let mut net = Network::build(spec, Signal { dtype, shape }, header.seed)?;
+    let mut net = Network::build(spec.as_ref(), Signal { dtype, shape }, header.seed)?;
     net.restore(&state)?;
     Ok(net)
 }
@@ -224,8 +224,9 @@ fn check_size(config: &serde_json::Value, state: &[StateTensor]) -> Result<()> {
     while let Some(value) = values.pop() {
         match value {
             serde_json::Value::Object(fields) => {
-                nodes =
-                    nodes.saturating_add(fields.get("nodes").and_then(|n| n.as_u64()).unwrap_or(0));
+                nodes = nodes.saturating_add(
+                    fields.get("nodes").and_then(serde_json::Value::as_u64).unwrap_or(0),
+                );
                 values.extend(fields.values());
             }
             serde_json::Value::Array(items) => values.extend(items),

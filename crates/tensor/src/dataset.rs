@@ -29,7 +29,11 @@ impl Values {
     /// The samples numbered `indices`, each of `size` values.
     fn gather(&self, indices: &[usize], size: usize) -> Self {
         fn pick<T: Copy>(from: &[T], indices: &[usize], size: usize) -> Vec<T> {
-            indices.iter().flat_map(|&i| from[i * size..(i + 1) * size].iter().copied()).collect()
+            let mut picked = Vec::with_capacity(indices.len() * size);
+            for &index in indices {
+                picked.extend_from_slice(&from[index * size..(index + 1) * size]);
+            }
+            picked
         }
         match self {
             Self::U8(values) => Self::U8(pick(values, indices, size)),

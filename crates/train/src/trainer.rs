@@ -24,8 +24,11 @@ pub struct Trainer<'a> {
     seed: u64,
     backend: &'a dyn Backend,
     on_step: Box<dyn FnMut(&Progress) + 'a>,
-    on_epoch: Box<dyn FnMut(&Epoch, &Network) -> ControlFlow<()> + 'a>,
+    on_epoch: Box<OnEpoch<'a>>,
 }
+
+/// What to call after an epoch.
+type OnEpoch<'a> = dyn FnMut(&Epoch, &Network) -> ControlFlow<()> + 'a;
 
 /// Where training is, after a step.
 #[derive(Debug, Clone, PartialEq)]

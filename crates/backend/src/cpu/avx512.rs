@@ -5,6 +5,7 @@
 //! (No closures or `array::from_fn` around intrinsics: they do not inline into functions with
 //! target features.)
 #![allow(unsafe_code)]
+#![allow(clippy::wildcard_imports)] // intrinsics, as everybody writes them
 
 use std::arch::x86_64::*;
 
@@ -82,7 +83,7 @@ avx512! {
 
 /// The packed rows that a node of `N` inputs reads.
 #[inline(always)]
-fn inputs_of<'a, const N: usize>(node: Node<'a>) -> [&'a [u64]; N] {
+fn inputs_of<const N: usize>(node: Node<'_>) -> [&[u64]; N] {
     std::array::from_fn(|i| node.row(i))
 }
 

@@ -55,7 +55,12 @@ impl Isa {
     fn detect(self) -> bool {
         use std::arch::is_x86_feature_detected as has;
         let avx2 = || {
-            has!("avx2") && has!("fma") && has!("bmi1") && has!("bmi2") && has!("popcnt") && has!("lzcnt")
+            has!("avx2")
+                && has!("fma")
+                && has!("bmi1")
+                && has!("bmi2")
+                && has!("popcnt")
+                && has!("lzcnt")
         };
         match self {
             Self::Portable => true,

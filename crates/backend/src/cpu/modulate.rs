@@ -209,23 +209,29 @@ impl Block<'_> {
     ) -> [u32; WORD] {
         let frames = modulation.frames;
         let mut pieces = [0u32; WORD];
+        if let Levels::Given(given) = levels
+            && given.per_frame
+        {
+            let lanes = pieces[..inside].iter_mut().zip(&self.parts).enumerate();
+            for (f, (piece, &part)) in lanes {
+                let thresholds = given.frame(self.x, frames, self.node, self.first + f);
+                for (bit, &threshold) in thresholds[first_k..][..count].iter().enumerate() {
+                    *piece |= u32::from(part > threshold) << bit;
+                }
+            }
+            return pieces;
+        }
         for bit in 0..count {
             let k = first_k + bit;
             let lanes = pieces.iter_mut().zip(&self.parts);
             match levels {
                 Levels::Ramp => {
                     for (piece, &part) in lanes {
-                        *piece |= u32::from(modulation.ramp(part, k) > 0.5) << bit;
-                    }
-                }
-                Levels::Given(given) if given.per_frame => {
-                    for (f, (piece, &part)) in lanes.take(inside).enumerate() {
-                        let threshold = given.at(self.x, frames, self.node, (self.first + f, k));
-                        *piece |= u32::from(part > threshold) << bit;
+                        *piece |= u32::from(modulation.rise(part, k) > 0.5) << bit;
                     }
                 }
                 Levels::Given(given) => {
-                    let threshold = given.at(self.x, frames, self.node, (0, k));
+                    let threshold = given.frame(self.x, frames, self.node, 0)[k];
                     for (piece, &part) in lanes {
                         *piece |= u32::from(part > threshold) << bit;
                     }

@@ -83,12 +83,12 @@ pub(super) fn look_up(node: Node<'_>, table: &[u64], y: &mut [u64]) {
     let fan_in = node.fan_in();
     let leaves = 1usize << (fan_in - 1);
     for (block, y) in y.chunks_mut(LANES).enumerate() {
-        let input = |i: usize| -> [u64; LANES] {
-            std::array::from_fn(|lane| match lane < y.len() {
-                true => node.word(i, block * LANES + lane),
-                false => 0,
-            })
-        };
+        let input =
+            |i: usize| -> [u64; LANES] {
+                std::array::from_fn(|lane| {
+                    if lane < y.len() { node.word(i, block * LANES + lane) } else { 0 }
+                })
+            };
         let mut level = [[0u64; LANES]; 128];
         let x = input(0);
         for (k, leaf) in level.iter_mut().enumerate().take(leaves) {

@@ -20,9 +20,9 @@ const TREE: usize = 256;
 
 type Lanes = [f32; LANES];
 
-/// The rows of one node's inputs over a range of frames.
+/// The rows of one node's inputs.
 struct Rows<'a> {
-    rows: &'a [f32],
+    all: &'a [f32],
     stride: usize,
     sources: &'a [u32],
 }
@@ -31,7 +31,7 @@ impl Rows<'_> {
     /// Sixteen frames of input `i`, clamped to `[0, 1]`; past the row's end, zeros.
     #[inline(always)]
     fn lanes(&self, i: usize, frame: usize) -> Lanes {
-        let row = &self.rows[self.sources[i] as usize * self.stride..][..self.stride];
+        let row = &self.all[self.sources[i] as usize * self.stride..][..self.stride];
         let mut lanes = [0f32; LANES];
         lanes.copy_from_slice(&row[frame..frame + LANES]);
         lanes.map(|value| value.clamp(0.0, 1.0))
@@ -86,6 +86,7 @@ impl Kernel for Backward<'_, '_> {
     type Output = ();
 
     #[inline(always)]
+    #[allow(clippy::large_stack_arrays)] // 32 KiB: the tree of one node, no allocation a call
     fn run(mut self) {
         let (fan_in, entries) = (self.rows.sources.len(), self.table.len());
         let mut total = [[0f32; LANES]; TREE];
@@ -97,14 +98,14 @@ impl Kernel for Backward<'_, '_> {
             }
             let mut x = [[0f32; LANES]; 8];
             let mut start = 0;
-            for i in 0..fan_in {
-                x[i] = self.rows.lanes(i, self.first + step * LANES);
+            for (i, x) in x.iter_mut().enumerate().take(fan_in) {
+                *x = self.rows.lanes(i, self.first + step * LANES);
                 let length = entries >> i;
                 for k in 0..length / 2 {
                     let (low, high) = (tree[start + 2 * k], tree[start + 2 * k + 1]);
                     for lane in 0..LANES {
                         tree[start + length + k][lane] =
-                            low[lane] + x[i][lane] * (high[lane] - low[lane]);
+                            low[lane] + x[lane] * (high[lane] - low[lane]);
                     }
                 }
                 start += length;
@@ -158,7 +159,7 @@ impl RealKernels for Cpu {
         let y_rows = y.rows_mut::<f32>()?.par_chunks_mut(stride);
         y_rows.zip(tables.par_chunks(1 << wiring.fan_in())).enumerate().for_each(
             |(node, (y, table))| {
-                let rows = Rows { rows, stride, sources: wiring.node(node) };
+                let rows = Rows { all: rows, stride, sources: wiring.node(node) };
                 self.isa().run(Forward { rows, table, y: &mut *y });
                 y[frames..].fill(0.0);
             },
@@ -192,7 +193,7 @@ impl RealKernels for Cpu {
             for (node, (dtable, table)) in
                 sums.chunks_mut(entries).zip(tables.chunks(entries)).enumerate()
             {
-                let rows = Rows { rows, stride, sources: wiring.node(node) };
+                let rows = Rows { all: rows, stride, sources: wiring.node(node) };
                 let dy = &dy_rows[node * stride + first..][..length];
                 let dx = parts.as_deref_mut();
                 self.isa().run(Backward { rows, table, first, dy, dtable, dx });

@@ -39,7 +39,7 @@ impl ModulateKernels for Reference {
                         }
                         let bit = match levels {
                             Levels::Ramp => modulation.ramp(part, k) > 0.5,
-                            Levels::Given(given) => part > given.at(x, frames, node, (frame, k)),
+                            Levels::Given(given) => part > given.frame(x, frames, node, frame)[k],
                             Levels::Diffusion => {
                                 let sum = unit(part) + error;
                                 error = if sum > 0.5 { sum - 1.0 } else { sum };

@@ -55,7 +55,7 @@ impl LayerSpec for GroupSum {
             return Err(site.input_error("bits"));
         }
         let nodes = site.input.nodes();
-        if self.classes == 0 || nodes % self.classes != 0 {
+        if self.classes == 0 || !nodes.is_multiple_of(self.classes) {
             let expected = format!("bits in {} equal groups, such as {}", self.classes, {
                 nodes.next_multiple_of(self.classes.max(1))
             });

@@ -177,11 +177,15 @@ impl Layer for Errors {
         self.steps.restore(state, &self.path)
     }
 
-    fn freeze(&self, _name: &str, _input: &Frozen, _build: &mut NetlistBuilder) -> Result<Frozen> {
-        let why = "it makes random errors, which belong to training; leave it out of the network \
-                   that becomes hardware"
-            .to_owned();
-        Err(Error::Freeze { layer: self.path.clone(), why })
+    /// Errors belong to training: in hardware the layer is wires.
+    fn freeze(&self, _name: &str, input: &Frozen, _build: &mut NetlistBuilder) -> Result<Frozen> {
+        if self.spec.evaluation {
+            let why =
+                "it makes random errors in evaluation too; switch `evaluation` off".to_owned();
+            return Err(Error::Freeze { layer: self.path.clone(), why });
+        }
+        input.bits(&self.path)?;
+        Ok(input.clone())
     }
 }
 

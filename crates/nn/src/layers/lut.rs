@@ -85,7 +85,7 @@ struct Config {
     wiring: WiringRule,
     model: String,
     #[serde(default)]
-    model_config: serde_json::Value,
+    settings: serde_json::Value,
     batch_norm: Option<BatchNorm>,
     #[serde(default)]
     real_inputs: bool,
@@ -149,7 +149,7 @@ impl LutLayer {
             nodes: config.nodes,
             fan_in: config.fan_in,
             wiring: config.wiring,
-            model: models::from_config(&config.model, &config.model_config)?,
+            model: models::from_config(&config.model, &config.settings)?,
             batch_norm: config.batch_norm,
             real_inputs: config.real_inputs,
             real_output: config.real_output,
@@ -215,7 +215,7 @@ impl LayerSpec for LutLayer {
             fan_in: self.fan_in,
             wiring: self.wiring,
             model: self.model.kind().to_owned(),
-            model_config: self.model.config(),
+            settings: self.model.config(),
             batch_norm: self.batch_norm,
             real_inputs: self.real_inputs,
             real_output: self.real_output,

@@ -66,7 +66,7 @@ impl Sequential {
     /// The first layer that does not fit, by path.
     pub fn build(self, seed: u64) -> Result<Network> {
         let input = self.input.clone();
-        Network::build(Arc::new(self), input, seed)
+        Network::build(&self, input, seed)
     }
 
     pub(crate) fn from_config(config: &serde_json::Value) -> Result<Self> {
@@ -276,7 +276,7 @@ mod tests {
         let net =
             bits(9).then(LutLayer::new(8).fan_in(3)).then(LutLayer::new(4).fan_in(2)).build(3);
         let mut net = net.unwrap();
-        let x = vec![true, false, true, true, false, false, true, false, true].repeat(10);
+        let x = [true, false, true, true, false, false, true, false, true].repeat(10);
         let x = Arc::new(FrameBuffer::from_frame_bits(&[9], &x).unwrap());
         let (y, saved) = net.forward(x, &Cpu::new()).unwrap();
         assert_eq!(y.shape(), [4]);

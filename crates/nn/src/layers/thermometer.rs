@@ -272,25 +272,24 @@ impl Layer for Encoder {
             } else {
                 None
             };
-            let net = match constant {
-                Some(value) => *match constants.entry(value) {
-                    std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-                    std::collections::btree_map::Entry::Vacant(entry) => {
-                        let name = format!("{name}_{}", if value { "high" } else { "low" });
-                        entry.insert(build.constant(name, value)?)
-                    }
-                },
-                None => {
+            let known = match constant {
+                Some(value) => constants.get(&value),
+                None => made.get(&(node, least as u64)),
+            };
+            let net = match (known, constant) {
+                (Some(&net), _) => net,
+                (None, Some(value)) => {
+                    let cell = format!("{name}_{}", if value { "high" } else { "low" });
+                    let net = build.constant(cell, value)?;
+                    constants.insert(value, net);
+                    net
+                }
+                (None, None) => {
                     let least = least as u64;
-                    match made.get(&(node, least)) {
-                        Some(&net) => net,
-                        None => {
-                            let cell = format!("{name}_{node}_{least}");
-                            let net = build.at_least(cell, &input.words[node], least)?;
-                            made.insert((node, least), net);
-                            net
-                        }
-                    }
+                    let cell = format!("{name}_{node}_{least}");
+                    let net = build.at_least(cell, &input.words[node], least)?;
+                    made.insert((node, least), net);
+                    net
                 }
             };
             words.push(vec![net]);

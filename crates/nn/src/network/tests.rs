@@ -74,7 +74,7 @@ fn state_comes_back() {
     let data = noise(40, 10, 4);
     let trained = net(&data, 4, 4);
     let spec = crate::registry::spec(trained.spec().kind(), &trained.spec().config()).unwrap();
-    let mut again = Network::build(spec, trained.input().clone(), 77).unwrap();
+    let mut again = Network::build(spec.as_ref(), trained.input().clone(), 77).unwrap();
     assert_ne!(again.state(), trained.state());
     again.restore(&trained.state()).unwrap();
     assert_eq!(again.state(), trained.state());

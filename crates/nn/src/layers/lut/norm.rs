@@ -202,14 +202,18 @@ impl Kernel for Backward<'_> {
 /// Maps values to `v`, in place.
 pub(super) fn apply(values: &mut [f32], norm: Option<&Norm>) {
     if let Some(norm) = norm {
-        values.iter_mut().for_each(|value| *value = norm.apply(*value));
+        for value in values {
+            *value = norm.apply(*value);
+        }
     }
 }
 
 /// Maps values to `v` clamped to `[0, 1]`, in place.
 pub(super) fn clamp(values: &mut [f32], norm: Option<&Norm>) {
     apply(values, norm);
-    values.iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
+    for value in values {
+        *value = value.clamp(0.0, 1.0);
+    }
 }
 
 /// The gradient of the values from that of the outputs, in place, frame by frame; the formulas are

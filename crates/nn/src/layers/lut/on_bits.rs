@@ -212,7 +212,8 @@ impl Layer for OnBits {
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
         let body = &self.0;
         if body.spec.real_output || body.input.dtype != DType::Bit {
-            let why = "it reads or gives real numbers; hardware needs bits on both sides".to_owned();
+            let why =
+                "it reads or gives real numbers; hardware needs bits on both sides".to_owned();
             return Err(Error::Freeze { layer: body.path.clone(), why });
         }
         let bits = input.bits(&body.path)?;

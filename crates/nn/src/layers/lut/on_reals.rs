@@ -67,15 +67,20 @@ impl OnReals {
     }
 
     /// The answer from the values and the map of each node.
-    fn answer(&self, u: &FrameBuffer, norms: &[Norm], backend: &dyn Backend) -> Result<FrameBuffer> {
+    fn answer(
+        &self,
+        u: &FrameBuffer,
+        norms: &[Norm],
+        backend: &dyn Backend,
+    ) -> Result<FrameBuffer> {
         let mut v = u.clone();
         let (frames, stride) = (v.frames(), v.stride());
         v.rows_mut::<f32>()?.par_chunks_mut(stride).enumerate().for_each(|(node, row)| {
             norm::apply(&mut row[..frames], norms.get(node));
         });
         if self.0.spec.real_output {
-            for row in v.rows_mut::<f32>()?.chunks_mut(stride) {
-                row.iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
+            for value in v.rows_mut::<f32>()? {
+                *value = value.clamp(0.0, 1.0); // padding is zero and stays so
             }
             return Ok(v);
         }
@@ -160,7 +165,8 @@ impl Layer for OnReals {
     }
 
     fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
-        let norms = (0..self.0.spec.nodes).map_while(|node| self.0.trained_norm(node)).collect::<Vec<_>>();
+        let norms =
+            (0..self.0.spec.nodes).map_while(|node| self.0.trained_norm(node)).collect::<Vec<_>>();
         self.answer(&self.values(x, backend)?, &norms, backend)
     }
 
