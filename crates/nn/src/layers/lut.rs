@@ -27,37 +27,25 @@
 //! model's own work is on `2^fan_in` numbers a node, whatever the batch is.
 
 mod body;
+mod learned;
 mod norm;
 mod on_bits;
 mod on_reals;
+mod wire;
 
 use std::sync::Arc;
 
-use lutweave_lut::{MAX_FAN_IN, Wiring};
-use lutweave_tensor::{DType, rng};
+use lutweave_lut::MAX_FAN_IN;
+use lutweave_tensor::DType;
 use serde::{Deserialize, Serialize};
 
 use self::body::Body;
 pub use self::norm::BatchNorm;
 use self::on_bits::OnBits;
 use self::on_reals::OnReals;
+pub use self::wire::WiringRule;
 use crate::models::{self, Smoothed};
 use crate::{Layer, LayerSpec, LutModel, RealInputs, Result, Site};
-
-/// How the inputs of the nodes are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum WiringRule {
-    /// Random and distinct, every source once before any twice; inputs of a node from ancestries
-    /// that overlap as little as possible.
-    #[default]
-    Balanced,
-    /// Random and distinct, every source once before any twice.
-    Random,
-    /// Sources in order.
-    Serial,
-}
 
 /// Settings of a LUT layer.
 ///
@@ -69,8 +57,11 @@ pub enum WiringRule {
 #[derive(Debug, Clone)]
 pub struct LutLayer {
     nodes: usize,
+    shape: Option<Vec<usize>>,
     fan_in: usize,
     wiring: WiringRule,
+    live: Vec<bool>,
+    frozen_after: Option<u64>,
     model: Arc<dyn LutModel>,
     batch_norm: Option<BatchNorm>,
     real_inputs: bool,
@@ -81,8 +72,14 @@ pub struct LutLayer {
 #[serde(deny_unknown_fields)]
 struct Config {
     nodes: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shape: Option<Vec<usize>>,
     fan_in: usize,
     wiring: WiringRule,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    live: Vec<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    frozen_after: Option<u64>,
     model: String,
     #[serde(default)]
     settings: serde_json::Value,
@@ -98,13 +95,24 @@ impl LutLayer {
     pub fn new(nodes: usize) -> Self {
         Self {
             nodes,
+            shape: None,
             fan_in: 6,
             wiring: WiringRule::default(),
+            live: Vec::new(),
+            frozen_after: None,
             model: Arc::new(Smoothed::default()),
             batch_norm: Some(BatchNorm::default()),
             real_inputs: false,
             real_output: false,
         }
+    }
+
+    /// A layer as [`new`](Self::new) makes it whose nodes have a shape, `[channels, height, width]`
+    /// for images: wiring may go by it, and the layer's output has it.
+    pub fn shaped(shape: &[usize]) -> Self {
+        let nodes = shape.iter().try_fold(1usize, |nodes, &size| nodes.checked_mul(size));
+        // Building a layer without nodes is an error.
+        Self { shape: Some(shape.to_vec()), ..Self::new(nodes.unwrap_or(0)) }
     }
 
     /// Inputs of each node, 1 to 8.
@@ -117,6 +125,22 @@ impl LutLayer {
     #[must_use]
     pub fn wiring(self, wiring: WiringRule) -> Self {
         Self { wiring, ..self }
+    }
+
+    /// Marks the inputs that vary over the training set; wiring then reads no others. For balanced,
+    /// random and learned wiring and windows; empty, the default, where all inputs vary. See
+    /// [`Network::live_outputs`](crate::Network::live_outputs).
+    #[must_use]
+    pub fn live(self, live: Vec<bool>) -> Self {
+        Self { live, ..self }
+    }
+
+    /// Makes learned wiring its final choice after this many batches, so that the tables can settle:
+    /// about 70 % of a run is a good place. Without it, see
+    /// [`Network::freeze_wiring`](crate::Network::freeze_wiring).
+    #[must_use]
+    pub fn frozen_after(self, batches: Option<u64>) -> Self {
+        Self { frozen_after: batches, ..self }
     }
 
     /// What the nodes compute.
@@ -147,8 +171,11 @@ impl LutLayer {
         let config: Config = crate::registry::parse("lut", config)?;
         Ok(Self {
             nodes: config.nodes,
+            shape: config.shape,
             fan_in: config.fan_in,
             wiring: config.wiring,
+            live: config.live,
+            frozen_after: config.frozen_after,
             model: models::from_config(&config.model, &config.settings)?,
             batch_norm: config.batch_norm,
             real_inputs: config.real_inputs,
@@ -175,6 +202,13 @@ impl LutLayer {
         if self.nodes == 0 || self.nodes > 1 << 24 {
             return Err(site.option_error("nodes", "1 to 16777216", self.nodes));
         }
+        if let Some(shape) = &self.shape {
+            let nodes = shape.iter().try_fold(1usize, |nodes, &size| nodes.checked_mul(size));
+            if nodes != Some(self.nodes) {
+                let expected = format!("a shape of {} nodes", self.nodes);
+                return Err(site.option_error("shape", expected, shape));
+            }
+        }
         if let Some(BatchNorm { gamma, beta, momentum }) = self.batch_norm {
             if !(gamma > 0.0 && gamma.is_finite()) {
                 return Err(site.option_error("gamma", "a positive number", gamma));
@@ -188,20 +222,6 @@ impl LutLayer {
         }
         Ok(())
     }
-
-    fn wire(&self, site: &Site<'_>) -> Result<Wiring> {
-        let sources = site.input.nodes();
-        let mut stream = site.stream(rng::WIRING);
-        let mut below = |bound| rng::below(&mut stream, bound);
-        Ok(match self.wiring {
-            WiringRule::Serial => Wiring::serial(sources, self.nodes, self.fan_in)?,
-            WiringRule::Random => Wiring::random(sources, self.nodes, self.fan_in, &mut below)?,
-            WiringRule::Balanced => {
-                let ancestors = &site.ancestors;
-                Wiring::balanced(sources, self.nodes, self.fan_in, ancestors, &mut below)?
-            }
-        })
-    }
 }
 
 impl LayerSpec for LutLayer {
@@ -212,8 +232,11 @@ impl LayerSpec for LutLayer {
     fn config(&self) -> serde_json::Value {
         serde_json::json!(Config {
             nodes: self.nodes,
+            shape: self.shape.clone(),
             fan_in: self.fan_in,
-            wiring: self.wiring,
+            wiring: self.wiring.clone(),
+            live: self.live.clone(),
+            frozen_after: self.frozen_after,
             model: self.model.kind().to_owned(),
             settings: self.model.config(),
             batch_norm: self.batch_norm,
@@ -224,8 +247,8 @@ impl LayerSpec for LutLayer {
 
     fn build(&self, site: &Site<'_>) -> Result<Box<dyn Layer>> {
         self.check(site)?;
-        let wiring = self.wire(site)?;
-        let body = Body::new(self.clone(), wiring, site);
+        let (wiring, learned) = self.wire(site)?;
+        let body = Body::new(self.clone(), wiring, learned, site);
         Ok(if self.real_inputs { Box::new(OnReals(body)) } else { Box::new(OnBits(body)) })
     }
 }

@@ -1,9 +1,12 @@
 //! What a LUT layer holds, whether it reads bits or real numbers.
 
+use std::borrow::Cow;
+
 use lutweave_lut::Wiring;
 use lutweave_tensor::{DType, rng};
 
 use super::LutLayer;
+use super::learned::Learned;
 use super::norm::{BatchNorm, Norm};
 use crate::layer::state_f32;
 use crate::{Error, Parameter, Result, Signal, Site, StateData, StateTensor};
@@ -15,7 +18,9 @@ pub(super) struct Body {
     pub(super) path: String,
     pub(super) input: Signal,
     pub(super) output: Signal,
-    pub(super) wiring: Wiring,
+    /// The fixed wiring; before learned wiring is frozen, see [`wiring`](Self::wiring).
+    pub(super) fixed: Wiring,
+    pub(super) learned: Option<Learned>,
     pub(super) weights: Parameter,
     running_mean: Vec<f32>,
     running_variance: Vec<f32>,
@@ -27,19 +32,28 @@ pub(super) struct Body {
 
 impl Body {
     /// A layer with initial parameters.
-    pub(super) fn new(spec: LutLayer, wiring: Wiring, site: &Site<'_>) -> Self {
+    pub(super) fn new(
+        spec: LutLayer,
+        fixed: Wiring,
+        mut learned: Option<Learned>,
+        site: &Site<'_>,
+    ) -> Self {
         let size = spec.model.parameters(spec.fan_in);
         let mut values = vec![0.0; spec.nodes * size];
         let mut stream = site.stream(rng::INIT);
         for node in 0..spec.nodes {
             spec.model.initialise(&mut stream, &mut values[node * size..(node + 1) * size]);
         }
+        if let Some(learned) = &mut learned {
+            learned.frozen = spec.frozen_after == Some(0);
+        }
         let dtype = if spec.real_output { DType::F32 } else { DType::Bit };
         Self {
             path: site.path.clone(),
             input: site.input.clone(),
-            output: Signal { dtype, shape: vec![spec.nodes] },
-            wiring,
+            output: Signal { dtype, shape: spec.output_shape() },
+            fixed,
+            learned,
             weights: Parameter::new(values, spec.model.range()),
             running_mean: vec![0.0; spec.nodes],
             running_variance: vec![1.0; spec.nodes],
@@ -77,8 +91,57 @@ impl Body {
         Some(Norm::new(self.running_mean[node], self.running_variance[node], settings))
     }
 
+    /// The wiring that is still being learned, as the scores choose it now.
+    pub(super) fn choice(&self) -> Result<Option<Wiring>> {
+        match &self.learned {
+            Some(learned) if !learned.frozen => {
+                Ok(Some(learned.choice(self.input.nodes(), self.spec.fan_in)?))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The wiring at present.
+    pub(super) fn wiring(&self) -> Result<Cow<'_, Wiring>> {
+        Ok(self.choice()?.map_or(Cow::Borrowed(&self.fixed), Cow::Owned))
+    }
+
+    /// Makes the present choice of learned wiring the final one.
+    pub(super) fn freeze_wiring(&mut self) -> Result<()> {
+        if let Some(choice) = self.choice()? {
+            self.fixed = choice;
+        }
+        if let Some(learned) = &mut self.learned {
+            learned.frozen = true;
+            learned.scores.gradient.fill(0.0);
+        }
+        Ok(())
+    }
+
+    /// Ends a step: takes over the statistics of its batch, and freezes the wiring when it is time.
+    pub(super) fn end_step(&mut self, norms: &[Norm]) -> Result<()> {
+        self.update_statistics(norms);
+        let due = self.spec.frozen_after.is_some_and(|batches| self.steps >= batches);
+        if due && self.learned.as_ref().is_some_and(|learned| !learned.frozen) {
+            self.freeze_wiring()?;
+        }
+        Ok(())
+    }
+
+    /// All parameters.
+    pub(super) fn parameters(&self) -> Vec<&Parameter> {
+        let scores = self.learned.as_ref().map(|learned| &learned.scores);
+        [&self.weights].into_iter().chain(scores).collect()
+    }
+
+    /// All parameters, to change.
+    pub(super) fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
+        let scores = self.learned.as_mut().map(|learned| &mut learned.scores);
+        [&mut self.weights].into_iter().chain(scores).collect()
+    }
+
     /// Takes over the statistics of a batch, and counts the step.
-    pub(super) fn update_statistics(&mut self, norms: &[Norm]) {
+    fn update_statistics(&mut self, norms: &[Norm]) {
         self.steps = self.steps.wrapping_add(1);
         let Some(BatchNorm { momentum, .. }) = self.spec.batch_norm else { return };
         let running = self.running_mean.iter_mut().zip(&mut self.running_variance);
@@ -105,7 +168,7 @@ impl Body {
             data: StateData::U32(values),
         };
         vec![
-            u32s("wiring", self.wiring.table().to_vec()),
+            u32s("wiring", wiring.table().to_vec()),
             StateTensor::f32("weights", &self.weights.values),
             StateTensor::f32("running_mean", &self.running_mean),
             StateTensor::f32("running_variance", &self.running_variance),
@@ -134,7 +197,7 @@ impl Body {
     }
 }
 
-fn state_u32<'a>(
+pub(super) fn state_u32<'a>(
     state: &'a [StateTensor],
     name: &str,
     length: usize,

@@ -1,0 +1,130 @@
+//! What can go wrong, and what to do about it.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use lutweave::{data, lut, nn, rtl, store, tensor, train};
+
+/// An error of the command.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The output folder's name belongs to something else.
+    #[error("output folder `{}`: there is a file of this name", .path.display())]
+    NotAFolder { path: PathBuf },
+    /// The output folder holds something that this command did not write.
+    #[error("output folder `{}`: holds `{entry}`, which this command did not write", .path.display())]
+    Foreign { path: PathBuf, entry: String },
+    /// The file system refused.
+    #[error("{op} `{}`", .path.display())]
+    Io {
+        op: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// The network has more LUTs than are allowed.
+    #[error("the network needs {needed} LUTs, --max-luts allows {allowed}")]
+    TooLarge { needed: usize, allowed: usize },
+    /// The netlist is not what was trained.
+    #[error("the netlist equals the network on {equal} of {total} test images only")]
+    Unequal { equal: usize, total: usize },
+    /// Something is not as this command needs it.
+    #[error("{0}")]
+    Unexpected(&'static str),
+    #[error("start the threads")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+    #[error("load the digits")]
+    Data(#[from] data::Error),
+    #[error("read the samples")]
+    Tensor(#[from] tensor::Error),
+    #[error("build the network")]
+    Network(#[from] nn::Error),
+    #[error("train the network")]
+    Train(#[from] train::Error),
+    #[error("freeze the network to a netlist")]
+    Netlist(#[from] lut::Error),
+    #[error("write the results")]
+    Store(#[from] store::Error),
+    #[error("export the netlist as hardware")]
+    Rtl(#[from] rtl::Error),
+}
+
+/// The result type of the command.
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// For `map_err`: what was done to which file.
+    pub(crate) fn io(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { op, path, source }
+    }
+
+    /// What the user can do, in one line.
+    fn remedy(&self) -> Option<String> {
+        let elsewhere = "choose another folder with --out";
+        match self {
+            Self::NotAFolder { .. } => Some(elsewhere.to_owned()),
+            Self::Foreign { .. } => Some(format!("{elsewhere}, or empty this one")),
+            Self::TooLarge { needed, .. } => Some(format!("allow them with --max-luts {needed}")),
+            Self::Io { source, .. } | Self::Store(store::Error::Io { source, .. }) => {
+                Some(match source.kind() {
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                        format!("free some space, or {elsewhere}")
+                    }
+                    _ => elsewhere.to_owned(),
+                })
+            }
+            Self::Unequal { .. } => {
+                Some("this is a bug: please report it with the command that shows it".to_owned())
+            }
+            Self::Rtl(rtl::Error::Tool { .. } | rtl::Error::Timeout { .. }) => {
+                Some("the files are written; leave this step out with --no-simulation".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// The whole text for the terminal: the error, its causes, and what to do.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("error: {self}\n");
+        let mut said = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let line = error.to_string();
+            // An error that passes its source on unchanged would say it twice.
+            if line != said {
+                let _ = writeln!(text, "  because: {}", line.trim_end().replace('\n', "\n    "));
+            }
+            said = line;
+            cause = error.source();
+        }
+        if let Some(remedy) = self.remedy() {
+            let _ = writeln!(text, "  try: {remedy}");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_the_cause_and_the_remedy() {
+        let path = Path::new("out/digits/digits.v");
+        let full = Error::io("write", path)(io::Error::from(ErrorKind::StorageFull));
+        assert_eq!(
+            full.text(),
+            "error: write `out/digits/digits.v`\n  because: no storage space\n  \
+             try: free some space, or choose another folder with --out\n"
+        );
+        let large = Error::TooLarge { needed: 900, allowed: 500 };
+        assert_eq!(
+            large.text(),
+            "error: the network needs 900 LUTs, --max-luts allows 500\n  \
+             try: allow them with --max-luts 900\n"
+        );
+    }
+}

@@ -1,0 +1,30 @@
+//! The `lutweave` command.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr)] // a command speaks to its user
+
+mod args;
+mod demo;
+mod error;
+mod interrupt;
+mod output;
+mod progress;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprint!("{}", error.text());
+            ExitCode::FAILURE
+        }
+    }
+}

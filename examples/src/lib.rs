@@ -1,0 +1,1 @@
+//! Examples: `cargo run --release -p lutweave-examples --example digits`.
