@@ -80,7 +80,7 @@ impl Head {
 macro_rules! case {
     ($(#[$doc:meta])* $name:ident { $($(#[$on:meta])* $field:ident: $kind:ty,)* }) => {
         $(#[$doc])*
-        #[derive(Debug, Deserialize)]
+        #[derive(Debug, Clone, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub(crate) struct $name {
             #[serde(rename = "schema")]
@@ -95,8 +95,6 @@ macro_rules! case {
             _frames: IgnoredAny,
             pub(crate) op: String,
             pub(crate) config: Config,
-            pub(crate) input_shape: Shape,
-            pub(crate) output_shape: Shape,
             pub(crate) tolerance: Tolerance,
             $($(#[$on])* pub(crate) $field: $kind,)*
         }
@@ -106,6 +104,8 @@ macro_rules! case {
 case! {
     /// One layer: batches of training, then of inference.
     LayerCase {
+        input_shape: Shape,
+        output_shape: Shape,
         params: Tensors,
         #[serde(deserialize_with = "nullable")]
         connections: Option<Vec<Vec<u32>>>,
@@ -122,22 +122,41 @@ case! {
 
 case! {
     /// A loss: calls on one object.
-    LossCase { evaluations: Vec<LossCall>, }
+    LossCase {
+        input_shape: Shape,
+        #[serde(rename = "output_shape")]
+        _output_shape: Shape,
+        evaluations: Vec<LossCall>,
+    }
 }
 
 case! {
     /// A metric: calls on one object.
-    MetricCase { evaluations: Vec<MetricCall>, }
+    MetricCase {
+        input_shape: Shape,
+        #[serde(rename = "output_shape")]
+        _output_shape: Shape,
+        evaluations: Vec<MetricCall>,
+    }
 }
 
 case! {
     /// An optimizer: steps with given gradients.
-    OptimizerCase { params: Tensors, optimizer_steps: Vec<Step>, }
+    OptimizerCase {
+        #[serde(rename = "input_shape")]
+        _input_shape: Shape,
+        #[serde(rename = "output_shape")]
+        _output_shape: Shape,
+        params: Tensors,
+        optimizer_steps: Vec<Step>,
+    }
 }
 
 case! {
     /// A network: training steps, then inference.
     PipelineCase {
+        input_shape: Shape,
+        output_shape: Shape,
         layers: Vec<PipelineLayer>,
         train_steps: Vec<TrainStep>,
         #[serde(deserialize_with = "nullable")]
@@ -148,7 +167,7 @@ case! {
 }
 
 /// The layer whose tables a binary LUT has.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Source {
     pub(crate) op: String,
@@ -158,7 +177,7 @@ pub(crate) struct Source {
 }
 
 /// A training batch.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Batch {
     pub(crate) x: Tensor,
@@ -173,7 +192,7 @@ pub(crate) struct Batch {
 }
 
 /// An inference batch.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Pair {
     pub(crate) x: Tensor,
@@ -181,7 +200,7 @@ pub(crate) struct Pair {
 }
 
 /// A call of a loss.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LossCall {
     pub(crate) y: Tensor,
@@ -195,7 +214,7 @@ pub(crate) struct LossCall {
 }
 
 /// A call of a metric.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MetricCall {
     pub(crate) y: Tensor,
@@ -205,7 +224,7 @@ pub(crate) struct MetricCall {
 }
 
 /// A step of an optimizer.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Step {
     pub(crate) learning_rate: f32,
@@ -214,7 +233,7 @@ pub(crate) struct Step {
 }
 
 /// A layer of a network.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PipelineLayer {
     pub(crate) op: String,
@@ -231,7 +250,7 @@ pub(crate) struct PipelineLayer {
 }
 
 /// A training step of a network.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrainStep {
     pub(crate) x: Tensor,
@@ -243,7 +262,7 @@ pub(crate) struct TrainStep {
 }
 
 /// Recorded Verilog.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Verilog {
     #[serde(rename = "module")]
@@ -253,7 +272,7 @@ pub(crate) struct Verilog {
 }
 
 /// An operation named in a configuration.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Named {
     pub(crate) op: String,
@@ -265,7 +284,7 @@ fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Opti
     Option::deserialize(d)
 }
 
-/// A shape of one frame, of bounded size.
+/// A shape of one frame, of bounded size; empty where there are no frames.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Vec<usize>")]
 pub(crate) struct Shape(pub(crate) Vec<usize>);
@@ -280,7 +299,9 @@ impl TryFrom<Vec<usize>> for Shape {
     type Error = String;
 
     fn try_from(shape: Vec<usize>) -> Result<Self, String> {
-        size(&shape)?;
+        if !shape.is_empty() {
+            size(&shape)?;
+        }
         Ok(Self(shape))
     }
 }

@@ -76,6 +76,8 @@ pub(crate) struct Plan {
     pub(crate) frames: (usize, usize),
     /// Momentum, where recorded running variances are unbiased.
     pub(crate) unbiased: Option<f32>,
+    /// Whether it does as recorded on -1 and +1 only.
+    pub(crate) signs_only: bool,
     /// What the case records and lutweave does not have.
     pub(crate) missing: Vec<&'static str>,
 }
@@ -105,6 +107,7 @@ impl Plan {
             fan_in: 0,
             frames: (1, 1),
             unbiased: None,
+            signs_only: false,
             missing: Vec::new(),
         }
     }
@@ -273,15 +276,17 @@ fn fixed(recorded: Recorded<'_>) -> Outcome<Plan> {
         return skip(format!("{op} with real output is not done yet"));
     }
     // The sign of a sum and the first maximum of real numbers are another function than the
-    // majority and the OR of bits. Bits they are when recorded so, or made of numbers first.
-    let bits = options.dtype == Kind::Bit || (op == "AverageLut" && options.binarize_input);
+    // majority and the OR of bits. Bits they are when recorded so, or made of numbers first; ±1 in
+    // numbers will do.
+    let are_bits = options.dtype == Kind::Bit || (op == "AverageLut" && options.binarize_input);
     let plan = |model: LutLayer| lut_plan(model, options.n, wiring);
     let mut plan = match op {
         "AverageLut" => plan(lut(nodes, options.n, Average)),
         _ => plan(lut(nodes, options.n, Max)),
     };
     plan.answer = Answer::Bits;
-    plan.reading = if bits { Reading::Above(0.0) } else { Reading::Numbers };
+    plan.reading = Reading::Above(0.0);
+    plan.signs_only = !are_bits;
     Ok(plan)
 }
 

@@ -46,7 +46,7 @@ impl LayerSpec for Shared {
 /// The layer of a specification.
 pub(crate) fn build(spec: Arc<dyn LayerSpec>, input: Signal) -> Outcome<Box<dyn Layer>> {
     let shared = Shared::new(spec);
-    Network::build(Arc::new(shared.clone()), input, 1)?;
+    Network::build(&shared, input, 1)?;
     let layer = shared.built.lock().unwrap_or_else(PoisonError::into_inner).take();
     layer.map_or_else(|| fail("the layer was not built"), Ok)
 }
@@ -214,8 +214,15 @@ impl<'a> Subject<'a> {
     }
 
     /// Backward. Gives `dx` as it is recorded.
-    pub(crate) fn backward(&mut self, tape: Vec<Saved>, dy: &Tensor) -> Outcome<Vec<f32>> {
-        dy.expect_nodes("dy", self.output)?;
+    pub(crate) fn backward(
+        &mut self,
+        what: &str,
+        tape: Vec<Saved>,
+        (y, dy): (&Tensor, &Tensor),
+    ) -> Outcome<Vec<f32>> {
+        if dy.shape != y.shape {
+            return fail(format!("{what}.dy: expected shape {:?}, got {:?}", y.shape, dy.shape));
+        }
         let (nodes, frames) = (self.output.nodes(), dy.frames());
         let scale = self.plan.dy_scale;
         // A running variance with the divisor F − 1 instead of F: what the batch adds grows by F / (F − 1).

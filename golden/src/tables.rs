@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lutweave::backend::Cpu;
 use lutweave::lut::{Evaluator, NetlistBuilder};
+use lutweave::nn::models::Smoothed;
 use lutweave::nn::{Frozen, Layer, Signal, StateData, StateTensor};
 use lutweave::tensor::{DType, FrameBuffer};
 
@@ -32,9 +33,12 @@ pub(crate) fn tables(part: &Part, state: &[StateTensor], fan_in: usize) -> Outco
     if sources * patterns > MAX_ELEMENTS * 8 {
         return fail("tables: too many");
     }
-    let is_real = lut_reads_reals(part);
+    let config = part.spec.config();
+    // The multilinear function of zeros and ones; other models have their tables on bits.
+    let is_real = config["real_inputs"] == true && config["model"] == Smoothed::KIND;
     let dtype = if is_real { DType::F32 } else { DType::Bit };
-    let mut layer = build(Arc::new(lut.clone()), Signal { dtype, shape: vec![sources] })?;
+    let lut = lut.clone().real_inputs(is_real);
+    let mut layer = build(Arc::new(lut), Signal { dtype, shape: vec![sources] })?;
     let mut own = state.to_vec();
     for tensor in own.iter_mut().filter(|tensor| tensor.name == "wiring") {
         tensor.data = StateData::U32((0..sources as u32).collect());
@@ -58,10 +62,6 @@ pub(crate) fn tables(part: &Part, state: &[StateTensor], fan_in: usize) -> Outco
         return fail("tables: the frozen netlist is not what the layer computes");
     }
     Ok(tables)
-}
-
-fn lut_reads_reals(part: &Part) -> bool {
-    part.spec.config()["real_inputs"].as_bool() == Some(true)
 }
 
 /// The tables of a layer as its netlist has them.

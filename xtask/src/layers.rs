@@ -62,6 +62,7 @@ const MAP: &[Row] = &[
     row("crates/cli", "lutweave-cli", Uses::Crates(&["lutweave"]), Unsafe::Forbidden),
     row("examples", "lutweave-examples", Uses::Anything, Unsafe::Unstated),
     row("benches", "lutweave-benches", Uses::Anything, Unsafe::Unstated),
+    row("golden", "lutweave-golden", Uses::Anything, Unsafe::Unstated),
     row("hdl-tests", "lutweave-hdl-tests", Uses::Anything, Unsafe::Unstated),
     row("xtask", "xtask", Uses::Anything, Unsafe::Unstated),
 ];

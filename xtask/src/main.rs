@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod demo;
+mod golden;
 mod layers;
 mod links;
 mod setup;
@@ -12,6 +13,7 @@ mod test;
 mod workspace;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -22,6 +24,8 @@ Examples:
   cargo xtask demo --out /tmp/run  the same, written elsewhere
   cargo xtask test                 everything that CI runs
   cargo xtask test --quick         without hardware tools, docs and benches
+  cargo xtask golden               does it compute what BinaryBrain computed?
+  cargo xtask golden FOLDER        the same, for the case files of a folder
   cargo xtask layers               may each crate use what it uses?
   cargo xtask links                does each link in a Markdown file lead somewhere?";
 
@@ -53,6 +57,13 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Compares lutweave with recorded numbers of `BinaryBrain`, in a release build.
+    ///
+    /// A line for each case, then the counts. What a case is made of: golden/fixtures/README.md.
+    Golden {
+        /// The folder of case files; without it, the project's own.
+        folder: Option<PathBuf>,
+    },
     /// Checks that each crate uses only what its row in the crate map allows.
     ///
     /// Also that each published crate has a README that its crate docs include, and that each
@@ -66,6 +77,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Test { quick } => Ok(test::run(quick)),
         Task::Demo { arguments } => demo::run(&arguments),
+        Task::Golden { folder } => golden::run(folder.as_deref()),
         Task::Layers => layers::run().map(|()| ExitCode::SUCCESS),
         Task::Links => links::run().map(|()| ExitCode::SUCCESS),
     };

@@ -128,16 +128,3 @@ fn operands_that_do_not_fit_are_refused() {
     }
     assert_eq!(sums, o.sums);
 }
-
-#[test]
-#[ignore = "timing"]
-fn timing() {
-    let o = Operands::of(Case { fan_in: 6, sources: 784, nodes: 690, frames: 512, count: 32 });
-    for &isa in Isa::available() {
-        let start = std::time::Instant::now();
-        for _ in 0..20 {
-            o.run(&Cpu::with(isa).unwrap());
-        }
-        println!("{isa}: {:?}", start.elapsed() / 20);
-    }
-}

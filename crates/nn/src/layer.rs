@@ -256,6 +256,16 @@ pub trait Layer: Debug + Send + Sync {
         vec![Description { path, output, parameters, luts: self.luts() }]
     }
 
+    /// Makes the present choice of wiring that is learned the final one; other layers stay as they
+    /// are. Containers pass it on.
+    ///
+    /// # Errors
+    ///
+    /// When a layer inside cannot.
+    fn freeze_wiring(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Everything that training has determined: parameters, wiring, statistics.
     fn state(&self) -> Vec<StateTensor> {
         Vec::new()

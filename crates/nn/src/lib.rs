@@ -4,6 +4,7 @@
 mod error;
 mod layer;
 pub mod layers;
+mod live;
 mod model;
 pub mod models;
 mod network;

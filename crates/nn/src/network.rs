@@ -74,6 +74,15 @@ impl Network {
         self.root.parameters_mut()
     }
 
+    /// Makes the present choice of all learned wiring the final one, so that the tables can settle.
+    ///
+    /// # Errors
+    ///
+    /// When a layer cannot.
+    pub fn freeze_wiring(&mut self) -> Result<()> {
+        self.root.freeze_wiring()
+    }
+
     /// Everything that training has determined.
     pub fn state(&self) -> Vec<StateTensor> {
         self.root.state()

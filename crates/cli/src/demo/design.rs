@@ -159,7 +159,7 @@ pub(super) fn next_in_folder() -> Vec<(String, String)> {
             ),
         ),
         (
-            "Synthesise for a Xilinx FPGA with Yosys, and count",
+            "Synthesise for a Xilinx FPGA with Yosys, which takes about a minute",
             format!("yosys -p \"read_verilog {MODULE}; synth_xilinx -top {NAME}; stat\""),
         ),
     ]

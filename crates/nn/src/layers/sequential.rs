@@ -228,6 +228,10 @@ impl Layer for Chain {
         Err(Error::State { layer: self.path.clone(), what })
     }
 
+    fn freeze_wiring(&mut self) -> Result<()> {
+        self.layers.iter_mut().try_for_each(|layer| layer.freeze_wiring())
+    }
+
     fn input_width(&self) -> Option<usize> {
         self.layers[0].input_width()
     }

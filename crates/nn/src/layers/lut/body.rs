@@ -141,7 +141,7 @@ impl Body {
     }
 
     /// Takes over the statistics of a batch, and counts the step.
-    fn update_statistics(&mut self, norms: &[Norm]) {
+    pub(super) fn update_statistics(&mut self, norms: &[Norm]) {
         self.steps = self.steps.wrapping_add(1);
         let Some(BatchNorm { momentum, .. }) = self.spec.batch_norm else { return };
         let running = self.running_mean.iter_mut().zip(&mut self.running_variance);
@@ -156,7 +156,9 @@ impl Body {
         // scaled so that finite ones cannot overflow.
         let scale = f32::MIN_POSITIVE;
         let sum = |values: &[f32]| values.iter().map(|value| value * scale).sum::<f32>();
-        if self.weights.values.chunks(1024).map(sum).sum::<f32>().is_finite() {
+        let scores = self.learned.as_ref().map_or(&[][..], |learned| &learned.scores.values);
+        let values = self.weights.values.chunks(1024).chain(scores.chunks(1024));
+        if values.map(sum).sum::<f32>().is_finite() {
             return Ok(());
         }
         Err(Error::NotFinite { layer: self.path.clone(), what: "a parameter".to_owned() })
@@ -167,13 +169,17 @@ impl Body {
             name: name.to_owned(),
             data: StateData::U32(values),
         };
-        vec![
+        let choice = self.choice().ok().flatten();
+        let wiring = choice.as_ref().unwrap_or(&self.fixed);
+        let mut state = vec![
             u32s("wiring", wiring.table().to_vec()),
             StateTensor::f32("weights", &self.weights.values),
             StateTensor::f32("running_mean", &self.running_mean),
             StateTensor::f32("running_variance", &self.running_variance),
             u32s("steps", vec![self.steps as u32, (self.steps >> 32) as u32]),
-        ]
+        ];
+        state.extend(self.learned.iter().flat_map(Learned::state));
+        state
     }
 
     pub(super) fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
@@ -187,9 +193,12 @@ impl Body {
         }
         let table = state_u32(state, "wiring", nodes * self.spec.fan_in, path)?;
         let steps = state_u32(state, "steps", 2, path)?;
-        let wiring = Wiring::explicit(self.input.nodes(), self.spec.fan_in, table.to_vec())?;
+        let sources = self.input.nodes();
+        let learned = self.learned.as_ref().map(|learned| learned.stored(state, sources, path));
+        let learned = learned.transpose()?;
+        let fixed = Wiring::explicit(sources, self.spec.fan_in, table.to_vec())?;
         self.steps = u64::from(steps[0]) | u64::from(steps[1]) << 32;
-        self.wiring = wiring;
+        (self.fixed, self.learned) = (fixed, learned);
         self.weights.values.copy_from_slice(weights);
         self.running_mean.copy_from_slice(mean);
         self.running_variance.copy_from_slice(variance);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lutweave_backend::{Backend, Slopes, table_words};
-use lutweave_lut::{MAX_FAN_IN, NetlistBuilder, Role, TruthTable};
+use lutweave_lut::{MAX_FAN_IN, NetlistBuilder, Role, TruthTable, Wiring};
 use lutweave_tensor::{DType, FrameBuffer};
 use rayon::prelude::*;
 
@@ -26,6 +26,8 @@ struct Tape {
     /// `V`, `[nodes][2^fan_in]`.
     values: Vec<f32>,
     norms: Vec<Norm>,
+    /// The choice of this step, where wiring is being learned.
+    choice: Option<Wiring>,
 }
 
 impl OnBits {
@@ -62,6 +64,7 @@ impl OnBits {
         x: &FrameBuffer,
         values: &[f32],
         norms: &[Norm],
+        wiring: &Wiring,
         backend: &dyn Backend,
     ) -> Result<FrameBuffer> {
         let body = &self.0;
@@ -71,10 +74,10 @@ impl OnBits {
             for (node, values) in clamped.chunks_mut(self.entries()).enumerate() {
                 norm::clamp(values, norms.get(node));
             }
-            backend.value_forward(x, &body.wiring, &clamped, &mut y)?;
+            backend.value_forward(x, wiring, &clamped, &mut y)?;
         } else {
             let tables = self.pack(values, norms);
-            backend.table_forward(x, &body.wiring, &tables, &mut y)?;
+            backend.table_forward(x, wiring, &tables, &mut y)?;
         }
         Ok(y)
     }
@@ -109,7 +112,8 @@ impl Layer for OnBits {
     }
 
     fn ancestors(&self, input: &[Vec<u64>]) -> Vec<Vec<u64>> {
-        self.0.wiring.ancestors(input).unwrap_or_default()
+        let ancestors = self.0.wiring().ok().and_then(|wiring| wiring.ancestors(input).ok());
+        ancestors.unwrap_or_default()
     }
 
     fn luts(&self) -> usize {
@@ -118,20 +122,23 @@ impl Layer for OnBits {
 
     fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
         let (values, norms) = (self.trained_values()?, self.trained_norms());
+        let wiring = self.0.wiring()?;
         if x.dtype() == DType::Bit {
             check_batch(&self.0.path, &self.0.input, x)?;
-            return self.answer(x, &values, &norms, backend);
+            return self.answer(x, &values, &norms, &wiring, backend);
         }
         let x = self.bits(Arc::new(x.clone()), backend)?;
-        self.answer(&x, &values, &norms, backend)
+        self.answer(&x, &values, &norms, &wiring, backend)
     }
 
     fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
         let x = self.bits(x, backend)?;
         self.0.check_finite()?;
         let (spec, entries, size) = (&self.0.spec, self.entries(), self.0.size());
+        let choice = self.0.choice()?;
+        let wiring = choice.as_ref().unwrap_or(&self.0.fixed);
         let mut counts = vec![0u32; spec.nodes * entries];
-        backend.pattern_counts(&x, &self.0.wiring, &mut counts)?;
+        backend.pattern_counts(&x, wiring, &mut counts)?;
         let noisy = self.0.noisy();
         let weights = noisy.as_ref().unwrap_or(&self.0.weights.values);
         let mut values = vec![0f32; spec.nodes * entries];
@@ -141,8 +148,8 @@ impl Layer for OnBits {
             spec.batch_norm.map(|settings| Norm::of_patterns(values, counts, settings))
         });
         let norms: Vec<Norm> = norms.collect::<Vec<_>>().into_iter().flatten().collect();
-        let y = self.answer(&x, &values, &norms, backend)?;
-        Ok((y, Box::new(Tape { x, noisy, counts, values, norms })))
+        let y = self.answer(&x, &values, &norms, wiring, backend)?;
+        Ok((y, Box::new(Tape { x, noisy, counts, values, norms, choice })))
     }
 
     fn backward(
@@ -156,8 +163,10 @@ impl Layer for OnBits {
         let (entries, size) = (self.entries(), self.0.size());
         let body = &mut self.0;
         let (spec, nodes) = (&body.spec, body.spec.nodes);
+        let wiring = tape.choice.as_ref().unwrap_or(&body.fixed);
+        let learned = body.learned.as_mut().filter(|learned| !learned.frozen);
         let mut sums = vec![0f32; nodes * entries];
-        backend.pattern_sums(&tape.x, &body.wiring, dy, &mut sums)?;
+        backend.pattern_sums(&tape.x, wiring, dy, &mut sums)?;
         let (mut scale, mut offset) = (vec![0f32; nodes * entries], vec![0f32; nodes * entries]);
         let Parameter { values: weights, gradient, .. } = &mut body.weights;
         let weights = tape.noisy.as_ref().unwrap_or(weights);
@@ -173,7 +182,8 @@ impl Layer for OnBits {
             norm::backward(tape.norms.get(node), values, counts, sums, scale, offset);
             spec.model.backward(params(node), sums, counts, &mut gradient[..size]);
         });
-        let dx = if want_dx {
+        let mut dx = None;
+        if want_dx || learned.is_some() {
             let mut slopes = vec![0f32; nodes * entries * spec.fan_in];
             slopes.par_chunks_mut(entries * spec.fan_in).enumerate().for_each(|(node, slopes)| {
                 let values = &tape.values[node * entries..(node + 1) * entries];
@@ -181,24 +191,30 @@ impl Layer for OnBits {
                     spec.model.slopes(params(node), values, i, slopes);
                 }
             });
-            let mut dx = FrameBuffer::zeros(DType::F32, &body.input.shape, tape.x.frames())?;
             let folded = spec.model.is_multilinear();
             let slopes = Slopes { scale: &scale, offset: &offset, slopes: &slopes, folded };
-            backend.table_backward(&tape.x, &body.wiring, dy, slopes, &mut dx)?;
-            Some(dx)
-        } else {
-            None
-        };
-        body.update_statistics(&tape.norms);
+            if let Some(learned) = learned {
+                let sums = &mut learned.scores.gradient;
+                let candidates = &learned.candidates;
+                backend.candidate_sums(&tape.x, wiring, dy, slopes, candidates, sums)?;
+            }
+            if want_dx {
+                let shape = &body.input.shape;
+                let mut sources = FrameBuffer::zeros(DType::F32, shape, tape.x.frames())?;
+                backend.table_backward(&tape.x, wiring, dy, slopes, &mut sources)?;
+                dx = Some(sources);
+            }
+        }
+        body.end_step(&tape.norms)?;
         Ok(dx)
     }
 
     fn parameters(&self) -> Vec<&Parameter> {
-        vec![&self.0.weights]
+        self.0.parameters()
     }
 
     fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
-        vec![&mut self.0.weights]
+        self.0.parameters_mut()
     }
 
     fn state(&self) -> Vec<StateTensor> {
@@ -207,6 +223,10 @@ impl Layer for OnBits {
 
     fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
         self.0.restore(state)
+    }
+
+    fn freeze_wiring(&mut self) -> Result<()> {
+        self.0.freeze_wiring()
     }
 
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
@@ -219,12 +239,13 @@ impl Layer for OnBits {
         let bits = input.bits(&body.path)?;
         build.group(name, Role::Core)?;
         let tables = self.pack(&self.trained_values()?, &self.trained_norms());
+        let wiring = body.wiring()?;
         let mut words = Vec::with_capacity(body.spec.nodes);
         for (node, table) in tables.chunks(table_words(body.spec.fan_in)).enumerate() {
             let mut packed = [0u64; (1 << MAX_FAN_IN) / 64];
             packed[..table.len()].copy_from_slice(table);
             let table = TruthTable::new(body.spec.fan_in, packed)?;
-            let sources = body.wiring.node(node).iter().map(|&source| bits[source as usize]);
+            let sources = wiring.node(node).iter().map(|&source| bits[source as usize]);
             let net = build.lut(format!("{name}_{node}"), &sources.collect::<Vec<_>>(), table)?;
             words.push(vec![net]);
         }

@@ -46,7 +46,7 @@ impl OnReals {
         let mut u = FrameBuffer::zeros(DType::F32, &body.output.shape, x.frames())?;
         match body.spec.model.real() {
             RealInputs::Multilinear { binarize_table } => {
-                backend.real_forward(x, &body.wiring, &self.tables(binarize_table), &mut u)?;
+                backend.real_forward(x, &body.fixed, &self.tables(binarize_table), &mut u)?;
             }
             RealInputs::Own(model) => {
                 let (size, frames, stride) = (body.size(), x.frames(), u.stride());
@@ -110,7 +110,7 @@ impl OnReals {
                 let mut own = vec![0f32; fan_in * range.len()];
                 let params = &body.weights.values[at.clone()];
                 model.backward(params, &x, du, &mut dparams[at], &mut own)?;
-                for (&source, own) in body.wiring.node(node).iter().zip(own.chunks(range.len())) {
+                for (&source, own) in body.fixed.node(node).iter().zip(own.chunks(range.len())) {
                     for (dx, own) in rows[source as usize].iter_mut().zip(own) {
                         *dx += own;
                     }
@@ -136,7 +136,7 @@ impl Body {
         frames: std::ops::Range<usize>,
     ) -> Result<Vec<&'x [f32]>> {
         let mut rows = Vec::with_capacity(self.spec.fan_in);
-        for &source in self.wiring.node(node) {
+        for &source in self.fixed.node(node) {
             rows.push(&x.row::<f32>(source as usize)?[frames.clone()]);
         }
         Ok(rows)
@@ -157,7 +157,7 @@ impl Layer for OnReals {
     }
 
     fn ancestors(&self, input: &[Vec<u64>]) -> Vec<Vec<u64>> {
-        self.0.wiring.ancestors(input).unwrap_or_default()
+        self.0.fixed.ancestors(input).unwrap_or_default()
     }
 
     fn luts(&self) -> usize {
@@ -205,7 +205,7 @@ impl Layer for OnReals {
                 let tables = self.tables(binarize_table);
                 let gradient = &mut self.0.weights.gradient;
                 let target = want_dx.then_some(&mut dx);
-                backend.real_backward(&tape.x, &self.0.wiring, &tables, &du, gradient, target)?;
+                backend.real_backward(&tape.x, &self.0.fixed, &tables, &du, gradient, target)?;
             }
             RealInputs::Own(model) => self.own_backward(model, &tape.x, &du, &mut dx)?,
             RealInputs::None => return Err(self.bits_only()),

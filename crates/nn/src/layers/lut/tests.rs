@@ -5,7 +5,7 @@ use lutweave_backend::{Cpu, Reference};
 use std::sync::Arc;
 
 use lutweave_backend::Backend;
-use lutweave_tensor::FrameBuffer;
+use lutweave_tensor::{FrameBuffer, rng};
 
 use super::*;
 use crate::{Signal, StateData};

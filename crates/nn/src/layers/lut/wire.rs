@@ -52,10 +52,7 @@ pub enum WiringRule {
 impl WiringRule {
     /// Whether the rule can keep to the inputs that vary.
     fn uses_live(&self) -> bool {
-        matches!(
-            self,
-            Self::Balanced | Self::Random | Self::Windows { .. } | Self::Learned { .. }
-        )
+        matches!(self, Self::Balanced | Self::Random | Self::Windows { .. } | Self::Learned { .. })
     }
 }
 
@@ -105,7 +102,8 @@ impl LutLayer {
                     return Err(site.option_error("real_inputs", expected, true));
                 }
                 let pool = self.pool(site);
-                let fixed = self.among(site, &pool, true, &mut below).map_err(|e| named(site, e))?;
+                let fixed =
+                    self.among(site, &pool, true, &mut below).map_err(|e| named(site, e))?;
                 let count = candidates.unwrap_or(pool.len());
                 let learned = Learned::new(&fixed, pool, count, site, &mut below)?;
                 return Ok((fixed, Some(learned)));
@@ -177,9 +175,7 @@ impl LutLayer {
         match self.shape.as_deref() {
             Some(&[c, height, width]) if c == channels => Ok([c, height, width]),
             Some(shape) => Err(site.option_error("shape", expected(), shape)),
-            None if self.nodes.is_multiple_of(channels) => {
-                Ok([channels, self.nodes / channels, 1])
-            }
+            None if self.nodes.is_multiple_of(channels) => Ok([channels, self.nodes / channels, 1]),
             None => Err(site.option_error("nodes", expected(), self.nodes)),
         }
     }
