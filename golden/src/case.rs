@@ -338,6 +338,9 @@ struct RawTensor {
     data: Vec<f32>,
 }
 
+/// 0 and 1 as the bits of f32.
+const BITS: [u32; 2] = [0f32.to_bits(), 1f32.to_bits()];
+
 impl TryFrom<RawTensor> for Tensor {
     type Error = String;
 
@@ -350,8 +353,9 @@ impl TryFrom<RawTensor> for Tensor {
         if !data.iter().all(|value| value.is_finite()) {
             return Err("a tensor has a number that f32 does not".to_owned());
         }
+        let are_bits = binary_values.map(|pair| pair.map(f32::to_bits)) == Some(BITS);
         let pair = match (dtype.as_str(), binary_values) {
-            ("bit", Some(pair)) if pair != [0.0, 1.0] => {
+            ("bit", Some(pair)) if !are_bits => {
                 return Err(format!("a tensor of bits has the values {pair:?}"));
             }
             ("bit", _) => Some([0.0, 1.0]),

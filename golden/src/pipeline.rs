@@ -58,8 +58,10 @@ pub(crate) fn run(case: &PipelineCase) -> Outcome<Check> {
 fn plans(case: &PipelineCase) -> Outcome<Vec<Plan>> {
     let mut plans = Vec::with_capacity(case.layers.len());
     for (number, layer) in case.layers.iter().enumerate() {
-        let PipelineLayer { op, config, input_shape, output_shape, connections, params, .. } = layer;
-        let before = number.checked_sub(1).map_or(&case.input_shape, |n| &case.layers[n].output_shape);
+        let PipelineLayer { op, config, input_shape, output_shape, connections, params, .. } =
+            layer;
+        let before =
+            number.checked_sub(1).map_or(&case.input_shape, |n| &case.layers[n].output_shape);
         if before != input_shape {
             return fail(format!("layers[{number}]: input_shape is not the output before it"));
         }

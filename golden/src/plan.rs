@@ -150,7 +150,8 @@ pub(crate) fn plan(recorded: Recorded<'_>) -> Outcome<Plan> {
     }
     for name in recorded.params.keys() {
         let known = plan.parts[0].layout.iter().any(|(own, _)| own == name);
-        if !known && !(recorded.op == "MicroMlp" && ["gamma", "beta"].contains(&name.as_str())) {
+        let in_norm = recorded.op == "MicroMlp" && ["gamma", "beta"].contains(&name.as_str());
+        if !known && !in_norm {
             return fail(format!("params: unknown parameter `{name}`"));
         }
     }
@@ -246,7 +247,8 @@ fn micro_mlp(recorded: Recorded<'_>) -> Outcome<Plan> {
     let mut parts = Vec::with_capacity(nodes);
     for ((wiring, gamma), beta) in wiring.chunks(n).zip(gammas).zip(betas) {
         let (gamma, beta, momentum) = (0.5 * gamma, 0.5 * (beta + 1.0), options.momentum);
-        let layer = lut(1, n, MicroMlp::new(m)).batch_norm(Some(BatchNorm { gamma, beta, momentum }));
+        let layer =
+            lut(1, n, MicroMlp::new(m)).batch_norm(Some(BatchNorm { gamma, beta, momentum }));
         let layer = layer.real_inputs(options.dtype == Kind::F32);
         parts.push(Part {
             spec: Arc::new(layer.clone()),

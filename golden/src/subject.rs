@@ -251,17 +251,14 @@ impl<'a> Subject<'a> {
         }
         self.dirty = true;
         let mut dx = total.unwrap_or_default();
-        dx.iter_mut().for_each(|dx| *dx *= self.plan.dx_scale);
+        for dx in &mut dx {
+            *dx *= self.plan.dx_scale;
+        }
         Ok(dx)
     }
 
     /// Makes the step that running variances just took the one of an unbiased variance.
-    fn unbias(
-        &mut self,
-        before: &[Vec<StateTensor>],
-        momentum: f32,
-        frames: usize,
-    ) -> Outcome<()> {
+    fn unbias(&mut self, before: &[Vec<StateTensor>], momentum: f32, frames: usize) -> Outcome<()> {
         const NAME: &str = "running_variance";
         if frames < 2 {
             return fail("an unbiased variance needs two frames");
@@ -333,7 +330,9 @@ pub(crate) fn compare_answers(
     let parts = parts.collect::<std::result::Result<Vec<_>, _>>().map_err(Error::from)?;
     let mut y = side_by_side(&parts, frames);
     if answer == Answer::Signed {
-        y.iter_mut().for_each(|y| *y = 2.0 * *y - 1.0);
+        for y in &mut y {
+            *y = 2.0 * *y - 1.0;
+        }
     }
     check.tensor(what, &y, want)
 }

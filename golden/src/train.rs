@@ -40,12 +40,7 @@ pub(crate) fn loss(op: &str, config: &Config) -> Outcome<SoftmaxCrossEntropy> {
 }
 
 /// The class of every frame from one-hot targets; other targets are skipped.
-pub(crate) fn all_labels(
-    what: &str,
-    y: &Tensor,
-    t: &Tensor,
-    shape: &Shape,
-) -> Outcome<Vec<u32>> {
+pub(crate) fn all_labels(what: &str, y: &Tensor, t: &Tensor, shape: &Shape) -> Outcome<Vec<u32>> {
     let labels = labels(what, y, t, shape)?;
     let all: Option<Vec<u32>> = labels.into_iter().collect();
     all.map_or_else(|| skip("targets without a class are not done yet"), Ok)

@@ -4,11 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, value_parser};
 
+use crate::bench::BenchCommand;
+
 /// Trains networks of look-up tables, and turns them into hardware that is shown to compute the
 /// same.
 #[derive(Debug, Parser)]
 #[command(name = "lutweave", version, arg_required_else_help = true, max_term_width = 100)]
-#[command(after_help = "Examples:\n  lutweave demo\n  lutweave help demo")]
+#[command(
+    after_help = "Examples:\n  lutweave demo\n  lutweave bench kernels\n  lutweave help demo"
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -23,6 +27,9 @@ pub(crate) enum Command {
     /// checks that the netlist answers as the network does on every test image, writes Verilog
     /// with a test bench and a report, and runs the bench where Verilator is installed.
     Demo(DemoArguments),
+    /// Measure how fast this machine trains.
+    #[command(subcommand)]
+    Bench(BenchCommand),
 }
 
 /// Options of `lutweave demo`.
@@ -81,7 +88,9 @@ mod tests {
 
     #[test]
     fn defaults_are_those_of_the_help() {
-        let Command::Demo(demo) = parse("lutweave demo").unwrap().command;
+        let Command::Demo(demo) = parse("lutweave demo").unwrap().command else {
+            panic!("demo is the demo");
+        };
         assert_eq!(demo.out, PathBuf::from("out/digits"));
         assert_eq!((demo.seed, demo.epochs, demo.max_luts), (1, 40, 1000));
         assert!(demo.threads.is_none() && !demo.no_simulation);

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a command speaks to its user
 
 mod args;
+mod bench;
 mod demo;
 mod error;
 mod interrupt;
@@ -19,6 +20,7 @@ use args::{Arguments, Command};
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Bench(command) => bench::run(&command),
     };
     match done {
         Ok(code) => code,

@@ -1,13 +1,16 @@
 //! What a LUT layer holds, whether it reads bits or real numbers.
 
 use std::borrow::Cow;
+use std::sync::Mutex;
 
+use lutweave_backend::{Isa, Kernel};
 use lutweave_lut::Wiring;
 use lutweave_tensor::{DType, rng};
 
 use super::LutLayer;
 use super::learned::Learned;
 use super::norm::{BatchNorm, Norm};
+use super::on_bits::Scratch;
 use crate::layer::state_f32;
 use crate::{Error, Parameter, Result, Signal, Site, StateData, StateTensor};
 
@@ -28,6 +31,8 @@ pub(super) struct Body {
     steps: u64,
     seed: u64,
     place: Vec<u64>,
+    /// What earlier steps have handed back.
+    scratch: Mutex<Vec<Scratch>>,
 }
 
 impl Body {
@@ -60,6 +65,7 @@ impl Body {
             steps: 0,
             seed: site.seed,
             place: site.place.to_vec(),
+            scratch: Mutex::default(),
             spec,
         }
     }
@@ -73,14 +79,16 @@ impl Body {
     /// of its own, so threads may share the work.
     pub(super) fn noisy(&self) -> Option<Vec<f32>> {
         let size = self.size();
+        let mut first = self.weights.values[..size].to_vec();
+        if !self.spec.model.perturb(&mut rng::stream(self.seed, &[]), &mut first) {
+            return None;
+        }
         let mut noisy = self.weights.values.clone();
         for node in 0..self.spec.nodes {
             let mut path = vec![rng::NOISE, self.steps, node as u64];
             path.extend(&self.place);
             let mut stream = rng::stream(self.seed, &path);
-            if !self.spec.model.perturb(&mut stream, &mut noisy[node * size..(node + 1) * size]) {
-                return None;
-            }
+            self.spec.model.perturb(&mut stream, &mut noisy[node * size..(node + 1) * size]);
         }
         Some(noisy)
     }
@@ -152,16 +160,23 @@ impl Body {
     }
 
     pub(super) fn check_finite(&self) -> Result<()> {
-        // A sum is finite only if every term is, and adding is quicker than testing; terms are
-        // scaled so that finite ones cannot overflow.
-        let scale = f32::MIN_POSITIVE;
-        let sum = |values: &[f32]| values.iter().map(|value| value * scale).sum::<f32>();
-        let scores = self.learned.as_ref().map_or(&[][..], |learned| &learned.scores.values);
-        let values = self.weights.values.chunks(1024).chain(scores.chunks(1024));
-        if values.map(sum).sum::<f32>().is_finite() {
+        if Isa::best().run(Largest(&self.weights.values)) < f32::INFINITY.to_bits() {
             return Ok(());
         }
         Err(Error::NotFinite { layer: self.path.clone(), what: "a parameter".to_owned() })
+    }
+
+    /// Arrays for a step: those of an earlier one where there are any.
+    pub(super) fn take_scratch(&self) -> Scratch {
+        self.scratch.lock().ok().and_then(|mut pool| pool.pop()).unwrap_or_default()
+    }
+
+    /// Hands a step's arrays back.
+    pub(super) fn give_scratch(&self, scratch: Scratch) {
+        // A poisoned pool only means that memory is asked for anew.
+        if let Ok(mut pool) = self.scratch.lock() {
+            pool.push(scratch);
+        }
     }
 
     pub(super) fn state(&self) -> Vec<StateTensor> {
@@ -218,5 +233,17 @@ pub(super) fn state_u32<'a>(
             let what = format!("stored state has no {length} indices called `{name}`");
             Err(Error::State { layer: layer.to_owned(), what })
         }
+    }
+}
+
+/// The bits of the number furthest from zero; those of infinity or more where one is not finite.
+struct Largest<'a>(&'a [f32]);
+
+impl Kernel for Largest<'_> {
+    type Output = u32;
+
+    #[inline(always)]
+    fn run(self) -> u32 {
+        self.0.iter().fold(0, |largest, value| largest.max(value.abs().to_bits()))
     }
 }

@@ -12,6 +12,9 @@ use super::norm::{self, Norm};
 use crate::layer::{Frozen, check_batch, saved_as};
 use crate::{Error, Layer, LayerSpec, Parameter, Result, Saved, Signal, StateTensor};
 
+/// Fewest nodes a thread takes at once, so that small layers are not torn apart.
+const MIN_NODES: usize = 16;
+
 /// The built layer.
 #[derive(Debug)]
 pub(super) struct OnBits(pub(super) Body);
@@ -22,12 +25,30 @@ struct Tape {
     x: Arc<FrameBuffer>,
     /// The parameters of this step, where noise was added to them.
     noisy: Option<Vec<f32>>,
-    counts: Vec<u32>,
-    /// `V`, `[nodes][2^fan_in]`.
-    values: Vec<f32>,
+    scratch: Scratch,
     norms: Vec<Norm>,
     /// The choice of this step, where wiring is being learned.
     choice: Option<Wiring>,
+}
+
+/// Arrays over nodes and patterns, lent from step to step so that training does not ask for memory
+/// each time.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    counts: Vec<u32>,
+    /// `V`.
+    values: Vec<f32>,
+    tables: Vec<u64>,
+    sums: Vec<f32>,
+    scale: Vec<f32>,
+    offset: Vec<f32>,
+    slopes: Vec<f32>,
+}
+
+/// An array of this length, its elements whatever they were: whoever asks writes all of them.
+fn sized<T: Copy + Default>(array: &mut Vec<T>, length: usize) -> &mut [T] {
+    array.resize(length, T::default());
+    array
 }
 
 impl OnBits {
@@ -64,6 +85,7 @@ impl OnBits {
         x: &FrameBuffer,
         values: &[f32],
         norms: &[Norm],
+        tables: &mut Vec<u64>,
         wiring: &Wiring,
         backend: &dyn Backend,
     ) -> Result<FrameBuffer> {
@@ -76,21 +98,19 @@ impl OnBits {
             }
             backend.value_forward(x, wiring, &clamped, &mut y)?;
         } else {
-            let tables = self.pack(values, norms);
-            backend.table_forward(x, wiring, &tables, &mut y)?;
+            self.pack(values, norms, tables);
+            backend.table_forward(x, wiring, tables, &mut y)?;
         }
         Ok(y)
     }
 
     /// The output bits of every node and pattern, packed.
-    fn pack(&self, values: &[f32], norms: &[Norm]) -> Vec<u64> {
+    fn pack(&self, values: &[f32], norms: &[Norm], tables: &mut Vec<u64>) {
         let words = table_words(self.0.spec.fan_in);
-        let mut tables = vec![0u64; self.0.spec.nodes * words];
+        let tables = sized(tables, self.0.spec.nodes * words);
         let pairs = tables.par_chunks_mut(words).zip(values.par_chunks(self.entries()));
-        pairs
-            .enumerate()
-            .for_each(|(node, (table, values))| norm::pack(values, norms.get(node), table));
-        tables
+        let pairs = pairs.with_min_len(MIN_NODES).enumerate();
+        pairs.for_each(|(node, (table, values))| norm::pack(values, norms.get(node), table));
     }
 
     fn trained_norms(&self) -> Vec<Norm> {
@@ -122,13 +142,13 @@ impl Layer for OnBits {
 
     fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
         let (values, norms) = (self.trained_values()?, self.trained_norms());
-        let wiring = self.0.wiring()?;
+        let (wiring, tables) = (self.0.wiring()?, &mut Vec::new());
         if x.dtype() == DType::Bit {
             check_batch(&self.0.path, &self.0.input, x)?;
-            return self.answer(x, &values, &norms, &wiring, backend);
+            return self.answer(x, &values, &norms, tables, &wiring, backend);
         }
         let x = self.bits(Arc::new(x.clone()), backend)?;
-        self.answer(&x, &values, &norms, &wiring, backend)
+        self.answer(&x, &values, &norms, tables, &wiring, backend)
     }
 
     fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
@@ -137,19 +157,20 @@ impl Layer for OnBits {
         let (spec, entries, size) = (&self.0.spec, self.entries(), self.0.size());
         let choice = self.0.choice()?;
         let wiring = choice.as_ref().unwrap_or(&self.0.fixed);
-        let mut counts = vec![0u32; spec.nodes * entries];
-        backend.pattern_counts(&x, wiring, &mut counts)?;
+        let mut scratch = self.0.take_scratch();
+        let counts = sized(&mut scratch.counts, spec.nodes * entries);
+        backend.pattern_counts(&x, wiring, counts)?;
         let noisy = self.0.noisy();
         let weights = noisy.as_ref().unwrap_or(&self.0.weights.values);
-        let mut values = vec![0f32; spec.nodes * entries];
-        let pairs = values.par_chunks_mut(entries).zip(counts.par_chunks(entries)).enumerate();
-        let norms = pairs.map(|(node, (values, counts))| {
+        let values = sized(&mut scratch.values, spec.nodes * entries);
+        let pairs = values.par_chunks_mut(entries).zip(counts.par_chunks(entries));
+        let norms = pairs.with_min_len(MIN_NODES).enumerate().map(|(node, (values, counts))| {
             spec.model.values(&weights[node * size..(node + 1) * size], values);
             spec.batch_norm.map(|settings| Norm::of_patterns(values, counts, settings))
         });
         let norms: Vec<Norm> = norms.collect::<Vec<_>>().into_iter().flatten().collect();
-        let y = self.answer(&x, &values, &norms, wiring, backend)?;
-        Ok((y, Box::new(Tape { x, noisy, counts, values, norms, choice })))
+        let y = self.answer(&x, values, &norms, &mut scratch.tables, wiring, backend)?;
+        Ok((y, Box::new(Tape { x, noisy, scratch, norms, choice })))
     }
 
     fn backward(
@@ -159,15 +180,16 @@ impl Layer for OnBits {
         want_dx: bool,
         backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>> {
-        let tape = saved_as::<Tape>(saved, &self.0.path)?;
+        let mut tape = *saved_as::<Tape>(saved, &self.0.path)?;
         let (entries, size) = (self.entries(), self.0.size());
         let body = &mut self.0;
         let (spec, nodes) = (&body.spec, body.spec.nodes);
         let wiring = tape.choice.as_ref().unwrap_or(&body.fixed);
         let learned = body.learned.as_mut().filter(|learned| !learned.frozen);
-        let mut sums = vec![0f32; nodes * entries];
-        backend.pattern_sums(&tape.x, wiring, dy, &mut sums)?;
-        let (mut scale, mut offset) = (vec![0f32; nodes * entries], vec![0f32; nodes * entries]);
+        let Scratch { counts, values, sums, scale, offset, slopes, .. } = &mut tape.scratch;
+        let sums = sized(sums, nodes * entries);
+        backend.pattern_sums(&tape.x, wiring, dy, sums)?;
+        let (scale, offset) = (sized(scale, nodes * entries), sized(offset, nodes * entries));
         let Parameter { values: weights, gradient, .. } = &mut body.weights;
         let weights = tape.noisy.as_ref().unwrap_or(weights);
         let params = |node: usize| &weights[node * size..(node + 1) * size];
@@ -175,24 +197,25 @@ impl Layer for OnBits {
         let gradient = if size == 0 { &mut none } else { gradient };
         let pieces = sums.par_chunks_mut(entries).zip(scale.par_chunks_mut(entries));
         let pieces = pieces.zip(offset.par_chunks_mut(entries));
-        let pieces = pieces.zip(gradient.par_chunks_mut(size.max(1))).enumerate();
-        pieces.for_each(|(node, (((sums, scale), offset), gradient))| {
+        let pieces = pieces.zip(gradient.par_chunks_mut(size.max(1))).with_min_len(MIN_NODES);
+        pieces.enumerate().for_each(|(node, (((sums, scale), offset), gradient))| {
             let at = node * entries..(node + 1) * entries;
-            let (values, counts) = (&tape.values[at.clone()], &tape.counts[at]);
+            let (values, counts) = (&values[at.clone()], &counts[at]);
             norm::backward(tape.norms.get(node), values, counts, sums, scale, offset);
             spec.model.backward(params(node), sums, counts, &mut gradient[..size]);
         });
         let mut dx = None;
         if want_dx || learned.is_some() {
-            let mut slopes = vec![0f32; nodes * entries * spec.fan_in];
-            slopes.par_chunks_mut(entries * spec.fan_in).enumerate().for_each(|(node, slopes)| {
-                let values = &tape.values[node * entries..(node + 1) * entries];
+            let slopes = sized(slopes, nodes * entries * spec.fan_in);
+            let pieces = slopes.par_chunks_mut(entries * spec.fan_in).with_min_len(MIN_NODES);
+            pieces.enumerate().for_each(|(node, slopes)| {
+                let values = &values[node * entries..(node + 1) * entries];
                 for (i, slopes) in slopes.chunks_mut(entries).enumerate() {
                     spec.model.slopes(params(node), values, i, slopes);
                 }
             });
             let folded = spec.model.is_multilinear();
-            let slopes = Slopes { scale: &scale, offset: &offset, slopes: &slopes, folded };
+            let slopes = Slopes { scale, offset, slopes, folded };
             if let Some(learned) = learned {
                 let sums = &mut learned.scores.gradient;
                 let candidates = &learned.candidates;
@@ -205,6 +228,7 @@ impl Layer for OnBits {
                 dx = Some(sources);
             }
         }
+        body.give_scratch(tape.scratch);
         body.end_step(&tape.norms)?;
         Ok(dx)
     }
@@ -238,7 +262,8 @@ impl Layer for OnBits {
         }
         let bits = input.bits(&body.path)?;
         build.group(name, Role::Core)?;
-        let tables = self.pack(&self.trained_values()?, &self.trained_norms());
+        let mut tables = Vec::new();
+        self.pack(&self.trained_values()?, &self.trained_norms(), &mut tables);
         let wiring = body.wiring()?;
         let mut words = Vec::with_capacity(body.spec.nodes);
         for (node, table) in tables.chunks(table_words(body.spec.fan_in)).enumerate() {

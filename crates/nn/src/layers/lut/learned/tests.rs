@@ -76,12 +76,12 @@ fn indices(net: &Network, name: &str) -> Vec<u32> {
 fn learned_wiring_finds_the_inputs_that_matter() {
     // Nodes begin as wires, so the gradient of the first input has the right sign at once.
     let wires = Smoothed::default().residual(true);
-    let mut fixed = network(LutLayer::new(6).fan_in(2).model(wires.clone()));
+    let mut fixed = network(LutLayer::new(6).fan_in(2).model(wires));
     assert!(indices(&fixed, "0.wiring").iter().all(|source| !WANTED.contains(source)));
     train(&mut fixed, 150, &Cpu::new());
     assert!(accuracy(&fixed) < 0.6, "{}", accuracy(&fixed));
     for candidates in [None, Some(SOURCES)] {
-        let mut net = network(learned(6, candidates).model(wires.clone()));
+        let mut net = network(learned(6, candidates).model(wires));
         train(&mut net, 150, &Cpu::new());
         assert!(accuracy(&net) > 0.999, "{}", accuracy(&net));
         for (node, inputs) in indices(&net, "0.wiring").chunks(2).enumerate() {

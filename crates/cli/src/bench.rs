@@ -1,0 +1,97 @@
+//! `lutweave bench`: how fast this machine trains.
+
+mod kernels;
+mod train;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, ValueEnum, value_parser};
+
+use crate::error::Result;
+
+/// What to measure.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// The kernels that train a layer of LUTs, on every instruction set of this machine.
+    ///
+    /// Prints medians in nanoseconds per LUT and frame, and how many times slower the plain
+    /// reference is, and a vectorised evaluation of the per-frame formula (a tree of
+    /// multiplexers in AVX2).
+    Kernels(KernelArguments),
+    /// Whole training steps of a known network.
+    Train(TrainArguments),
+}
+
+/// Options of `lutweave bench kernels`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  lutweave bench kernels
+  lutweave bench kernels --fan-in 4 --frames 8192 --json")]
+pub(crate) struct KernelArguments {
+    /// Inputs of each LUT [default: 2, 4 and 6].
+    #[arg(long, value_name = "N", value_parser = value_parser!(u8).range(1..=8))]
+    pub(crate) fan_in: Option<u8>,
+
+    /// LUTs of the layer.
+    #[arg(long, value_name = "N", default_value_t = 2304, value_parser = value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) nodes: u32,
+
+    /// Frames of a batch.
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) frames: u32,
+
+    /// Threads to measure with [default: 1, and one per core].
+    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+
+    /// Print a list of JSON objects instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `lutweave bench train`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  lutweave bench train --net mnist-simple --data-dir data
+  LUTWEAVE_DATA=data lutweave bench train --net mnist-simple --epochs 4 --json")]
+pub(crate) struct TrainArguments {
+    /// The network.
+    #[arg(long, value_enum, default_value_t = Net::MnistSimple)]
+    pub(crate) net: Net,
+
+    /// Passes over the training images.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1000))]
+    pub(crate) epochs: u32,
+
+    /// Threads to train with [default: one per core].
+    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+
+    /// Folder that holds the folder `mnist`. Without the data, random images of its size are used.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+
+    /// Print a JSON object instead of lines.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Networks that `lutweave bench train` knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Net {
+    /// BinaryBrain's simple MNIST network: 784 → 2304-384-64-360-60-10 LUT6, 15 frames an image,
+    /// batches of 64.
+    MnistSimple,
+}
+
+/// Runs a measurement.
+pub(crate) fn run(command: &BenchCommand) -> Result<ExitCode> {
+    match command {
+        BenchCommand::Kernels(arguments) => kernels::run(arguments)?,
+        BenchCommand::Train(arguments) => train::run(arguments)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

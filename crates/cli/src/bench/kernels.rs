@@ -1,0 +1,235 @@
+//! `lutweave bench kernels`.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use lutweave::backend::{Cpu, Isa, RealKernels as _, Reference, TableKernels as _};
+use lutweave::lut::Wiring;
+use lutweave::prelude::*;
+use lutweave::tensor::rng;
+
+use super::KernelArguments;
+use crate::error::Result;
+
+/// Rows that the nodes read: the pixels of MNIST.
+const SOURCES: usize = 784;
+/// Measurements of which the median is taken, after one that is not counted.
+const RUNS: usize = 11;
+/// Frames and nodes on which the reference is measured: it is slow, and its cost is linear.
+const REFERENCE_FRAMES: usize = 64;
+const REFERENCE_NODES: usize = 64;
+
+/// One measured figure.
+struct Row {
+    kernel: &'static str,
+    isa: Isa,
+    threads: usize,
+    fan_in: usize,
+    ns: f64,
+    reference: f64,
+    tree: Option<f64>,
+}
+
+/// Measures, and prints a table or JSON.
+pub(super) fn run(arguments: &KernelArguments) -> Result<()> {
+    let (nodes, frames) = (arguments.nodes as usize, arguments.frames as usize);
+    let fan_ins = arguments.fan_in.map_or(vec![2, 4, 6], |fan_in| vec![fan_in.into()]);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut threads = arguments.threads.map_or(vec![1, cores], |threads| vec![threads.into()]);
+    threads.dedup();
+    let mut rows = Vec::new();
+    for &fan_in in &fan_ins {
+        let reference = on_threads(1, || reference(fan_in))?;
+        for &threads in &threads {
+            let tree = on_threads(threads, || multiplexer_tree(fan_in, nodes, frames))?;
+            for &isa in Isa::available() {
+                let times = on_threads(threads, || layer(isa, fan_in, nodes, frames))?;
+                let named = KERNELS.into_iter().zip(times).zip(reference.into_iter().zip(tree));
+                rows.extend(named.map(|((kernel, ns), (reference, tree))| Row {
+                    kernel,
+                    isa,
+                    threads,
+                    fan_in,
+                    ns,
+                    reference: reference / ns,
+                    tree: tree.map(|tree| tree / ns),
+                }));
+            }
+        }
+    }
+    if arguments.json {
+        json(&rows, nodes, frames)
+    } else {
+        table(&rows, nodes, frames)
+    }
+    Ok(())
+}
+
+/// What is measured: a layer with batch norm, forward, and backward without and with the gradient
+/// of its inputs.
+const KERNELS: [&str; 3] = ["forward", "backward", "backward_dx"];
+
+type Times = [f64; 3];
+
+fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build()?.install(work)
+}
+
+/// Median nanoseconds per LUT and frame of repeated runs.
+fn median(nodes: usize, frames: usize, mut run: impl FnMut() -> Result<f64>) -> Result<f64> {
+    run()?;
+    let mut seconds = (0..RUNS).map(|_| run()).collect::<Result<Vec<f64>>>()?;
+    seconds.sort_by(f64::total_cmp);
+    Ok(seconds[RUNS / 2] * 1e9 / (nodes * frames) as f64)
+}
+
+fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
+    let start = Instant::now();
+    let value = work()?;
+    Ok((value, start.elapsed().as_secs_f64()))
+}
+
+/// Packed random bits, one in three set, and a gradient.
+fn operands(nodes: usize, frames: usize) -> Result<(FrameBuffer, FrameBuffer)> {
+    let mut stream = rng::stream(1, &[frames as u64]);
+    let bits: Vec<bool> = (0..SOURCES * frames).map(|_| rng::below(&mut stream, 3) == 0).collect();
+    let dy: Vec<f32> = (0..nodes * frames).map(|_| rng::uniform(&mut stream) - 0.5).collect();
+    Ok((FrameBuffer::from_frame_bits(&[SOURCES], &bits)?, FrameBuffer::from_frames(&[nodes], &dy)?))
+}
+
+/// A whole layer on the CPU.
+fn layer(isa: Isa, fan_in: usize, nodes: usize, frames: usize) -> Result<Times> {
+    let cpu = Cpu::with(isa).map_err(lutweave::nn::Error::from)?;
+    let (x, dy) = operands(nodes, frames)?;
+    let x = Arc::new(x);
+    let spec = || LutLayer::new(nodes).fan_in(fan_in).wiring(WiringRule::Random);
+    let bits = || Sequential::new(&[SOURCES]).reading(DType::Bit);
+    let mut alone = bits().then(spec()).build(1)?;
+    let forward = median(nodes, frames, || {
+        let (made, seconds) = timed(|| Ok(alone.forward(x.clone(), &cpu)?))?;
+        // Backward hands the step's memory back to the layer.
+        alone.backward(made.1, &dy, &cpu)?;
+        Ok(seconds)
+    })?;
+    let backward = median(nodes, frames, || {
+        let (_, saved) = alone.forward(x.clone(), &cpu)?;
+        Ok(timed(|| Ok(alone.backward(saved, &dy, &cpu)?))?.1)
+    })?;
+    // A layer below that has a parameter makes the gradient of the inputs needed.
+    let below = LutLayer::new(SOURCES).fan_in(1).wiring(WiringRule::Serial);
+    let mut second = bits().then(below.clone()).then(spec()).build(1)?;
+    let both = median(nodes, frames, || {
+        let (_, saved) = second.forward(x.clone(), &cpu)?;
+        Ok(timed(|| Ok(second.backward(saved, &dy, &cpu)?))?.1)
+    })?;
+    let mut first = bits().then(below).build(1)?;
+    let (_, gradient) = operands(SOURCES, frames)?;
+    let below = median(nodes, frames, || {
+        let (_, saved) = first.forward(x.clone(), &cpu)?;
+        Ok(timed(|| Ok(first.backward(saved, &gradient, &cpu)?))?.1)
+    })?;
+    Ok([forward, backward, (both - below).max(0.0)])
+}
+
+/// The plain reference, on a few nodes and frames; batch norm and models are left out, which makes
+/// it look quicker than it is.
+fn reference(fan_in: usize) -> Result<Times> {
+    let (nodes, frames) = (REFERENCE_NODES, REFERENCE_FRAMES);
+    let (x, dy) = operands(nodes, frames)?;
+    let mut stream = rng::stream(2, &[]);
+    let wiring =
+        Wiring::random(SOURCES, nodes, fan_in, &mut |bound| rng::below(&mut stream, bound))?;
+    let entries = nodes << fan_in;
+    let (mut counts, mut sums) = (vec![0; entries], vec![0f32; entries]);
+    let tables = vec![0; nodes * lutweave::backend::table_words(fan_in)];
+    let slopes = vec![1f32; entries * fan_in];
+    let mut y = FrameBuffer::zeros(DType::Bit, &[nodes], frames)?;
+    let mut dx = FrameBuffer::zeros(DType::F32, &[SOURCES], frames)?;
+    let wrap = |done: lutweave::backend::Result<()>| done.map_err(lutweave::nn::Error::from);
+    let forward = median(nodes, frames, || {
+        let counted = || {
+            wrap(Reference.pattern_counts(&x, &wiring, &mut counts))?;
+            Ok(wrap(Reference.table_forward(&x, &wiring, &tables, &mut y))?)
+        };
+        Ok(timed(counted)?.1)
+    })?;
+    let backward = median(nodes, frames, || {
+        Ok(timed(|| Ok(wrap(Reference.pattern_sums(&x, &wiring, &dy, &mut sums))?))?.1)
+    })?;
+    let both = median(nodes, frames, || {
+        let (scale, folded) = (&slopes[..entries], true);
+        let slopes = lutweave::backend::Slopes { scale, offset: scale, slopes: &slopes, folded };
+        Ok(timed(|| Ok(wrap(Reference.table_backward(&x, &wiring, &dy, slopes, &mut dx))?))?.1)
+    })?;
+    Ok([forward, backward, backward + both])
+}
+
+/// The yardstick: the per-frame formula as a tree of `2^n` multiplexers on real numbers, sixteen
+/// frames a step in AVX2, without batch norm. None where there is no AVX2.
+fn multiplexer_tree(fan_in: usize, nodes: usize, frames: usize) -> Result<[Option<f64>; 3]> {
+    let Ok(cpu) = Cpu::with(Isa::Avx2) else { return Ok([None; 3]) };
+    let mut stream = rng::stream(3, &[]);
+    let x: Vec<f32> =
+        (0..SOURCES * frames).map(|_| [0.25, 0.75][rng::below(&mut stream, 2)]).collect();
+    let x = FrameBuffer::from_frames(&[SOURCES], &x)?;
+    let (_, dy) = operands(nodes, frames)?;
+    let wiring =
+        Wiring::random(SOURCES, nodes, fan_in, &mut |bound| rng::below(&mut stream, bound))?;
+    let tables: Vec<f32> = (0..nodes << fan_in).map(|_| rng::uniform(&mut stream)).collect();
+    let mut y = FrameBuffer::zeros(DType::F32, &[nodes], frames)?;
+    let mut dx = FrameBuffer::zeros(DType::F32, &[SOURCES], frames)?;
+    let mut dtables = vec![0f32; tables.len()];
+    let wrap = |done: lutweave::backend::Result<()>| done.map_err(lutweave::nn::Error::from);
+    let forward = median(nodes, frames, || {
+        Ok(timed(|| Ok(wrap(cpu.real_forward(&x, &wiring, &tables, &mut y))?))?.1)
+    })?;
+    let mut backward = |dx: &mut Option<&mut FrameBuffer>| {
+        median(nodes, frames, || {
+            let dx = dx.as_deref_mut();
+            let run = || Ok(wrap(cpu.real_backward(&x, &wiring, &tables, &dy, &mut dtables, dx))?);
+            Ok(timed(run)?.1)
+        })
+    };
+    Ok([Some(forward), Some(backward(&mut None)?), Some(backward(&mut Some(&mut dx))?)])
+}
+
+fn table(rows: &[Row], nodes: usize, frames: usize) {
+    println!("{SOURCES} inputs, {nodes} LUTs, {frames} frames, batch norm on; medians of {RUNS}");
+    println!("reference and tree: how many times longer they take (tree: AVX2 multiplexer tree)\n");
+    println!(
+        "{:<12} {:>6} {:<9} {:>7} {:>16} {:>10} {:>7}",
+        "kernel", "fan-in", "isa", "threads", "ns/(LUT·frame)", "reference", "tree"
+    );
+    for row in rows {
+        let tree = row.tree.map_or("–".to_owned(), |tree| format!("{tree:.1}"));
+        println!(
+            "{:<12} {:>6} {:<9} {:>7} {:>16.3} {:>10.0} {tree:>7}",
+            row.kernel,
+            row.fan_in,
+            row.isa.name(),
+            row.threads,
+            row.ns,
+            row.reference
+        );
+    }
+}
+
+fn json(rows: &[Row], nodes: usize, frames: usize) {
+    let objects: Vec<serde_json::Value> = rows
+        .iter()
+        .map(|row| {
+            serde_json::json!({
+                "kernel": row.kernel,
+                "isa": row.isa.name(),
+                "threads": row.threads,
+                "fan_in": row.fan_in,
+                "nodes": nodes,
+                "frames": frames,
+                "ns_per_lut_frame": row.ns,
+                "ratio_to_reference": row.reference,
+                "ratio_to_mux_tree": row.tree,
+            })
+        })
+        .collect();
+    println!("{:#}", serde_json::Value::Array(objects));
+}

@@ -1,0 +1,131 @@
+//! `lutweave bench train`.
+
+use lutweave::nn::{BinaryToReal, Network, RealToBinary};
+use lutweave::prelude::*;
+use lutweave::tensor::{Targets, Values, rng};
+use lutweave::train::Epoch;
+
+use super::{Net, TrainArguments};
+use crate::error::Result;
+use crate::report::{grouped, percent};
+
+/// Frames an image is shown in.
+const FRAMES: usize = 15;
+/// LUTs of each layer.
+const LAYERS: [usize; 6] = [2304, 384, 64, 360, 60, 10];
+/// Images of an update.
+const BATCH: usize = 64;
+/// Images of an epoch of MNIST.
+const EPOCH: usize = 60_000;
+
+/// Trains, and prints how fast.
+pub(super) fn run(arguments: &TrainArguments) -> Result<()> {
+    if let Some(threads) = arguments.threads {
+        rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
+    }
+    let (train, test, real) = images(arguments)?;
+    let Net::MnistSimple = arguments.net;
+    let mut net = simple(&train)?;
+    let trainer = Trainer::new(Adam::new(1e-3), SoftmaxCrossEntropy)
+        .schedule(Schedule::Constant)
+        .epochs(arguments.epochs as usize)
+        .batch(BATCH)
+        .on_epoch(|epoch, _| {
+            eprintln!(
+                "epoch {}/{}  loss {:.4}  test {}  {} images/s",
+                epoch.epoch,
+                epoch.epochs,
+                epoch.loss,
+                percent(epoch.test_accuracy),
+                grouped(epoch.images_per_s as usize)
+            );
+            std::ops::ControlFlow::Continue(())
+        });
+    let history = trainer.fit(&mut net, &train, &test)?;
+    let mut speeds: Vec<f64> = history.epochs.iter().map(|epoch| epoch.images_per_s).collect();
+    speeds.sort_by(f64::total_cmp);
+    let speed = speeds[speeds.len() / 2];
+    report(arguments, &net, speed, history.epochs.last(), real);
+    Ok(())
+}
+
+/// MNIST where it is found, or random images of its size and whether they are real.
+fn images(arguments: &TrainArguments) -> Result<(Dataset, Dataset, bool)> {
+    match data::find_folder("mnist", arguments.data_dir.as_deref()) {
+        Ok(folder) => {
+            let (train, test) = data::mnist(&folder)?;
+            Ok((train, test, true))
+        }
+        Err(error) if arguments.data_dir.is_some() => Err(error.into()),
+        Err(_) => {
+            eprintln!("no MNIST found (see --data-dir): measuring on random images of its size");
+            Ok((random(EPOCH)?, random(1000)?, false))
+        }
+    }
+}
+
+fn random(samples: usize) -> Result<Dataset> {
+    let mut stream = rng::stream(1, &[samples as u64]);
+    let values = (0..samples * 784).map(|_| rng::word(&mut stream) as u8).collect();
+    let labels = (0..samples).map(|_| rng::below(&mut stream, 10) as u32).collect();
+    let targets = Targets::Classes { count: 10, labels };
+    Ok(Dataset::new("random", &[1, 28, 28], Values::U8(values), targets)?)
+}
+
+/// BinaryBrain's `MnistDifferentiableLutSimple`.
+fn simple(train: &Dataset) -> Result<Network> {
+    let frames = RealToBinary::new().frames(FRAMES).range(0.0, 255.0);
+    let mut layers = Sequential::new(train.shape()).then(frames);
+    for nodes in LAYERS {
+        layers = layers.then(LutLayer::new(nodes).wiring(WiringRule::Random));
+    }
+    Ok(layers.then(BinaryToReal::new().frames(FRAMES)).build(1)?)
+}
+
+fn report(arguments: &TrainArguments, net: &Network, speed: f64, last: Option<&Epoch>, real: bool) {
+    let luts = net.luts();
+    let ns = 1e9 / (speed * (luts * FRAMES) as f64);
+    let seconds = EPOCH as f64 / speed;
+    let threads = rayon::current_num_threads();
+    let accuracy = last.filter(|_| real).map(|epoch| epoch.test_accuracy);
+    let memory = peak_memory();
+    if arguments.json {
+        let object = serde_json::json!({
+            "net": "mnist-simple",
+            "isa": lutweave::backend::Isa::best().name(),
+            "threads": threads,
+            "images_per_s": speed,
+            "epoch_s": seconds,
+            "ns_per_lut_frame": ns,
+            "test_accuracy": accuracy,
+            "peak_memory_bytes": memory,
+        });
+        println!("{object:#}");
+        return;
+    }
+    println!(
+        "mnist-simple: {} LUTs, {FRAMES} frames an image, batches of {BATCH}, {threads} threads, {}",
+        grouped(luts),
+        lutweave::backend::Isa::best()
+    );
+    println!(
+        "{} images/s; an epoch of {} images takes {seconds:.2} s",
+        grouped(speed as usize),
+        grouped(EPOCH)
+    );
+    println!("{ns:.2} ns per LUT and frame for a whole step");
+    if let Some(accuracy) = accuracy {
+        println!("{} of the test images right", percent(accuracy));
+    }
+    if let Some(memory) = memory {
+        println!("peak memory {} MB", memory / 1_000_000);
+    }
+}
+
+/// The most memory this process has had, where the system tells.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
