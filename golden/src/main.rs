@@ -1,5 +1,7 @@
 //! Runs the recorded cases of a folder; see the library.
 #![forbid(unsafe_code)]
+// A command line tool talks through its output.
+#![allow(clippy::print_stderr)]
 
 use std::io;
 use std::path::PathBuf;
@@ -20,10 +22,17 @@ struct Arguments {
     folder: Option<PathBuf>,
 }
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
     let fixtures = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures"));
     let folder = Arguments::parse().folder.unwrap_or_else(fixtures);
     let report = lutweave_golden::run(&folder, &mut io::stdout().lock())
-        .with_context(|| format!("cannot run the cases of {}", folder.display()))?;
-    Ok(if report.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        .with_context(|| format!("cannot run the cases of {}", folder.display()));
+    match report {
+        Ok(report) if report.is_ok() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -4,9 +4,9 @@
 //! `(c * h + y) * w + x`. Row `n` holds the values of node `n` in all frames. A bit row holds 64
 //! frames a `u64`, frame `f` in bit `f % 64` of word `f / 64`.
 //!
-//! Rows begin at 64-byte boundaries and are padded with **zeros** to whole 64-byte lines, and to
-//! whole multiples of 64 frames. Nothing may write other values there: sums over padded rows rely
-//! on it.
+//! Rows begin at 64-byte boundaries and are padded with **zeros** to whole 64-byte lines, to whole
+//! multiples of 64 frames, and, from 1 KiB on, to an odd number of them, which spreads rows over the
+//! cache. Nothing may write other values there: sums over padded rows rely on it.
 
 mod bits;
 mod convert;
@@ -94,7 +94,8 @@ impl FrameBuffer {
         let bytes = frames
             .checked_next_multiple_of(WORD)
             .and_then(|padded| padded.checked_mul(dtype.bits()))
-            .and_then(|bits| bits.div_ceil(8).checked_next_multiple_of(LINE_BYTES));
+            .and_then(|bits| bits.div_ceil(8).checked_next_multiple_of(LINE_BYTES))
+            .and_then(|bytes| bytes.checked_add(Self::skew(dtype, bytes)));
         let total = bytes.and_then(|bytes| bytes.checked_mul(nodes));
         match (bytes, total) {
             (Some(bytes), Some(total)) if frames > 0 && total <= MAX_BYTES => Ok((nodes, bytes)),
@@ -103,6 +104,14 @@ impl FrameBuffer {
                 Err(Error::Frames { op, expected, got: frames })
             }
         }
+    }
+
+    /// Bytes added to a row so that rows do not lie a power of two apart: the same frames of many
+    /// rows would then share a few cache sets, and writing to one row after the other (as the
+    /// gradient of a layer's inputs is) would miss the cache every time.
+    fn skew(dtype: DType, row_bytes: usize) -> usize {
+        let unit = (WORD * dtype.bits() / 8).max(LINE_BYTES);
+        if row_bytes >= 1024 && row_bytes.is_multiple_of(2 * unit) { unit } else { 0 }
     }
 
     /// A buffer from numbers, one frame after the other, each with the nodes in order.

@@ -8,6 +8,7 @@
 #![allow(clippy::wildcard_imports)] // intrinsics, as everybody writes them
 
 use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
 
 use lutweave_tensor::WORD;
 
@@ -115,7 +116,8 @@ avx512! {
         let rows = inputs_of::<N>(node);
         let mut sums = [_mm512_setzero_si512(); E];
         // Two registers of frames at a time, so that each sum is read and written half as often.
-        let (mut first, mut second) = ([_mm512_setzero_si512(); E], [_mm512_setzero_si512(); E]);
+        // Zeroing these arrays would take a quarter of the whole time.
+        let mut sets = [MaybeUninit::<[__m512i; 2]>::uninit(); E];
         // Rows are padded with zeros to whole registers.
         let registers = frames.div_ceil(WORD * REGISTER);
         for pair in (0..registers).step_by(2) {
@@ -123,17 +125,20 @@ avx512! {
                 let (words, _) = row.as_chunks::<REGISTER>();
                 let a = load_words(&words[pair]);
                 let b = match words.get(pair + 1) {
-                    Some(words) => load_words(words),
-                    None => _mm512_setzero_si512(),
+                    Some(words) if pair + 1 < registers => load_words(words),
+                    _ => _mm512_setzero_si512(),
                 };
                 let with = 1usize << i;
                 sums[with] = add_ones(sums[with], a, b);
-                (first[with], second[with]) = (a, b);
+                sets[with].write([a, b]);
                 for k in 1..with {
-                    let (a, b) = (_mm512_and_si512(first[k], a), _mm512_and_si512(second[k], b));
+                    // SAFETY: sets 1 to `with` − 1 are those of the inputs before this one, each
+                    // written above or below in this round of `pair`.
+                    let [first, second] = unsafe { sets[k].assume_init() };
+                    let (a, b) = (_mm512_and_si512(first, a), _mm512_and_si512(second, b));
                     sums[k | with] = add_ones(sums[k | with], a, b);
                     if i + 1 < N {
-                        (first[k | with], second[k | with]) = (a, b);
+                        sets[k | with].write([a, b]);
                     }
                 }
             }
@@ -235,9 +240,11 @@ avx512! {
         let mut index = [0u8; WORD];
         for (word, dy) in dy.as_chunks::<WORD>().0.iter().enumerate() {
             store_bytes(&mut index, patterns(&rows, word));
+            // Eight index bytes are read at once: loads are what this loop waits for.
             for (index, dy) in index.as_chunks::<PARTS>().0.iter().zip(dy.as_chunks::<PARTS>().0) {
+                let index = u64::from_le_bytes(*index);
                 for part in 0..PARTS {
-                    parts[part][usize::from(index[part]) % E] += dy[part];
+                    parts[part][(index >> (8 * part)) as usize % E] += dy[part];
                 }
             }
         }
@@ -279,10 +286,17 @@ avx512! {
     /// The first `2^N` entries, in registers.
     #[inline]
     fn table<const N: usize>(values: &[f32]) -> Table {
-        let mut padded = [0f32; 64];
-        padded[..1 << N].copy_from_slice(&values[..1 << N]);
-        let (registers, _) = padded.as_chunks::<LANES>();
-        [load(&registers[0]), load(&registers[1]), load(&registers[2]), load(&registers[3])]
+        let mut t = [_mm512_setzero_ps(); 4];
+        if N < 4 {
+            let mut padded = [0f32; LANES];
+            padded[..1 << N].copy_from_slice(&values[..1 << N]);
+            t[0] = load(&padded);
+            return t;
+        }
+        for (t, lanes) in t.iter_mut().zip(values[..1 << N].as_chunks::<LANES>().0) {
+            *t = load(lanes);
+        }
+        t
     }
 }
 
@@ -328,6 +342,13 @@ avx512! {
         spread: &Spread<'_>,
         rows: &mut [&mut [f32]],
     ) {
+        let sources: [usize; N] = std::array::from_fn(|i| node.sources()[i] as usize);
+        let Ok(rows) = rows.get_disjoint_mut(sources) else {
+            // A node that reads a source twice: rare, and slow.
+            let whole = spread.dy.len() / WORD * WORD;
+            let part = Spread { dy: &spread.dy[..whole], ..*spread };
+            return portable::spread(node, &part, rows);
+        };
         let inputs = inputs_of::<N>(node);
         let size = 1usize << N;
         let (scale, offset) = (table::<N>(spread.scale), table::<N>(spread.offset));
@@ -339,38 +360,44 @@ avx512! {
                 folded[i] = fold(&slopes[i], i);
             }
         }
+        let words = spread.dy.as_chunks::<WORD>().0;
+        let mut dx = [std::ptr::null_mut::<f32>(); N];
+        for (dx, row) in dx.iter_mut().zip(rows) {
+            assert!(row.len() >= words.len() * WORD, "a row of dx is shorter than dy");
+            *dx = row.as_mut_ptr();
+        }
         let mut index = [0u8; WORD];
-        for (word, dy) in spread.dy.as_chunks::<WORD>().0.iter().enumerate() {
+        for (word, dy) in words.iter().enumerate() {
             let at = spread.first_word + word;
             store_bytes(&mut index, patterns(&inputs, at));
             let top = inputs[N - 1][at];
-            let mut e = [_mm512_setzero_ps(); 4];
-            let mut indices = [_mm512_setzero_si512(); 4];
-            for q in 0..4 {
-                indices[q] = load_indices(&index.as_chunks::<LANES>().0[q]);
+            for q in 0..WORD / LANES {
                 let high = (top >> (LANES * q)) as u16;
-                let a = entries::<N>(&scale, indices[q], high);
-                let b = entries::<N>(&offset, indices[q], high);
-                e[q] = _mm512_fmadd_ps(a, load(&dy.as_chunks::<LANES>().0[q]), b);
-            }
-            for i in 0..N {
-                let dx = &mut rows[node.sources()[i] as usize][word * WORD..][..WORD];
-                for (q, dx) in dx.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
-                    let high = (top >> (LANES * q)) as u16;
+                let upper = _mm512_movm_epi32(high);
+                let index = load_indices(&index.as_chunks::<LANES>().0[q]);
+                let a = entries::<N>(&scale, index, high);
+                let b = entries::<N>(&offset, index, high);
+                let e = _mm512_fmadd_ps(a, load(&dy.as_chunks::<LANES>().0[q]), b);
+                for i in 0..N {
                     let slope = if FOLDED {
                         // Bit i of the index is replaced by bit 5; two registers use five bits.
+                        let bit = _mm512_set1_epi32(1 << i);
                         let index = if i == 5 {
-                            indices[q]
+                            index
                         } else {
-                            let bit = _mm512_set1_epi32(1 << i);
-                            _mm512_ternarylogic_epi32::<0xCA>(bit, _mm512_movm_epi32(high), indices[q])
+                            _mm512_ternarylogic_epi32::<0xCA>(bit, upper, index)
                         };
                         _mm512_permutex2var_ps(folded[i][0], index, folded[i][1])
                     } else {
-                        entries::<N>(&slopes[i], indices[q], high)
+                        entries::<N>(&slopes[i], index, high)
                     };
-                    let sum = _mm512_fmadd_ps(slope, e[q], load(dx));
-                    store(dx, sum);
+                    // SAFETY: the row has at least `words.len()` times 64 frames, as asserted, and
+                    // the N rows are disjoint and borrowed mutably for the whole function.
+                    unsafe {
+                        let lanes = dx[i].add(word * WORD + q * LANES);
+                        let sum = _mm512_fmadd_ps(slope, e, _mm512_loadu_ps(lanes));
+                        _mm512_storeu_ps(lanes, sum);
+                    }
                 }
             }
         }

@@ -69,7 +69,7 @@ impl Isa {
         }
     }
 
-    /// `dy` is a whole row, its padding zero.
+    /// `dy` is whole packed words of frames, zero past the last frame.
     pub(super) fn sums(self, node: Node<'_>, dy: &[f32], sums: &mut [f32]) {
         debug_assert!(self.is_available());
         match self {

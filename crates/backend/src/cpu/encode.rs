@@ -26,9 +26,10 @@ impl EncodeKernels for Cpu {
     fn group_sum(&self, x: &FrameBuffer, scale: f32, y: &mut FrameBuffer) -> Result<()> {
         let size = check_groups("group sum", x, DType::Bit, y)?;
         let (rows, x_stride, y_stride) = (x.rows::<u64>()?, x.stride(), y.stride());
+        let words = x.frames().div_ceil(WORD);
         let y_rows = y.rows_mut::<f32>()?.par_chunks_mut(y_stride);
         y_rows.zip(rows.par_chunks(size * x_stride)).for_each(|(y, group)| {
-            for (word, y) in y.chunks_exact_mut(WORD).enumerate() {
+            for (word, y) in y.chunks_exact_mut(WORD).enumerate().take(words) {
                 let mut counts = [0u32; WORD];
                 for row in group.chunks_exact(x_stride) {
                     for (f, count) in counts.iter_mut().enumerate() {

@@ -91,9 +91,10 @@ impl TableKernels for Cpu {
         let entries = 1usize << wiring.fan_in();
         check_size(op, "sums", "values", wiring.nodes() * entries, sums.len())?;
         let node = nodes(x, wiring)?;
+        let padded = x.frames().next_multiple_of(WORD);
         let rows = dy.rows::<f32>()?.par_chunks(dy.stride());
         let sums = sums.par_chunks_mut(entries).zip(rows).with_min_len(MIN_NODES).enumerate();
-        sums.for_each(|(number, (sums, dy))| self.isa().sums(node(number), dy, sums));
+        sums.for_each(|(number, (sums, dy))| self.isa().sums(node(number), &dy[..padded], sums));
         Ok(())
     }
 

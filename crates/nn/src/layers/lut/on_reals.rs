@@ -192,6 +192,10 @@ impl Layer for OnReals {
         let tape = saved_as::<Tape>(saved, &self.0.path)?;
         let mut du = dy.clone();
         check_batch(&self.0.path, &Signal { dtype: DType::F32, ..self.0.output.clone() }, &du)?;
+        if dy.frames() != tape.u.frames() {
+            let (expected, got) = (format!("{}", tape.u.frames()), dy.frames());
+            return Err(lutweave_tensor::Error::Frames { op: "backward", expected, got }.into());
+        }
         let (frames, stride) = (du.frames(), du.stride());
         let u = tape.u.rows::<f32>()?;
         let rows = du.rows_mut::<f32>()?.par_chunks_mut(stride).zip(u.par_chunks(stride));
