@@ -58,9 +58,9 @@ pub(super) fn run(arguments: &KernelArguments) -> Result<()> {
         }
     }
     if arguments.json {
-        json(&rows, nodes, frames)
+        json(&rows, nodes, frames);
     } else {
-        table(&rows, nodes, frames)
+        table(&rows, nodes, frames);
     }
     Ok(())
 }

@@ -47,6 +47,9 @@ pub use self::wire::WiringRule;
 use crate::models::{self, Smoothed};
 use crate::{Layer, LayerSpec, LutModel, RealInputs, Result, Site};
 
+/// Most parameters of a layer: a gigabyte of them.
+const MAX_PARAMETERS: usize = 1 << 28;
+
 /// Settings of a LUT layer.
 ///
 /// ```
@@ -201,6 +204,11 @@ impl LutLayer {
         self.model.check(self.fan_in)?;
         if self.nodes == 0 || self.nodes > 1 << 24 {
             return Err(site.option_error("nodes", "1 to 16777216", self.nodes));
+        }
+        let parameters = self.nodes.saturating_mul(self.model.parameters(self.fan_in));
+        if parameters > MAX_PARAMETERS {
+            let expected = format!("so few that a layer has at most {MAX_PARAMETERS} parameters");
+            return Err(site.option_error("nodes", expected, self.nodes));
         }
         if let Some(shape) = &self.shape {
             let nodes = shape.iter().try_fold(1usize, |nodes, &size| nodes.checked_mul(size));
