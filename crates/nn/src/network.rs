@@ -182,7 +182,9 @@ impl Network {
         let mut classes = Vec::with_capacity(data.len());
         let order: Vec<usize> = (0..data.len()).collect();
         for block in order.chunks(BLOCK) {
-            let y = self.evaluate(&self.batch(data, block)?, &Cpu::new())?;
+            let batch = self.batch(data, block)?;
+            // Inside the thread pool from end to end, which is entered once.
+            let y = rayon::scope(|_| self.evaluate(&batch, &Cpu::new()))?;
             if y.frames() != block.len() {
                 let expected = format!("{} frames, one a sample", block.len());
                 let got = y.frames();

@@ -181,17 +181,24 @@ impl<'a> Trainer<'a> {
         for (step, indices) in order.chunks(self.batch).enumerate() {
             let batch = Arc::new(net.batch(train, indices)?);
             let wanted: Vec<u32> = indices.iter().map(|&index| labels[index]).collect();
-            let (y, saved) = net.forward(batch, self.backend)?;
-            let (loss, dy) = self.loss.evaluate(&y, &wanted)?;
-            if !loss.is_finite() {
-                return Err(Error::Diverged { epoch, step: step + 1, loss });
-            }
-            net.backward(saved, &dy, self.backend)?;
             let factor = self.schedule.factor((epoch - 1) * steps + step, self.epochs * steps);
             let rate = self.optimizer.learning_rate() * factor;
-            self.optimizer.update(net.parameters_mut(), rate);
+            let (backend, loss_function) = (self.backend, &self.loss);
+            let optimizer = &mut self.optimizer;
+            // The whole step runs inside the thread pool: entering it once instead of once a
+            // kernel saves a wake-up each time.
+            let (loss, answers) = rayon::scope(|_| {
+                let (y, saved) = net.forward(batch, backend)?;
+                let (loss, dy) = loss_function.evaluate(&y, &wanted)?;
+                if !loss.is_finite() {
+                    return Err(Error::Diverged { epoch, step: step + 1, loss });
+                }
+                net.backward(saved, &dy, backend)?;
+                optimizer.update(net.parameters_mut(), rate);
+                Ok((loss, arg_max(&y)?))
+            })?;
             total += f64::from(loss) * indices.len() as f64;
-            right += arg_max(&y)?.iter().zip(&wanted).filter(|(got, want)| got == want).count();
+            right += answers.iter().zip(&wanted).filter(|(got, want)| got == want).count();
             seen += indices.len();
             (self.on_step)(&Progress {
                 epoch,
