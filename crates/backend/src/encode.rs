@@ -14,7 +14,8 @@ pub trait EncodeKernels {
     ///
     /// # Errors
     ///
-    /// [`Error::DType`] for other types, [`Error::Size`] where sizes do not agree.
+    /// [`Error::DType`](crate::Error::DType) for other types,
+    /// [`Error::Size`](crate::Error::Size) where sizes do not agree.
     fn threshold(
         &self,
         x: &FrameBuffer,
@@ -28,7 +29,8 @@ pub trait EncodeKernels {
     ///
     /// # Errors
     ///
-    /// [`Error::DType`] unless `x` is of bits and `y` of f32, [`Error::Size`] when the nodes of
+    /// [`Error::DType`](crate::Error::DType) unless `x` is of bits and `y` of f32,
+    /// [`Error::Size`](crate::Error::Size) when the nodes of
     /// `x` are no whole number of groups.
     fn group_sum(&self, x: &FrameBuffer, scale: f32, y: &mut FrameBuffer) -> Result<()>;
 

@@ -25,7 +25,8 @@ pub trait TableKernels {
     ///
     /// # Errors
     ///
-    /// [`Error::DType`] unless `x` is of bits, [`Error::Size`] where sizes do not agree.
+    /// [`Error::DType`](crate::Error::DType) unless `x` is of bits,
+    /// [`Error::Size`](crate::Error::Size) where sizes do not agree.
     fn pattern_counts(&self, x: &FrameBuffer, wiring: &Wiring, counts: &mut [u32]) -> Result<()>;
 
     /// Looks up the output of every node and frame: `y[node, f] = tables[node][k(f)]`.
