@@ -1,5 +1,7 @@
 //! The table kernels: one node at a time, nodes or frames over threads.
 
+use std::cell::RefCell;
+
 use lutweave_lut::Wiring;
 use lutweave_tensor::{DType, FrameBuffer, WORD};
 use rayon::prelude::*;
@@ -20,6 +22,33 @@ const MIN_NODES: usize = 16;
 fn nodes<'a>(x: &'a FrameBuffer, wiring: &'a Wiring) -> Result<impl Fn(usize) -> Node<'a>> {
     let (rows, stride) = (x.rows::<u64>()?, x.stride());
     Ok(move |node| Node::new(rows, stride, wiring.node(node)))
+}
+
+thread_local! {
+    /// Rows of a block for [`apart`], kept from call to call.
+    static ROWS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Works on a block's part of every row by way of a copy.
+///
+/// The parts of two blocks are neighbours in memory, and prefetching past the end of one takes cache
+/// lines away from the thread that works on the next, once per node. Here each thread works on
+/// memory of its own, and goes over the rows once before and once after.
+fn apart(rows: &mut [&mut [f32]], work: impl FnOnce(&mut [&mut [f32]])) {
+    let length = rows[0].len();
+    let stride = length.next_multiple_of(WORD) + WORD / 4; // no power of two
+    ROWS.with_borrow_mut(|own| {
+        own.resize(rows.len() * stride, 0.0);
+        let mut parts: Vec<&mut [f32]> =
+            own.chunks_exact_mut(stride).map(|row| &mut row[..length]).collect();
+        for (part, row) in parts.iter_mut().zip(rows.iter()) {
+            part.copy_from_slice(row);
+        }
+        work(&mut parts);
+        for (row, part) in rows.iter_mut().zip(&parts) {
+            row.copy_from_slice(part);
+        }
+    });
 }
 
 impl TableKernels for Cpu {
@@ -120,7 +149,10 @@ impl TableKernels for Cpu {
         let share = frames.div_ceil(rayon::current_num_threads()).next_multiple_of(WORD);
         let block = share.min(BACKWARD_BLOCK);
         let mut blocks = frame_blocks(dx, block)?;
-        blocks.par_iter_mut().enumerate().for_each(|(number, rows)| {
+        // Copying rows pays where each is written several times.
+        let often = wiring.table().len() >= 4 * wiring.sources();
+        let shared = often && blocks.len() > 1 && rayon::current_num_threads() > 1;
+        let spread = |number: usize, rows: &mut [&mut [f32]]| {
             let first = number * block;
             let length = rows[0].len();
             for j in 0..wiring.nodes() {
@@ -133,6 +165,13 @@ impl TableKernels for Cpu {
                     folded: slopes.folded,
                 };
                 self.isa().spread(node(j), &spread, rows);
+            }
+        };
+        blocks.par_iter_mut().enumerate().for_each(|(number, rows)| {
+            if shared {
+                apart(rows, |rows| spread(number, rows));
+            } else {
+                spread(number, rows);
             }
         });
         Ok(())
