@@ -124,11 +124,10 @@ impl Kernel for Pack<'_> {
         let identity = Norm { mean: 0.0, variance: 1.0, rstd: 1.0, gamma: 1.0, beta: 0.0 };
         let norm = self.norm.copied().unwrap_or(identity);
         for (table, values) in self.table.iter_mut().zip(self.values.chunks(64)) {
-            let mut ones = [false; 64];
-            for (one, &value) in ones.iter_mut().zip(values) {
-                *one = norm.apply(value) > 0.5;
-            }
-            *table = ones.iter().rev().fold(0, |bits, &one| bits << 1 | u64::from(one));
+            *table = values
+                .iter()
+                .enumerate()
+                .fold(0, |bits, (k, &value)| bits | u64::from(norm.apply(value) > 0.5) << k);
         }
     }
 }

@@ -79,13 +79,18 @@ impl OnBits {
         Ok(values)
     }
 
-    /// The answer from `V` and the map of each node to `v`.
+    /// Words of the packed table of one node.
+    fn words(&self) -> usize {
+        table_words(self.0.spec.fan_in)
+    }
+
+    /// The answer: bits from the packed tables, or numbers from `V` and the map of each node to `v`.
     fn answer(
         &self,
         x: &FrameBuffer,
         values: &[f32],
         norms: &[Norm],
-        tables: &mut Vec<u64>,
+        tables: &[u64],
         wiring: &Wiring,
         backend: &dyn Backend,
     ) -> Result<FrameBuffer> {
@@ -98,19 +103,19 @@ impl OnBits {
             }
             backend.value_forward(x, wiring, &clamped, &mut y)?;
         } else {
-            self.pack(values, norms, tables);
             backend.table_forward(x, wiring, tables, &mut y)?;
         }
         Ok(y)
     }
 
     /// The output bits of every node and pattern, packed.
-    fn pack(&self, values: &[f32], norms: &[Norm], tables: &mut Vec<u64>) {
-        let words = table_words(self.0.spec.fan_in);
-        let tables = sized(tables, self.0.spec.nodes * words);
+    fn pack(&self, values: &[f32], norms: &[Norm]) -> Vec<u64> {
+        let words = self.words();
+        let mut tables = vec![0u64; self.0.spec.nodes * words];
         let pairs = tables.par_chunks_mut(words).zip(values.par_chunks(self.entries()));
         let pairs = pairs.with_min_len(MIN_NODES).enumerate();
         pairs.for_each(|(node, (table, values))| norm::pack(values, norms.get(node), table));
+        tables
     }
 
     fn trained_norms(&self) -> Vec<Norm> {
@@ -142,13 +147,13 @@ impl Layer for OnBits {
 
     fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
         let (values, norms) = (self.trained_values()?, self.trained_norms());
-        let (wiring, tables) = (self.0.wiring()?, &mut Vec::new());
+        let (wiring, tables) = (self.0.wiring()?, self.pack(&values, &norms));
         if x.dtype() == DType::Bit {
             check_batch(&self.0.path, &self.0.input, x)?;
-            return self.answer(x, &values, &norms, tables, &wiring, backend);
+            return self.answer(x, &values, &norms, &tables, &wiring, backend);
         }
         let x = self.bits(Arc::new(x.clone()), backend)?;
-        self.answer(&x, &values, &norms, tables, &wiring, backend)
+        self.answer(&x, &values, &norms, &tables, &wiring, backend)
     }
 
     fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
@@ -162,14 +167,19 @@ impl Layer for OnBits {
         backend.pattern_counts(&x, wiring, counts)?;
         let noisy = self.0.noisy();
         let weights = noisy.as_ref().unwrap_or(&self.0.weights.values);
-        let values = sized(&mut scratch.values, spec.nodes * entries);
-        let pairs = values.par_chunks_mut(entries).zip(counts.par_chunks(entries));
-        let norms = pairs.with_min_len(MIN_NODES).enumerate().map(|(node, (values, counts))| {
+        let (values, words) = (sized(&mut scratch.values, spec.nodes * entries), self.words());
+        let tables = sized(&mut scratch.tables, spec.nodes * words);
+        let nodes = values.par_chunks_mut(entries).zip(counts.par_chunks(entries));
+        let nodes = nodes.zip(tables.par_chunks_mut(words)).with_min_len(MIN_NODES).enumerate();
+        let norms = nodes.map(|(node, ((values, counts), table))| {
             spec.model.values(&weights[node * size..(node + 1) * size], values);
-            spec.batch_norm.map(|settings| Norm::of_patterns(values, counts, settings))
+            let settings = spec.batch_norm;
+            let norm = settings.map(|settings| Norm::of_patterns(values, counts, settings));
+            norm::pack(values, norm.as_ref(), table);
+            norm
         });
         let norms: Vec<Norm> = norms.collect::<Vec<_>>().into_iter().flatten().collect();
-        let y = self.answer(&x, values, &norms, &mut scratch.tables, wiring, backend)?;
+        let y = self.answer(&x, values, &norms, tables, wiring, backend)?;
         Ok((y, Box::new(Tape { x, noisy, scratch, norms, choice })))
     }
 
@@ -197,23 +207,25 @@ impl Layer for OnBits {
         let gradient = if size == 0 { &mut none } else { gradient };
         let pieces = sums.par_chunks_mut(entries).zip(scale.par_chunks_mut(entries));
         let pieces = pieces.zip(offset.par_chunks_mut(entries));
-        let pieces = pieces.zip(gradient.par_chunks_mut(size.max(1))).with_min_len(MIN_NODES);
-        pieces.enumerate().for_each(|(node, (((sums, scale), offset), gradient))| {
+        let pieces = pieces.zip(gradient.par_chunks_mut(size.max(1)));
+        // Slopes only where something is to be sent down.
+        let down = want_dx || learned.is_some();
+        let share = if down { entries * spec.fan_in } else { 1 };
+        let slopes = sized(slopes, nodes * share);
+        let pieces = pieces.zip(slopes.par_chunks_mut(share)).with_min_len(MIN_NODES);
+        pieces.enumerate().for_each(|(node, ((((sums, scale), offset), gradient), slopes))| {
             let at = node * entries..(node + 1) * entries;
             let (values, counts) = (&values[at.clone()], &counts[at]);
             norm::backward(tape.norms.get(node), values, counts, sums, scale, offset);
             spec.model.backward(params(node), sums, counts, &mut gradient[..size]);
-        });
-        let mut dx = None;
-        if want_dx || learned.is_some() {
-            let slopes = sized(slopes, nodes * entries * spec.fan_in);
-            let pieces = slopes.par_chunks_mut(entries * spec.fan_in).with_min_len(MIN_NODES);
-            pieces.enumerate().for_each(|(node, slopes)| {
-                let values = &values[node * entries..(node + 1) * entries];
+            if down {
                 for (i, slopes) in slopes.chunks_mut(entries).enumerate() {
                     spec.model.slopes(params(node), values, i, slopes);
                 }
-            });
+            }
+        });
+        let mut dx = None;
+        if down {
             let folded = spec.model.is_multilinear();
             let slopes = Slopes { scale, offset, slopes, folded };
             if let Some(learned) = learned {
@@ -262,11 +274,10 @@ impl Layer for OnBits {
         }
         let bits = input.bits(&body.path)?;
         build.group(name, Role::Core)?;
-        let mut tables = Vec::new();
-        self.pack(&self.trained_values()?, &self.trained_norms(), &mut tables);
+        let tables = self.pack(&self.trained_values()?, &self.trained_norms());
         let wiring = body.wiring()?;
         let mut words = Vec::with_capacity(body.spec.nodes);
-        for (node, table) in tables.chunks(table_words(body.spec.fan_in)).enumerate() {
+        for (node, table) in tables.chunks(self.words()).enumerate() {
             let mut packed = [0u64; (1 << MAX_FAN_IN) / 64];
             packed[..table.len()].copy_from_slice(table);
             let table = TruthTable::new(body.spec.fan_in, packed)?;
