@@ -36,8 +36,8 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<ExitCode> {
     }
     let mut folder = OutputFolder::prepare(&arguments.out, &FILES.map(|file| file.0))?;
     let (training, testing) = (grouped(train.len()), grouped(test.len()));
-    println!("digits: {training} images to train on, {testing} to test on");
-    println!("network: {}, seed {}", design::in_words(&net), arguments.seed);
+    say!("digits: {training} images to train on, {testing} to test on");
+    say!("network: {}, seed {}", design::in_words(&net), arguments.seed);
 
     let history = fit(arguments, &interrupt, &mut net, &train, &test)?;
     folder.write(MODEL, &store::to_bytes(&net)?)?;
@@ -47,12 +47,12 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<ExitCode> {
     }
     let netlist = design::hardware(&net)?;
     let answers = Answers::of(&net, &netlist, &test)?;
-    println!("netlist: {}", answers.in_words());
+    say!("netlist: {}", answers.in_words());
     answers.check()?;
     folder.write(NETLIST, netlist.to_text().as_bytes())?;
     let files = simulation::write_hardware(&mut folder, &netlist, &answers)?;
     let (parts, latency) = (hardware::parts(&netlist), netlist.latency()?);
-    print!("\n{}", summary::hardware(&parts, &netlist, latency));
+    crate::say::print(format_args!("\n{}", summary::hardware(&parts, &netlist, latency)));
 
     let outcome = simulation::run(arguments, &folder, &files);
     let pictures = pictures::Pictures::of(&test, answers.pairs())?;
@@ -68,16 +68,16 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<ExitCode> {
     };
     folder.write(REPORT, page.html().as_bytes())?;
     folder.remove_stale()?;
-    print!("\n{}", summary::files(&folder));
+    crate::say::print(format_args!("\n{}", summary::files(&folder)));
     match outcome {
         Outcome::Ran(found) => {
-            println!("\n{}", simulation::in_words(&found));
+            say!("\n{}", simulation::in_words(&found));
             found.verify().map(drop)?;
         }
-        Outcome::LeftOut { why, remedy } => println!("\nco-simulation left out: {why}{remedy}"),
+        Outcome::LeftOut { why, remedy } => say!("\nco-simulation left out: {why}{remedy}"),
         Outcome::Failed(error) => return Err(error.into()),
     }
-    print!("\n{}", summary::next(folder.path(), arguments.seed));
+    crate::say::print(format_args!("\n{}", summary::next(folder.path(), arguments.seed)));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -123,14 +123,14 @@ fn fit(
 /// Says what is left of a training that was stopped.
 fn stopped(folder: &OutputFolder, history: &History) -> ExitCode {
     if let Some(last) = history.epochs.last() {
-        println!(
+        say!(
             "stopped by Ctrl-C after epoch {} of {}: {} of the test images right",
             last.epoch,
             last.epochs,
             percent(last.test_accuracy)
         );
     }
-    println!("kept: {}", folder.file(MODEL).display());
+    say!("kept: {}", folder.file(MODEL).display());
     ExitCode::FAILURE
 }
 

@@ -35,7 +35,9 @@ pub(crate) enum Error {
     Unexpected(&'static str),
     #[error("start the threads")]
     Threads(#[from] rayon::ThreadPoolBuildError),
-    #[error("load the digits")]
+    #[error("choose the instruction set")]
+    Backend(#[from] lutweave::backend::Error),
+    #[error("load the data")]
     Data(#[from] data::Error),
     #[error("read the samples")]
     Tensor(#[from] tensor::Error),

@@ -2,6 +2,9 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a command speaks to its user
 
+#[macro_use]
+mod say;
+
 mod args;
 mod bench;
 mod demo;
@@ -18,15 +21,19 @@ use clap::Parser as _;
 use args::{Arguments, Command};
 
 fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
-        Command::Demo(arguments) => demo::run(&arguments),
-        Command::Bench(command) => bench::run(&command),
-    };
-    match done {
+    match run(&Arguments::parse().command) {
         Ok(code) => code,
         Err(error) => {
             eprint!("{}", error.text());
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(command: &Command) -> error::Result<ExitCode> {
+    lutweave::backend::Isa::from_environment()?;
+    match command {
+        Command::Demo(arguments) => demo::run(arguments),
+        Command::Bench(command) => bench::run(command),
     }
 }

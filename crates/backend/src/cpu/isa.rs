@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::OnceLock;
 
+use crate::{Error, Result};
+
 /// An instruction set that the CPU kernels are written or compiled for, in rising order of speed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -35,15 +37,37 @@ impl Isa {
     }
 
     /// The fastest this machine has, or what the environment variable `LUTWEAVE_ISA` lowers it to.
-    /// A name that is unknown or not available is ignored.
+    /// A variable that names no instruction set of this machine is ignored here: programs ask
+    /// [`from_environment`](Self::from_environment) first.
     pub fn best() -> Self {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| {
-            let wanted = std::env::var("LUTWEAVE_ISA").unwrap_or_default();
-            let available = Self::available();
-            let named = available.iter().find(|isa| isa.name() == wanted);
-            named.or(available.last()).copied().unwrap_or(Self::Portable)
+            let named = Self::from_environment().ok().flatten();
+            named.or(Self::available().last().copied()).unwrap_or(Self::Portable)
         })
+    }
+
+    /// What the environment variable `LUTWEAVE_ISA` names; none where it is unset or empty.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`] when it names no instruction set of this machine.
+    pub fn from_environment() -> Result<Option<Self>> {
+        Self::named(&std::env::var("LUTWEAVE_ISA").unwrap_or_default())
+    }
+
+    fn named(name: &str) -> Result<Option<Self>> {
+        let available = Self::available();
+        match available.iter().find(|isa| isa.name() == name) {
+            Some(&isa) => Ok(Some(isa)),
+            None if name.is_empty() => Ok(None),
+            None => {
+                let names: Vec<&str> = available.iter().map(|isa| isa.name()).collect();
+                let why =
+                    format!("LUTWEAVE_ISA is `{name}`; this machine has {}", names.join(", "));
+                Err(Error::Unavailable { what: "instruction set", why })
+            }
+        }
     }
 
     /// Whether this machine has it.
@@ -86,5 +110,19 @@ impl Isa {
 impl fmt::Display for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_an_instruction_set_of_this_machine_or_an_error() {
+        assert_eq!(Isa::named("").unwrap(), None);
+        assert_eq!(Isa::named("portable").unwrap(), Some(Isa::Portable));
+        let error = Isa::named("sse9").unwrap_err().to_string();
+        assert!(error.starts_with("instruction set is not available: LUTWEAVE_ISA is `sse9`"));
+        assert!(Isa::available().contains(&Isa::best()));
     }
 }

@@ -194,15 +194,21 @@ fn multiplexer_tree(fan_in: usize, nodes: usize, frames: usize) -> Result<[Optio
 }
 
 fn table(rows: &[Row], nodes: usize, frames: usize) {
-    println!("{SOURCES} inputs, {nodes} LUTs, {frames} frames, batch norm on; medians of {RUNS}");
-    println!("reference and tree: how many times longer they take (tree: AVX2 multiplexer tree)\n");
-    println!(
+    say!("{SOURCES} inputs, {nodes} LUTs, {frames} frames, batch norm on; medians of {RUNS}");
+    say!("reference and tree: how many times longer they take (tree: AVX2 multiplexer tree)\n");
+    say!(
         "{:<12} {:>6} {:<9} {:>7} {:>16} {:>10} {:>7}",
-        "kernel", "fan-in", "isa", "threads", "ns/(LUT·frame)", "reference", "tree"
+        "kernel",
+        "fan-in",
+        "isa",
+        "threads",
+        "ns/(LUT·frame)",
+        "reference",
+        "tree"
     );
     for row in rows {
         let tree = row.tree.map_or("–".to_owned(), |tree| format!("{tree:.1}"));
-        println!(
+        say!(
             "{:<12} {:>6} {:<9} {:>7} {:>16.3} {:>10.0} {tree:>7}",
             row.kernel,
             row.fan_in,
@@ -231,5 +237,5 @@ fn json(rows: &[Row], nodes: usize, frames: usize) {
             })
         })
         .collect();
-    println!("{:#}", serde_json::Value::Array(objects));
+    say!("{:#}", serde_json::Value::Array(objects));
 }

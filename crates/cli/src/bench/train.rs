@@ -100,25 +100,25 @@ fn report(arguments: &TrainArguments, net: &Network, speed: f64, last: Option<&E
             "test_accuracy": accuracy,
             "peak_memory_bytes": memory,
         });
-        println!("{object:#}");
+        say!("{object:#}");
         return;
     }
-    println!(
+    say!(
         "mnist-simple: {} LUTs, {FRAMES} frames an image, batches of {BATCH}, {threads} threads, {}",
         grouped(luts),
         lutweave::backend::Isa::best()
     );
-    println!(
+    say!(
         "{} images/s; an epoch of {} images takes {seconds:.2} s",
         grouped(speed as usize),
         grouped(EPOCH)
     );
-    println!("{ns:.2} ns per LUT and frame for a whole step");
+    say!("{ns:.2} ns per LUT and frame for a whole step");
     if let Some(accuracy) = accuracy {
-        println!("{} of the test images right", percent(accuracy));
+        say!("{} of the test images right", percent(accuracy));
     }
     if let Some(memory) = memory {
-        println!("peak memory {} MB", memory / 1_000_000);
+        say!("peak memory {} MB", memory / 1_000_000);
     }
 }
 
