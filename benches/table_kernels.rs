@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use lutweave::backend::{Backend, Cpu, Isa, Slopes};
+use lutweave::backend::{Backend, Cpu, Isa, Sites, Slopes};
 use lutweave::lut::Wiring;
 use lutweave::tensor::{DType, FrameBuffer, rng};
 
@@ -20,6 +20,7 @@ fn kernels(criterion: &mut Criterion) {
         let x = FrameBuffer::from_frame_bits(&[SOURCES], &bits).unwrap();
         let mut below = |bound| rng::below(&mut stream, bound);
         let wiring = Wiring::random(SOURCES, NODES, fan_in, &mut below).unwrap();
+        let sites = Sites::from(&wiring);
         let entries = NODES << fan_in;
         let mask = if fan_in == 6 { u64::MAX } else { (1 << (1 << fan_in)) - 1 };
         let tables: Vec<u64> = (0..NODES).map(|_| rng::word(&mut stream) & mask).collect();
@@ -44,16 +45,16 @@ fn kernels(criterion: &mut Criterion) {
                 group.finish();
             };
             group("pattern_counts", &mut || {
-                backend.pattern_counts(black_box(&x), &wiring, &mut counts).unwrap();
+                backend.pattern_counts(black_box(&x), sites, &mut counts).unwrap();
             });
             group("table_forward", &mut || {
-                backend.table_forward(black_box(&x), &wiring, &tables, &mut y).unwrap();
+                backend.table_forward(black_box(&x), sites, &tables, &mut y).unwrap();
             });
             group("pattern_sums", &mut || {
-                backend.pattern_sums(black_box(&x), &wiring, &dy, &mut sums).unwrap();
+                backend.pattern_sums(black_box(&x), sites, &dy, &mut sums).unwrap();
             });
             group("table_backward", &mut || {
-                backend.table_backward(black_box(&x), &wiring, &dy, slopes, &mut dx).unwrap();
+                backend.table_backward(black_box(&x), sites, &dy, slopes, &mut dx).unwrap();
             });
         }
     }

@@ -205,8 +205,8 @@ pub(crate) struct Pair {
 pub(crate) struct LossCall {
     pub(crate) y: Tensor,
     pub(crate) t: Tensor,
-    #[serde(rename = "batch_size")]
-    _batch_size: u64,
+    /// Frames of the whole mini-batch.
+    pub(crate) batch_size: u64,
     #[serde(deserialize_with = "nullable")]
     pub(crate) dy: Option<Tensor>,
     #[serde(deserialize_with = "nullable")]

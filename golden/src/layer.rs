@@ -7,13 +7,14 @@ use crate::check::Check;
 use crate::plan::{Plan, Recorded, plan};
 use crate::subject::Subject;
 use crate::tables::{expect_size, tables};
-use crate::{Outcome, bit_error, fail, skip};
+use crate::{Outcome, bit_error, dropout, fail, skip};
 
 pub(crate) fn run(case: &LayerCase) -> Outcome<Check> {
     let mut check = Check::new(case.tolerance);
     match case.op.as_str() {
         "InsertBitError" => bit_error::run(case, &mut check)?,
         "BinaryLut" => binary_lut(case, &mut check)?,
+        "Dropout" => dropout::run(case, &mut check)?,
         _ => {
             run_as(case, "", &mut check)?;
             if let Some(bits) = on_bits(case) {
@@ -63,6 +64,7 @@ fn recorded(case: &LayerCase) -> Recorded<'_> {
         output: &case.output_shape,
         params: &case.params,
         connections: case.connections.as_deref(),
+        bits: inputs(case).all(|x| x.binary_values == Some([0.0, 1.0])),
     }
 }
 
@@ -74,6 +76,9 @@ fn run_as(case: &LayerCase, prefix: &str, check: &mut Check) -> Outcome<()> {
     let shapes = (&case.input_shape, &case.output_shape);
     let mut subject = Subject::new(&plan, shapes, &case.params, &Tensors::new())?;
     for (number, batch) in batches(case).iter().enumerate() {
+        if plan.frozen_from.is_some_and(|from| number >= from) {
+            subject.freeze();
+        }
         train(&mut subject, &format!("{prefix}train[{number}]"), batch, check)?;
     }
     for (number, Pair { x, y }) in pairs(case).iter().enumerate() {

@@ -4,10 +4,13 @@
 mod bit_error;
 mod case;
 mod check;
+mod dropout;
+mod images;
 mod layer;
 mod options;
 mod pipeline;
 mod plan;
+mod real;
 mod subject;
 mod tables;
 mod train;

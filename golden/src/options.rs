@@ -153,10 +153,123 @@ pub(crate) struct Adam {
     pub(crate) beta2: f32,
 }
 
+/// Optimizers with nothing but a learning rate.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rate {
+    pub(crate) learning_rate: f32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MeanSquaredError {
+    pub(crate) reduction: String,
+}
+
 /// A metric has only its printed name.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Metric {
     #[serde(rename = "string")]
     _string: String,
+}
+
+/// `DenseAffine`, `DepthwiseDenseAffine` and their forms that round.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DenseAffine {
+    pub(crate) output_shape: Shape,
+    #[serde(rename = "seed")]
+    _seed: u64,
+    #[serde(default)]
+    pub(crate) input_point_size: usize,
+    #[serde(default)]
+    pub(crate) depth_size: usize,
+    #[serde(default)]
+    pub(crate) quantize: bool,
+    #[serde(default)]
+    pub(crate) weight_bits: u32,
+    #[serde(default)]
+    pub(crate) output_bits: u32,
+    #[serde(default)]
+    pub(crate) input_bits: u32,
+    #[serde(default)]
+    pub(crate) weight_scale: f32,
+    #[serde(default)]
+    pub(crate) output_scale: f32,
+    #[serde(default)]
+    pub(crate) input_scale: f32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BinaryDenseAffine {
+    pub(crate) output_shape: Shape,
+    pub(crate) batch_norm: bool,
+    pub(crate) activation: bool,
+    pub(crate) momentum: f32,
+    pub(crate) gamma: f32,
+    pub(crate) beta: f32,
+    pub(crate) binary_th: f32,
+    pub(crate) hardtanh_min: f32,
+    pub(crate) hardtanh_max: f32,
+    #[serde(rename = "memory_saving")]
+    _memory_saving: bool,
+    #[serde(rename = "seed")]
+    _seed: u64,
+    pub(crate) dtype: Kind,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BatchNormalization {
+    pub(crate) momentum: f32,
+    pub(crate) gamma: f32,
+    pub(crate) beta: f32,
+    pub(crate) parameter_lock_from_batch: Option<usize>,
+    pub(crate) bypass: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StochasticBatchNormalization {
+    pub(crate) momentum: f32,
+    pub(crate) gamma: f32,
+    pub(crate) beta: f32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Binarize {
+    pub(crate) binary_th: f32,
+    pub(crate) binary_low: f32,
+    pub(crate) binary_high: f32,
+    pub(crate) hardtanh_min: f32,
+    pub(crate) hardtanh_max: f32,
+    pub(crate) dtype: Kind,
+}
+
+/// `Sigmoid` and `ReLU`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Activation {
+    pub(crate) binary: bool,
+    pub(crate) dtype: Kind,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HardTanh {
+    pub(crate) hardtanh_min: f32,
+    pub(crate) hardtanh_max: f32,
+    pub(crate) binary: bool,
+    pub(crate) dtype: Kind,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Dropout {
+    pub(crate) rate: f64,
+    #[serde(rename = "seed")]
+    _seed: u64,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lutweave::backend::Cpu;
 use lutweave::nn::{Network, Sequential, StateTensor};
 use lutweave::tensor::{DType, FrameBuffer};
-use lutweave::train::{Adam, Loss, Optimizer, SoftmaxCrossEntropy};
+use lutweave::train::Optimizer;
 use serde::Deserialize;
 
 use crate::case::{Named, Pair, PipelineCase, PipelineLayer, Tensor, Tensors, TrainStep};
@@ -13,7 +13,7 @@ use crate::check::Check;
 use crate::plan::{Plan, Recorded, plan};
 use crate::subject::{Shared, batch, compare_answers, numbers, overwrite};
 use crate::tables::{expect_size, tables};
-use crate::train::{all_labels, loss, optimizer};
+use crate::train::{self, loss, optimizer, target};
 use crate::{Outcome, Problem, fail, options, skip};
 
 #[derive(Debug, Deserialize)]
@@ -28,8 +28,8 @@ struct Run<'a> {
     case: &'a PipelineCase,
     plans: Vec<Plan>,
     net: Network,
-    loss: SoftmaxCrossEntropy,
-    adam: Adam,
+    loss: train::Plan,
+    optimizer: Box<dyn Optimizer>,
 }
 
 pub(crate) fn run(case: &PipelineCase) -> Outcome<Check> {
@@ -39,8 +39,8 @@ pub(crate) fn run(case: &PipelineCase) -> Outcome<Check> {
     let plans = plans(case)?;
     let Options { loss: own_loss, optimizer: own_optimizer } = options::read(&case.config)?;
     let loss = loss(&own_loss.op, &own_loss.config)?;
-    let adam = optimizer(&own_optimizer.op, &own_optimizer.config)?;
-    let mut run = Run { case, net: build(case, &plans)?, plans, loss, adam };
+    let optimizer = optimizer(&own_optimizer.op, &own_optimizer.config)?;
+    let mut run = Run { case, net: build(case, &plans)?, plans, loss, optimizer };
     let mut check = Check::new(case.tolerance);
     for (number, step) in case.train_steps.iter().enumerate() {
         run.step(&format!("train_steps[{number}]"), step, &mut check)?;
@@ -72,6 +72,7 @@ fn plans(case: &PipelineCase) -> Outcome<Vec<Plan>> {
             output: output_shape,
             params,
             connections: connections.as_deref(),
+            bits: false,
         })
         .map_err(|problem| match problem {
             Problem::Skip(why) => Problem::Skip(why),
@@ -155,20 +156,15 @@ impl Run<'_> {
         }
         let scores = batch_scores(&y)?;
         let shape = &self.case.output_shape;
-        let seen = Tensor {
-            shape: [y.frames()].into_iter().chain(shape.0.clone()).collect(),
-            binary_values: None,
-            data: scores.to_frames::<f32>()?,
-        };
-        let labels = all_labels(what, &seen, &step.t, shape)?;
-        let (loss, dy) = self.loss.evaluate(&scores, &labels)?;
+        let target = target(what, &self.loss, &scores, &step.t, shape)?;
+        let (loss, dy) = self.loss.loss.evaluate(&scores, &target)?;
         if let Some(want) = step.loss {
             check.number(&format!("{what}.loss"), f64::from(loss), want)?;
         }
         self.net.backward(saved, &dy, &Cpu::new())?;
         // The update clamps weights at once; the reference does so before its next forward.
-        let rate = self.adam.learning_rate();
-        self.adam.update(self.net.parameters_mut(), rate);
+        let rate = self.optimizer.learning_rate();
+        self.optimizer.update(self.net.parameters_mut(), rate)?;
         Ok(())
     }
 
@@ -184,8 +180,8 @@ impl Run<'_> {
         for (number, (layer, plan)) in self.case.layers.iter().zip(&self.plans).enumerate() {
             let (part, own) = (&plan.parts[0], own_state(&state, number));
             for (name, want) in &layer.params_final {
-                let known = part.layout.iter().any(|(own, _)| own == name);
-                let Some(got) = numbers(&own, "weights").filter(|_| known) else {
+                let slot = part.layout.iter().find(|slot| slot.name == name);
+                let Some(got) = slot.and_then(|slot| numbers(&own, slot.array)) else {
                     return fail(format!("layers[{number}]: unknown parameter `{name}`"));
                 };
                 check.tensor(&format!("layers[{number}].params_final.{name}"), &got, want)?;

@@ -12,7 +12,7 @@ use lutweave::tensor::DType;
 
 use crate::case::{Config, MAX_ELEMENTS, Shape, Tensors};
 use crate::options::{self, Kind};
-use crate::{Outcome, fail, skip};
+use crate::{Outcome, fail, images, real, skip};
 
 /// Largest fan-in of a case.
 const MAX_FAN_IN: usize = 8;
@@ -53,10 +53,26 @@ pub(crate) struct Part {
     pub(crate) spec: Arc<dyn LayerSpec>,
     /// The same, if it is a LUT layer.
     pub(crate) lut: Option<LutLayer>,
-    /// The names of its parameters and how many numbers of each are its own.
-    pub(crate) layout: Vec<(&'static str, usize)>,
+    /// Its parameters.
+    pub(crate) layout: Vec<Slot>,
     /// The inputs of its nodes.
     pub(crate) wiring: Vec<u32>,
+}
+
+/// A recorded parameter, and where it is in the layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slot {
+    /// The recorded name.
+    pub(crate) name: &'static str,
+    /// The array of the layer that it is in, behind those of earlier slots with the same one.
+    pub(crate) array: &'static str,
+    /// How many of its numbers are of this layer.
+    pub(crate) length: usize,
+}
+
+/// Recorded parameters that are in one array of the layer, one after the other.
+fn weights(parts: &[(&'static str, usize)]) -> Vec<Slot> {
+    parts.iter().map(|&(name, length)| Slot { name, array: "weights", length }).collect()
 }
 
 /// How an operation is done in lutweave.
@@ -78,6 +94,8 @@ pub(crate) struct Plan {
     pub(crate) unbiased: Option<f32>,
     /// Whether it does as recorded on -1 and +1 only.
     pub(crate) signs_only: bool,
+    /// The training batch before which the layer is frozen.
+    pub(crate) frozen_from: Option<usize>,
     /// What the case records and lutweave does not have.
     pub(crate) missing: Vec<&'static str>,
 }
@@ -91,11 +109,13 @@ pub(crate) struct Recorded<'a> {
     pub(crate) output: &'a Shape,
     pub(crate) params: &'a Tensors,
     pub(crate) connections: Option<&'a [Vec<u32>]>,
+    /// Whether all recorded inputs are 0 or 1.
+    pub(crate) bits: bool,
 }
 
 impl Plan {
     /// A plan of one layer without parameters that reads and gives numbers.
-    fn of(spec: impl LayerSpec + 'static) -> Self {
+    pub(crate) fn of(spec: impl LayerSpec + 'static) -> Self {
         let part = Part { spec: Arc::new(spec), lut: None, layout: Vec::new(), wiring: Vec::new() };
         Self {
             parts: vec![part],
@@ -108,6 +128,7 @@ impl Plan {
             frames: (1, 1),
             unbiased: None,
             signs_only: false,
+            frozen_from: None,
             missing: Vec::new(),
         }
     }
@@ -139,9 +160,13 @@ pub(crate) fn plan(recorded: Recorded<'_>) -> Outcome<Plan> {
         "BinaryToReal" => binary_to_real(recorded)?,
         "BitEncode" => bit_encode(recorded)?,
         "Reduce" => reduce(recorded)?,
-        op => return skip(format!("op {op} is not done yet")),
+        "MaxPooling" => images::max_pooling(recorded)?,
+        "StochasticMaxPooling" => images::stochastic_max_pooling(recorded)?,
+        "UpSampling" => images::up_sampling(recorded)?,
+        "Shuffle" => images::shuffle(recorded)?,
+        _ => real::plan(recorded)?,
     };
-    for (name, length) in &plan.parts[0].layout {
+    for Slot { name, length, .. } in &plan.parts[0].layout {
         let got = recorded.params.get(*name).map_or(0, |tensor| tensor.data.len());
         if got != length * plan.parts.len() {
             let expected = length * plan.parts.len();
@@ -149,7 +174,7 @@ pub(crate) fn plan(recorded: Recorded<'_>) -> Outcome<Plan> {
         }
     }
     for name in recorded.params.keys() {
-        let known = plan.parts[0].layout.iter().any(|(own, _)| own == name);
+        let known = plan.parts[0].layout.iter().any(|slot| slot.name == name);
         let in_norm = recorded.op == "MicroMlp" && ["gamma", "beta"].contains(&name.as_str());
         if !known && !in_norm {
             return fail(format!("params: unknown parameter `{name}`"));
@@ -198,7 +223,7 @@ fn differentiable(recorded: Recorded<'_>) -> Outcome<Plan> {
     let layer = lut(nodes, options.n, Smoothed { bias, binarize_table, ..Smoothed::default() });
     let layer = layer.batch_norm(norm).real_inputs(real).real_output(real);
     let mut plan = lut_plan(layer, options.n, wiring);
-    plan.parts[0].layout = vec![("W", nodes << options.n)];
+    plan.parts[0].layout = weights(&[("W", nodes << options.n)]);
     plan.clamp = Clamp::AfterBackward;
     if !real {
         plan.answer = Answer::Bits;
@@ -216,7 +241,7 @@ fn stochastic(recorded: Recorded<'_>) -> Outcome<Plan> {
     let (bias, binarize_table) = (options.unbinarize_bias, options.lut_binarize);
     let layer = lut(nodes, options.n, Smoothed { bias, binarize_table, ..Smoothed::default() });
     let mut plan = lut_plan(layer.real_inputs(real).real_output(true), options.n, wiring);
-    plan.parts[0].layout = vec![("W", nodes << options.n)];
+    plan.parts[0].layout = weights(&[("W", nodes << options.n)]);
     plan.clamp = Clamp::BeforeForward;
     if options.dtype == Kind::Bit {
         plan.reading = Reading::Above(0.5);
@@ -253,7 +278,7 @@ fn micro_mlp(recorded: Recorded<'_>) -> Outcome<Plan> {
         parts.push(Part {
             spec: Arc::new(layer.clone()),
             lut: Some(layer),
-            layout: vec![("W0", m * n), ("b0", m), ("W1", m), ("b1", 1)],
+            layout: weights(&[("W0", m * n), ("b0", m), ("W1", m), ("b1", 1)]),
             wiring: wiring.to_vec(),
         });
     }
@@ -296,7 +321,7 @@ fn binary_lut(recorded: Recorded<'_>) -> Outcome<Plan> {
     let options: options::BinaryLut = options::read(recorded.config)?;
     let (nodes, wiring) = wiring(recorded, options.n, &options.output_shape)?;
     let mut plan = lut_plan(lut(nodes, options.n, Binary), options.n, wiring);
-    plan.parts[0].layout = vec![("W", nodes << options.n)];
+    plan.parts[0].layout = weights(&[("W", nodes << options.n)]);
     plan.answer = Answer::Bits;
     if options.dtype == Kind::Bit {
         plan.reading = Reading::Above(0.5);
@@ -305,7 +330,7 @@ fn binary_lut(recorded: Recorded<'_>) -> Outcome<Plan> {
 }
 
 /// Refuses a layer whose output would not be the case's, before it is made.
-fn expect_output(recorded: Recorded<'_>, times: usize) -> Outcome<()> {
+pub(crate) fn expect_output(recorded: Recorded<'_>, times: usize) -> Outcome<()> {
     let nodes = recorded.input.nodes().checked_mul(times).filter(|&nodes| nodes <= MAX_ELEMENTS);
     if nodes == Some(recorded.output.nodes()) {
         return Ok(());

@@ -10,7 +10,7 @@ use lutweave::tensor::{DType, FrameBuffer};
 
 use crate::case::{MAX_ELEMENTS, Shape, Tensor, Tensors};
 use crate::check::Check;
-use crate::plan::{Answer, Clamp, Part, Plan, Reading};
+use crate::plan::{Answer, Clamp, Part, Plan, Reading, Slot};
 use crate::{Outcome, fail};
 
 /// A specification that keeps a copy of the layer it builds: a network gives its layer to nobody,
@@ -61,17 +61,19 @@ pub(crate) fn overwrite(
     statistics: &Tensors,
 ) -> Outcome<()> {
     for tensor in state {
-        match tensor.name.as_str() {
-            "weights" if !part.layout.is_empty() => {
-                let mut weights = Vec::new();
-                for (name, length) in &part.layout {
-                    let Some(all) = params.get(*name) else {
-                        return fail(format!("params: {name} is missing"));
-                    };
-                    weights.extend_from_slice(&all.data[number * length..(number + 1) * length]);
-                }
-                tensor.data = StateData::F32(weights);
-            }
+        let mut own = Vec::new();
+        for Slot { name, length, .. } in part.layout.iter().filter(|slot| slot.array == tensor.name)
+        {
+            let Some(all) = params.get(*name) else {
+                return fail(format!("params: {name} is missing"));
+            };
+            own.extend_from_slice(&all.data[number * length..(number + 1) * length]);
+        }
+        if !own.is_empty() {
+            tensor.data = StateData::F32(own);
+            continue;
+        }
+        match last_name(&tensor.name) {
             "wiring" => tensor.data = StateData::U32(part.wiring.clone()),
             "running_mean" => take_statistics(tensor, statistics.get("running_mean")),
             "running_variance" => take_statistics(tensor, statistics.get("running_var")),
@@ -79,6 +81,11 @@ pub(crate) fn overwrite(
         }
     }
     Ok(())
+}
+
+/// The name of an array in the layer that it is in.
+fn last_name(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
 }
 
 fn take_statistics(tensor: &mut StateTensor, recorded: Option<&Tensor>) {
@@ -89,7 +96,8 @@ fn take_statistics(tensor: &mut StateTensor, recorded: Option<&Tensor>) {
 
 /// The numbers called `name` of a layer's state.
 pub(crate) fn numbers(state: &[StateTensor], name: &str) -> Option<Vec<f32>> {
-    match &state.iter().find(|tensor| tensor.name == name)?.data {
+    let named = |tensor: &&StateTensor| tensor.name == name || last_name(&tensor.name) == name;
+    match &state.iter().find(named)?.data {
         StateData::F32(values) => Some(values.clone()),
         StateData::U32(_) => None,
     }
@@ -108,7 +116,7 @@ pub(crate) fn batch(x: &Tensor, shape: &[usize], reading: Reading) -> Outcome<Fr
 #[derive(Debug)]
 pub(crate) struct Subject<'a> {
     pub(crate) plan: &'a Plan,
-    pub(crate) layers: Vec<Box<dyn Layer>>,
+    pub(crate) layers: Vec<Network>,
     input: &'a Shape,
     output: &'a Shape,
     /// Whether a backward came after the last forward.
@@ -126,7 +134,7 @@ impl<'a> Subject<'a> {
         let mut layers = Vec::with_capacity(plan.parts.len());
         for (number, part) in plan.parts.iter().enumerate() {
             let signal = Signal { dtype: plan.dtype(), shape: input.0.clone() };
-            let mut layer = build(part.spec.clone(), signal)?;
+            let mut layer = Network::build(part.spec.as_ref(), signal, 1)?;
             let mut state = layer.state();
             overwrite(&mut state, part, number, params, statistics)?;
             layer.restore(&state)?;
@@ -226,7 +234,7 @@ impl<'a> Subject<'a> {
         let (nodes, frames) = (self.output.nodes(), dy.frames());
         let scale = self.plan.dy_scale;
         // A running variance with the divisor F − 1 instead of F: what the batch adds grows by F / (F − 1).
-        let before: Vec<_> = self.layers.iter().map(|layer| layer.state()).collect();
+        let before: Vec<_> = self.layers.iter().map(Network::state).collect();
         let mut total: Option<Vec<f32>> = None;
         let mut offset = 0;
         for (layer, saved) in self.layers.iter_mut().zip(tape) {
@@ -237,7 +245,8 @@ impl<'a> Subject<'a> {
                 .collect();
             offset += own;
             let own_dy = FrameBuffer::from_frames(&layer.output().shape.clone(), &own_dy)?;
-            let Some(dx) = layer.backward(saved, &own_dy, true, &Cpu::new())? else {
+            let dx = layer.backward_all(saved, &[Some(own_dy)], true, &Cpu::new())?;
+            let Some(dx) = dx.into_iter().next().flatten() else {
                 return fail("the layer gives no dx");
             };
             let dx = dx.to_frames::<f32>()?;
@@ -286,15 +295,32 @@ impl<'a> Subject<'a> {
         }
     }
 
+    /// Freezes the layers.
+    pub(crate) fn freeze(&mut self) {
+        for layer in &mut self.layers {
+            layer.freeze(|_| true);
+        }
+    }
+
     /// The gradient of the parameter called `name`.
     pub(crate) fn gradient(&self, name: &str) -> Option<Vec<f32>> {
         let mut all = Vec::new();
         for (layer, part) in self.layers.iter().zip(&self.plan.parts) {
-            let at = part.layout.iter().position(|(own, _)| *own == name)?;
-            let start: usize = part.layout[..at].iter().map(|(_, length)| length).sum();
-            let parameters = layer.parameters();
-            let gradient = &parameters.first()?.gradient;
-            all.extend_from_slice(gradient.get(start..start + part.layout[at].1)?);
+            let at = part.layout.iter().position(|slot| slot.name == name)?;
+            let slot = part.layout[at];
+            let before = part.layout[..at].iter().filter(|other| other.array == slot.array);
+            let start: usize = before.map(|slot| slot.length).sum();
+            let mut gradient = None;
+            layer.for_each(|layer| {
+                let path = layer.base().path();
+                for parameter in layer.parameters() {
+                    let dot = if path.is_empty() { "" } else { "." };
+                    if [path, dot, parameter.name].concat() == slot.array {
+                        gradient = Some(&parameter.gradient);
+                    }
+                }
+            });
+            all.extend_from_slice(gradient?.get(start..start + slot.length)?);
         }
         Some(all)
     }

@@ -2,11 +2,17 @@
 
 use std::fmt::Debug;
 
+use crate::activation::ActivationKernels;
 use crate::candidate::CandidateKernels;
+use crate::dense::DenseKernels;
 use crate::encode::EncodeKernels;
 use crate::modulate::ModulateKernels;
+use crate::norm::NormKernels;
+use crate::pool::PoolKernels;
 use crate::real::RealKernels;
+use crate::rows::RowKernels;
 use crate::table::TableKernels;
+use crate::window::WindowKernels;
 
 /// The kernels that a network needs, on one kind of hardware.
 ///
@@ -18,6 +24,12 @@ pub trait Backend:
     + EncodeKernels
     + ModulateKernels
     + CandidateKernels
+    + DenseKernels
+    + NormKernels
+    + ActivationKernels
+    + RowKernels
+    + WindowKernels
+    + PoolKernels
     + Debug
     + Send
     + Sync

@@ -9,7 +9,8 @@ use crate::{Error, Result};
 
 /// Gradients of the scores of candidate sources.
 ///
-/// Every slot (node and input) has as many candidates, `[nodes][fan_in][count]`. With `g` the
+/// Every node has a table of its own here: wiring that is learned is not shared over places. Every
+/// slot (node and input) has as many candidates, `[nodes][fan_in][count]`. With `g` the
 /// gradient that reaches the slot in frame `f`, and `x_c` the bit of candidate `c`, its sum is
 ///
 /// ```text
@@ -47,9 +48,9 @@ pub(crate) fn check_candidates(
     sums: &[f32],
 ) -> Result<usize> {
     let op = "candidate sums";
-    check_input(op, x, wiring)?;
+    check_input(op, x, wiring.into())?;
     check_rows(op, "dy", dy, DType::F32, wiring.nodes(), x)?;
-    check_slopes(op, slopes, wiring)?;
+    check_slopes(op, slopes, wiring.into())?;
     let slots = wiring.table().len();
     let count = candidates.len() / slots;
     check_size(op, "candidates", "sources", count * slots, candidates.len())?;

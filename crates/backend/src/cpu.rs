@@ -1,16 +1,25 @@
 //! The CPU backend: packed words, threads over nodes or frames.
 
+mod activation;
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod avx512;
+mod blocks;
 mod candidate;
+mod dense;
 mod dispatch;
 mod encode;
+mod gemm;
+mod grain;
 mod isa;
 mod modulate;
 mod node;
+mod norm;
+mod pool;
 mod portable;
 mod real;
+mod rows;
 mod table;
+mod window;
 
 pub use dispatch::Kernel;
 pub use isa::Isa;

@@ -32,6 +32,34 @@ pub enum Error {
         /// Size given.
         got: usize,
     },
+    /// A table names a row that its operand does not have.
+    #[error("{op}: entry {entry} of the table is row {row} of {rows}")]
+    Row {
+        /// The kernel.
+        op: &'static str,
+        /// Place in the table.
+        entry: usize,
+        /// The row it names.
+        row: usize,
+        /// Rows there are.
+        rows: usize,
+    },
+    /// A pooling window without anything in it.
+    #[error("{op}: window {window} has no taps")]
+    EmptyWindow {
+        /// The kernel.
+        op: &'static str,
+        /// The window.
+        window: usize,
+    },
+    /// Nodes that are no whole number of runs with a table each.
+    #[error("{nodes} nodes cannot share tables by {share}")]
+    Share {
+        /// Nodes of the wiring.
+        nodes: usize,
+        /// How many were to share a table.
+        share: usize,
+    },
     /// Something this machine does not have.
     #[error("{what} is not available: {why}")]
     Unavailable {

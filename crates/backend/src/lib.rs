@@ -1,23 +1,41 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+mod activation;
 mod backend;
 mod candidate;
 mod check;
 mod cpu;
+mod dense;
 mod encode;
 mod error;
+mod finite;
 mod modulate;
+mod norm;
+mod pool;
 mod real;
 pub mod reference;
+mod rows;
+mod sites;
 mod table;
+mod window;
 
+pub use activation::{ActivationKernels, FixedPoint, TwoLevels, Window};
 pub use backend::Backend;
 pub use candidate::CandidateKernels;
 pub use cpu::{Cpu, Isa, Kernel};
+pub use dense::DenseKernels;
 pub use encode::EncodeKernels;
 pub use error::{Error, Result};
+pub use finite::{all_finite, finite};
 pub use modulate::{ErrorEffect, Levels, MAX_CODE_BITS, ModulateKernels, Modulation, Thresholds};
+pub use norm::{GroupMap, GroupNorm, NormKernels};
+pub use pool::{Divisor, PoolKernels};
 pub use real::{RealKernels, frame_blocks};
 pub use reference::Reference;
-pub use table::{Slopes, TableKernels, table_words};
+pub use rows::RowKernels;
+pub use sites::Sites;
+pub use table::{
+    Entries, MakeEntries, MakeGradient, Slopes, TableGradient, TableKernels, table_words,
+};
+pub use window::WindowKernels;

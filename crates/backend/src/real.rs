@@ -1,18 +1,17 @@
 //! Look-up tables on real inputs.
 
-use lutweave_lut::Wiring;
 use lutweave_tensor::{DType, FrameBuffer};
 
-use crate::Result;
 use crate::check::{check_dtype, check_rows, check_size};
+use crate::{Result, Sites};
 
 /// Multilinear look-up tables whose inputs are real numbers in `[0, 1]`.
 ///
 /// `y = Σ_k W[k] Π_i (k_i ? x_i : 1 − x_i)`, with inputs clamped to `[0, 1]` first; the gradient is
 /// that of the clamped inputs, without a mask (as BinaryBrain's `StochasticLut`). Tables are
-/// `[nodes][2^fan_in]`.
+/// `[tables][2^fan_in]`; where each is used is said by [`Sites`].
 pub trait RealKernels {
-    /// The value of every node and frame.
+    /// The value of every place and frame.
     ///
     /// # Errors
     ///
@@ -21,13 +20,13 @@ pub trait RealKernels {
     fn real_forward(
         &self,
         x: &FrameBuffer,
-        wiring: &Wiring,
+        sites: Sites<'_>,
         tables: &[f32],
         y: &mut FrameBuffer,
     ) -> Result<()>;
 
     /// Adds the gradient of the tables to `dtables`, and that of the inputs to `dx` where there is
-    /// one.
+    /// one (constants have none).
     ///
     /// # Errors
     ///
@@ -35,7 +34,7 @@ pub trait RealKernels {
     fn real_backward(
         &self,
         x: &FrameBuffer,
-        wiring: &Wiring,
+        sites: Sites<'_>,
         tables: &[f32],
         dy: &FrameBuffer,
         dtables: &mut [f32],
@@ -65,24 +64,24 @@ pub fn frame_blocks(buffer: &mut FrameBuffer, block: usize) -> Result<Vec<Vec<&m
 pub(crate) fn check_real(
     op: &'static str,
     x: &FrameBuffer,
-    wiring: &Wiring,
+    sites: Sites<'_>,
     tables: &[f32],
     nodes: &FrameBuffer,
 ) -> Result<()> {
     check_dtype(op, "x", x, DType::F32)?;
-    check_size(op, "x", "nodes", wiring.sources(), x.nodes())?;
-    check_size(op, "tables", "values", wiring.nodes() << wiring.fan_in(), tables.len())?;
-    check_rows(op, "nodes", nodes, DType::F32, wiring.nodes(), x)
+    sites.check(op, x)?;
+    check_size(op, "tables", "values", sites.entries(), tables.len())?;
+    check_rows(op, "nodes", nodes, DType::F32, sites.places(), x)
 }
 
 /// Checks the gradients of a layer on real inputs.
 pub(crate) fn check_real_gradients(
     op: &'static str,
     x: &FrameBuffer,
-    wiring: &Wiring,
+    sites: Sites<'_>,
     dtables: &[f32],
     dx: Option<&FrameBuffer>,
 ) -> Result<()> {
-    check_size(op, "dtables", "values", wiring.nodes() << wiring.fan_in(), dtables.len())?;
-    dx.map_or(Ok(()), |dx| check_rows(op, "dx", dx, DType::F32, wiring.sources(), x))
+    check_size(op, "dtables", "values", sites.entries(), dtables.len())?;
+    dx.map_or(Ok(()), |dx| check_rows(op, "dx", dx, DType::F32, sites.sources(), x))
 }

@@ -2,12 +2,18 @@
 //!
 //! Nothing here is fast. Every other backend is compared with it.
 
+mod activation;
 mod candidate;
+mod dense;
 mod encode;
 mod modulate;
 mod multilinear;
+mod norm;
+mod pool;
 mod real;
+mod rows;
 mod table;
+mod window;
 
 pub use multilinear::{DifferentiableLut, NodeGradient, multilinear, multilinear_gradient};
 

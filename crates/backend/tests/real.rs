@@ -1,7 +1,7 @@
 //! Tables on real inputs: the CPU against the reference.
 #![allow(clippy::unwrap_used)]
 
-use lutweave_backend::{Cpu, Isa, RealKernels, Reference};
+use lutweave_backend::{Cpu, Isa, RealKernels, Reference, Sites};
 use lutweave_lut::Wiring;
 use lutweave_tensor::{DType, FrameBuffer, rng};
 
@@ -17,37 +17,40 @@ fn close(what: &str, got: &[f32], want: &[f32]) {
 
 #[test]
 fn cpu_agrees_with_the_reference() {
-    let (sources, nodes) = (11, 5);
+    let sources = 11;
     for fan_in in 1..=8 {
-        for frames in [1, 15, 16, 17, 64, 513, 1100] {
+        for (frames, share) in [(1, 1), (15, 3), (16, 1), (17, 1), (64, 3), (513, 1), (1100, 2)] {
+            // Tables, and the places where they are used.
+            let (tables, nodes, constants) = (5, 5 * share, share > 1);
             let mut stream = rng::stream(7, &[fan_in as u64, frames as u64]);
             let mut draw = |n: usize, scale: f32| -> Vec<f32> {
                 (0..n).map(|_| 0.5 + scale * rng::normal(&mut stream)).collect()
             };
             let x = FrameBuffer::from_frames(&[sources], &draw(sources * frames, 0.4)).unwrap();
             let dy = FrameBuffer::from_frames(&[nodes], &draw(nodes * frames, 1.0)).unwrap();
-            let tables = draw(nodes << fan_in, 0.3);
-            let wiring =
-                Wiring::random(sources, nodes, fan_in, &mut |b| rng::below(&mut stream, b));
+            let tables = draw(tables << fan_in, 0.3);
+            let all = sources + if constants { 2 } else { 0 };
+            let wiring = Wiring::random(all, nodes, fan_in, &mut |b| rng::below(&mut stream, b));
             let wiring = wiring.unwrap();
+            let sites = Sites::shared(&wiring, share, constants).unwrap();
             let mut want = FrameBuffer::zeros(DType::F32, &[nodes], frames).unwrap();
-            Reference.real_forward(&x, &wiring, &tables, &mut want).unwrap();
+            Reference.real_forward(&x, sites, &tables, &mut want).unwrap();
             let (mut want_dw, start) = (vec![0.5; tables.len()], x.clone());
             let mut want_dx = start.clone();
             Reference
-                .real_backward(&x, &wiring, &tables, &dy, &mut want_dw, Some(&mut want_dx))
+                .real_backward(&x, sites, &tables, &dy, &mut want_dw, Some(&mut want_dx))
                 .unwrap();
             for &isa in Isa::available() {
                 let (cpu, what) = (Cpu::with(isa).unwrap(), format!("{fan_in} {frames} {isa}"));
                 let mut y = FrameBuffer::zeros(DType::F32, &[nodes], frames).unwrap();
-                cpu.real_forward(&x, &wiring, &tables, &mut y).unwrap();
+                cpu.real_forward(&x, sites, &tables, &mut y).unwrap();
                 close(&what, y.rows::<f32>().unwrap(), want.rows::<f32>().unwrap());
                 let (mut dw, mut dx) = (vec![0.5; tables.len()], start.clone());
-                cpu.real_backward(&x, &wiring, &tables, &dy, &mut dw, Some(&mut dx)).unwrap();
+                cpu.real_backward(&x, sites, &tables, &dy, &mut dw, Some(&mut dx)).unwrap();
                 close(&what, &dw, &want_dw);
                 close(&what, dx.rows::<f32>().unwrap(), want_dx.rows::<f32>().unwrap());
                 let mut alone = vec![0.5; tables.len()];
-                cpu.real_backward(&x, &wiring, &tables, &dy, &mut alone, None).unwrap();
+                cpu.real_backward(&x, sites, &tables, &dy, &mut alone, None).unwrap();
                 assert_eq!(alone, dw, "{what}");
             }
         }
@@ -68,7 +71,7 @@ fn threads_do_not_change_a_bit() {
             let mut dw = vec![0.0; tables.len()];
             let mut dx = FrameBuffer::zeros(DType::F32, &[9], 1500).unwrap();
             let cpu = Cpu::new();
-            cpu.real_backward(&x, &wiring, &tables, &dy, &mut dw, Some(&mut dx)).unwrap();
+            cpu.real_backward(&x, (&wiring).into(), &tables, &dy, &mut dw, Some(&mut dx)).unwrap();
             (dw, dx)
         })
     };

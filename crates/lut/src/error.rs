@@ -24,6 +24,12 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
+    /// A window does not fit its image.
+    #[error("window: {what}")]
+    Window {
+        /// What is wrong.
+        what: String,
+    },
     /// A cell is wired wrongly.
     #[error("cell `{cell}`: {what}")]
     Cell {

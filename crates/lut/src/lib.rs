@@ -15,6 +15,7 @@ mod select;
 mod summary;
 mod table;
 mod text;
+mod window;
 mod wiring;
 
 pub use error::{Error, Result};
@@ -25,4 +26,5 @@ pub use netlist::{
 };
 pub use summary::{GroupSummary, Summary};
 pub use table::{MAX_FAN_IN, TruthTable};
+pub use window::{Border, NO_SOURCE, Padding, Window};
 pub use wiring::{Wiring, WiringSummary};

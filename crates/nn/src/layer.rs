@@ -1,78 +1,24 @@
 //! What a layer is: a specification that is built for its input, and the built layer.
 
+mod base;
+mod parameter;
+mod site;
+mod windows;
+
 use std::any::Any;
 use std::fmt::Debug;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use lutweave_backend::Backend;
 use lutweave_lut::{Net, NetlistBuilder};
-use lutweave_tensor::rng::Xoshiro256PlusPlus;
-use lutweave_tensor::{DType, FrameBuffer, rng};
+use lutweave_tensor::FrameBuffer;
 
+pub use self::base::{Base, Signal};
+pub use self::parameter::{Parameter, StateData, StateTensor};
+pub use self::site::Site;
+pub use self::windows::Windows;
 use crate::{Error, Result};
-
-/// The type and shape of what flows between two layers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signal {
-    /// Type of the elements.
-    pub dtype: DType,
-    /// Shape of one frame.
-    pub shape: Vec<usize>,
-}
-
-impl Signal {
-    /// A signal of bits.
-    pub fn bits(shape: &[usize]) -> Self {
-        Self { dtype: DType::Bit, shape: shape.to_vec() }
-    }
-
-    /// Number of nodes.
-    pub fn nodes(&self) -> usize {
-        self.shape.iter().product()
-    }
-}
-
-/// Where a layer is built: what it reads, and its random streams.
-#[derive(Debug, Clone)]
-pub struct Site<'a> {
-    /// What the layer reads.
-    pub input: Signal,
-    /// For each input node the network inputs it depends on, as bits; empty when not known.
-    pub ancestors: Vec<Vec<u64>>,
-    /// The layer's path in the network, for messages: `1.lut`.
-    pub path: String,
-    pub(crate) seed: u64,
-    pub(crate) place: &'a [u64],
-}
-
-impl Site<'_> {
-    /// The random stream of one use, e.g. [`rng::INIT`]; different for every layer.
-    pub fn stream(&self, use_of: u64) -> Xoshiro256PlusPlus {
-        let path: Vec<u64> = [use_of].iter().chain(self.place).copied().collect();
-        rng::stream(self.seed, &path)
-    }
-
-    /// An error about a setting of this layer.
-    pub fn option_error(
-        &self,
-        option: &'static str,
-        expected: impl Into<String>,
-        got: impl Debug,
-    ) -> Error {
-        let layer = self.path.clone();
-        Error::Option { layer, option, expected: expected.into(), got: format!("{got:?}") }
-    }
-
-    /// An error about what this layer was given to read.
-    pub fn input_error(&self, expected: impl Into<String>) -> Error {
-        Error::Input {
-            layer: self.path.clone(),
-            expected: expected.into(),
-            got_dtype: self.input.dtype,
-            got_shape: self.input.shape.clone(),
-        }
-    }
-}
 
 /// The settings of a layer that is not built yet.
 pub trait LayerSpec: Debug + Send + Sync {
@@ -82,82 +28,53 @@ pub trait LayerSpec: Debug + Send + Sync {
     /// The settings, from which [`registry`](crate::registry) makes this again.
     fn config(&self) -> serde_json::Value;
 
+    /// How many signals the layer reads. One for most layers.
+    fn inputs(&self) -> RangeInclusive<usize> {
+        1..=1
+    }
+
     /// Checks the settings against the input and makes the layer with initial parameters.
     ///
     /// # Errors
     ///
     /// [`Error::Option`] or [`Error::Input`], naming what would fit.
     fn build(&self, site: &Site<'_>) -> Result<Box<dyn Layer>>;
-}
 
-/// A number array that training changes.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Parameter {
-    /// The values.
-    pub values: Vec<f32>,
-    /// The gradient summed since it was last cleared; as long as `values`.
-    pub gradient: Vec<f32>,
-    /// The values are clamped to this range after every update.
-    pub range: Option<(f32, f32)>,
-}
-
-impl Parameter {
-    /// A parameter with no gradient yet.
-    pub fn new(values: Vec<f32>, range: Option<(f32, f32)>) -> Self {
-        let gradient = vec![0.0; values.len()];
-        Self { values, gradient, range }
-    }
-
-    /// Clamps the values to the range.
-    pub fn project(&mut self) {
-        if let Some((low, high)) = self.range {
-            for value in &mut self.values {
-                *value = value.clamp(low, high);
-            }
-        }
+    /// Makes the layer for use at all positions of a window that slides over an image, reading the
+    /// image's rows in place; none where it cannot, and what it reads must be copied out for it.
+    /// `site` reads the image, [`Windows::seen`] is what the layer would read at one position. The
+    /// layer gives `[nodes, height, width]`, its own nodes at every position.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    fn build_windowed(&self, _site: &Site<'_>, _windows: &Windows) -> Option<Result<Windowed>> {
+        None
     }
 }
 
-/// One array of a layer's state, for files.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StateTensor {
-    /// Unique within the layer.
-    pub name: String,
-    /// The numbers.
-    pub data: StateData,
-}
+/// A layer for use at all positions of a window, and what it gives at one of them.
+pub type Windowed = (Box<dyn Layer>, Signal);
 
-impl StateTensor {
-    /// An array of real numbers.
-    pub fn f32(name: &str, values: &[f32]) -> Self {
-        Self { name: name.to_owned(), data: StateData::F32(values.to_vec()) }
-    }
-}
-
-/// The numbers of a [`StateTensor`].
-#[derive(Debug, Clone, PartialEq)]
-pub enum StateData {
-    /// Real numbers.
-    F32(Vec<f32>),
-    /// Indices.
-    U32(Vec<u32>),
-}
+/// For each node the network inputs it depends on, as bits; empty when not known.
+pub type Ancestors = Vec<Vec<u64>>;
 
 /// What a layer must remember between forward and backward. It lives on the step's tape, never in
 /// the layer, so a layer may be used several times in a step.
 pub type Saved = Box<dyn Any + Send>;
 
-/// A line of a network's description.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Description {
-    /// Path in the network, ending with the kind.
-    pub path: String,
-    /// What it gives.
-    pub output: Signal,
-    /// Number of trained numbers.
-    pub parameters: usize,
-    /// LUT nodes it becomes in hardware; comparators and counters are not counted here.
-    pub luts: usize,
+/// What a layer costs for each frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cost {
+    /// LUT nodes it becomes in hardware; comparators and counters are not counted here. A node that
+    /// slides over an image is one.
+    pub luts: u64,
+    /// The same, where a node that slides over an image is one for each position.
+    pub unrolled: u64,
+    /// Multiply-accumulates of real numbers.
+    pub macs: u64,
+    /// Multiply-accumulates of bits.
+    pub binary_macs: u64,
 }
 
 /// What a layer's nodes are in hardware: one unsigned word each, least significant bit first.
@@ -190,25 +107,36 @@ impl Frozen {
 /// `forward` takes the layer as shared: a step may use it several times, and evaluation while
 /// training goes on is safe. `backward` changes it: it adds to the gradients and takes over the
 /// statistics of the batch.
-pub trait Layer: Debug + Send + Sync {
-    /// The settings it was built from.
-    fn spec(&self) -> &dyn LayerSpec;
+///
+/// Most layers read one signal and give one, and write [`evaluate`](Self::evaluate),
+/// [`forward`](Self::forward), [`backward`](Self::backward) and [`freeze`](Self::freeze). A layer
+/// of several inputs or outputs writes the four methods that end in `_all` instead, and those above
+/// in terms of them.
+pub trait Layer: Any + Debug + Send + Sync {
+    /// What it was built from, where it is, what it reads and gives.
+    fn base(&self) -> &Base;
 
-    /// What it reads.
-    fn input(&self) -> &Signal;
+    /// The same, to freeze it.
+    fn base_mut(&mut self) -> &mut Base;
 
-    /// What it gives.
-    fn output(&self) -> &Signal;
-
-    /// For each output node the network inputs it depends on, given those of its input nodes;
-    /// empty when not known.
-    fn ancestors(&self, _input: &[Vec<u64>]) -> Vec<Vec<u64>> {
-        Vec::new()
+    /// What it reads; the first of several.
+    fn input(&self) -> &Signal {
+        self.base().input()
     }
 
-    /// LUT nodes it becomes in hardware.
-    fn luts(&self) -> usize {
-        0
+    /// What it gives; the first of several.
+    fn output(&self) -> &Signal {
+        self.base().output()
+    }
+
+    /// For each output what its nodes depend on, given that of the inputs' nodes.
+    fn ancestors(&self, _inputs: &[Ancestors]) -> Vec<Ancestors> {
+        vec![Ancestors::new(); self.base().outputs().len()]
+    }
+
+    /// What it costs for each frame, layers inside not counted.
+    fn cost(&self) -> Cost {
+        Cost::default()
     }
 
     /// The answer of the trained layer: what its netlist computes.
@@ -239,7 +167,94 @@ pub trait Layer: Debug + Send + Sync {
         backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>>;
 
-    /// The parameters, in a fixed order.
+    /// Adds the layer to a netlist. `name` is unique in the network.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Freeze`] when the layer has no form in hardware.
+    fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen>;
+
+    /// [`evaluate`](Self::evaluate) of all inputs and outputs.
+    ///
+    /// # Errors
+    ///
+    /// As that.
+    fn evaluate_all(
+        &self,
+        x: &[Arc<FrameBuffer>],
+        backend: &dyn Backend,
+    ) -> Result<Vec<Arc<FrameBuffer>>> {
+        Ok(vec![Arc::new(self.evaluate(only(self.base(), x)?, backend)?)])
+    }
+
+    /// [`forward`](Self::forward) of all inputs and outputs.
+    ///
+    /// # Errors
+    ///
+    /// As that.
+    fn forward_all(
+        &self,
+        x: &[Arc<FrameBuffer>],
+        backend: &dyn Backend,
+    ) -> Result<(Vec<Arc<FrameBuffer>>, Saved)> {
+        let (y, saved) = self.forward(Arc::clone(only(self.base(), x)?), backend)?;
+        Ok((vec![Arc::new(y)], saved))
+    }
+
+    /// [`backward`](Self::backward) of all inputs and outputs; an output that nothing learns from
+    /// has no gradient. Gives a gradient for each input, or none where there is none.
+    ///
+    /// # Errors
+    ///
+    /// As that.
+    fn backward_all(
+        &mut self,
+        saved: Saved,
+        dy: &[Option<FrameBuffer>],
+        want_dx: bool,
+        backend: &dyn Backend,
+    ) -> Result<Vec<Option<FrameBuffer>>> {
+        match only(self.base(), dy)? {
+            Some(dy) => Ok(vec![self.backward(saved, dy, want_dx, backend)?]),
+            None => Ok(vec![None]),
+        }
+    }
+
+    /// [`freeze`](Self::freeze) of all inputs and outputs.
+    ///
+    /// # Errors
+    ///
+    /// As that.
+    fn freeze_all(
+        &self,
+        name: &str,
+        inputs: &[Frozen],
+        build: &mut NetlistBuilder,
+    ) -> Result<Vec<Frozen>> {
+        Ok(vec![self.freeze(name, only(self.base(), inputs)?, build)?])
+    }
+
+    /// The layers inside, with their names; each once, however often it is used.
+    fn children(&self) -> Vec<(String, &dyn Layer)> {
+        Vec::new()
+    }
+
+    /// The layers inside, to change, in the same order.
+    fn children_mut(&mut self) -> Vec<(String, &mut dyn Layer)> {
+        Vec::new()
+    }
+
+    /// Whether a layer inside has no part at present: it costs nothing and does not learn.
+    fn is_idle(&self, _child: &str) -> bool {
+        false
+    }
+
+    /// How often each frame of this layer's input makes a frame of the layers inside.
+    fn repeats(&self) -> u64 {
+        1
+    }
+
+    /// The parameters in a fixed order, layers inside not counted.
     fn parameters(&self) -> Vec<&Parameter> {
         Vec::new()
     }
@@ -249,24 +264,33 @@ pub trait Layer: Debug + Send + Sync {
         Vec::new()
     }
 
-    /// Lines for a network's description, one for each layer inside; `path` is its own.
-    fn describe(&self, path: &str) -> Vec<Description> {
-        let parameters = self.parameters().iter().map(|p| p.values.len()).sum();
-        let (path, output) = (path.to_owned(), self.output().clone());
-        vec![Description { path, output, parameters, luts: self.luts() }]
+    /// Whether training changes anything in it, parameters or statistics.
+    fn learns(&self) -> bool {
+        !self.parameters().is_empty()
     }
 
     /// Makes the present choice of wiring that is learned the final one; other layers stay as they
-    /// are. Containers pass it on.
+    /// are.
     ///
     /// # Errors
     ///
-    /// When a layer inside cannot.
+    /// When there is no such choice.
     fn freeze_wiring(&mut self) -> Result<()> {
         Ok(())
     }
 
-    /// Everything that training has determined: parameters, wiring, statistics.
+    /// Switches a layer of real numbers to its form of bits, or back. Gives whether it has one.
+    fn set_binary(&mut self, _binary: bool) -> bool {
+        false
+    }
+
+    /// How it stands, in a word, for layers that can be switched: `binary`.
+    fn mode(&self) -> String {
+        String::new()
+    }
+
+    /// Everything that training has determined: parameters, wiring, statistics, modes; layers
+    /// inside not counted.
     fn state(&self) -> Vec<StateTensor> {
         Vec::new()
     }
@@ -277,11 +301,20 @@ pub trait Layer: Debug + Send + Sync {
     ///
     /// [`Error::State`] when it is of another layer.
     fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
-        if state.is_empty() {
-            return Ok(());
+        match state {
+            [] => Ok(()),
+            [tensor, ..] => {
+                let what =
+                    format!("stored state has `{}`; there is no such thing here", tensor.name);
+                Err(self.base().state_error(what))
+            }
         }
-        let (layer, what) = (self.spec().kind().to_owned(), "it has no state".to_owned());
-        Err(Error::State { layer, what })
+    }
+
+    /// Clocks that hardware takes for one answer, where it reads a part of the input in each; none
+    /// where it reads all at once.
+    fn clocks(&self) -> Option<usize> {
+        None
     }
 
     /// Width in bits of the unsigned numbers that a hardware input port needs, for a layer that
@@ -289,13 +322,14 @@ pub trait Layer: Debug + Send + Sync {
     fn input_width(&self) -> Option<usize> {
         None
     }
+}
 
-    /// Adds the layer to a netlist. `name` is unique in the network.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Freeze`] when the layer has no form in hardware.
-    fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen>;
+/// The only one of a layer's operands.
+fn only<'t, T>(base: &Base, operands: &'t [T]) -> Result<&'t T> {
+    match operands {
+        [operand] => Ok(operand),
+        _ => Err(base.state_error(format!("expected one signal, got {}", operands.len()))),
+    }
 }
 
 /// The saved value of a layer as its own type.
@@ -307,19 +341,6 @@ pub fn saved_as<T: 'static>(saved: Saved, layer: &str) -> Result<Box<T>> {
     saved.downcast::<T>().map_err(|_| Error::State {
         layer: layer.to_owned(),
         what: "backward was given what another layer saved".to_owned(),
-    })
-}
-
-/// Checks that a batch is what a layer was built for.
-pub(crate) fn check_batch(layer: &str, expected: &Signal, x: &FrameBuffer) -> Result<()> {
-    if x.dtype() == expected.dtype && x.shape() == expected.shape {
-        return Ok(());
-    }
-    Err(Error::Input {
-        layer: layer.to_owned(),
-        expected: format!("{} of shape {:?}", expected.dtype, expected.shape),
-        got_dtype: x.dtype(),
-        got_shape: x.shape().to_vec(),
     })
 }
 
@@ -339,6 +360,22 @@ pub(crate) fn state_f32<'a>(
         }
         _ => {
             let what = format!("stored state has no {length} numbers called `{name}`");
+            Err(Error::State { layer: layer.to_owned(), what })
+        }
+    }
+}
+
+/// The same for whole numbers.
+pub(crate) fn state_u32<'a>(
+    state: &'a [StateTensor],
+    name: &str,
+    length: usize,
+    layer: &str,
+) -> Result<&'a [u32]> {
+    match state.iter().find(|tensor| tensor.name == name).map(|tensor| &tensor.data) {
+        Some(StateData::U32(values)) if values.len() == length => Ok(values),
+        _ => {
+            let what = format!("stored state has no {length} indices called `{name}`");
             Err(Error::State { layer: layer.to_owned(), what })
         }
     }

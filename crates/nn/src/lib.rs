@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod describe;
 mod error;
 mod layer;
 pub mod layers;
@@ -9,13 +10,26 @@ mod model;
 pub mod models;
 mod network;
 pub mod registry;
+mod tree;
 
+pub use describe::{Description, Table};
 pub use error::{Error, Result};
 pub use layer::{
-    Description, Frozen, Layer, LayerSpec, Parameter, Saved, Signal, Site, StateData, StateTensor,
-    saved_as,
+    Ancestors, Base, Cost, Frozen, Layer, LayerSpec, Parameter, Saved, Signal, Site, StateData,
+    StateTensor, Windowed, Windows, saved_as,
 };
-pub use layers::{BatchNorm, GroupSum, LutLayer, Sequential, Thermometer, WiringRule};
+pub use layers::{
+    Add, AveragePool, Concatenate, MaxPool, Pad, Reshape, Shuffle, Slice, StochasticMaxPool,
+    UpSample,
+};
+pub use layers::{
+    BatchNorm, Convolution, Graph, GroupSum, LutLayer, LutTree, Recurrent, Sequential, Spread,
+    Switcher, Thermometer, WiringRule,
+};
+pub use layers::{
+    BatchNormalization, Binarize, BitValues, Dense, Dropout, DropoutScale, HardTanh, Initialise,
+    Precision, Quantise, Relu, Sigmoid, Softmax, StochasticBatchNormalization,
+};
 pub use layers::{BinaryToReal, BitEncode, Generator, InsertBitError, RealToBinary, Reduce};
 pub use model::{LutModel, RealInputs, RealNode};
 pub use network::{Network, arg_max};

@@ -56,6 +56,11 @@ const MODELS: [(&str, Make); 9] = [
     (Walsh::KIND, make::<Walsh>),
 ];
 
+/// Whether a model of this kind comes with this crate.
+pub(crate) fn is_known(kind: &str) -> bool {
+    MODELS.iter().any(|(name, _)| *name == kind)
+}
+
 /// The model of this kind with these settings.
 pub(crate) fn from_config(kind: &str, config: &Value) -> Result<Arc<dyn LutModel>> {
     if let Some((_, make)) = MODELS.iter().find(|(name, _)| *name == kind) {

@@ -6,8 +6,9 @@ use lutweave_backend::{Backend, Cpu};
 use lutweave_lut::{Netlist, NetlistBuilder, Role};
 use lutweave_tensor::{DType, Dataset, FrameBuffer, Values};
 
-use crate::layer::{Description, Frozen};
-use crate::{Error, Layer, LayerSpec, Parameter, Result, Saved, Signal, Site, StateTensor};
+use crate::describe::{self, Table};
+use crate::layer::Frozen;
+use crate::{Error, Layer, LayerSpec, Parameter, Result, Saved, Signal, Site, StateTensor, tree};
 
 /// Frames evaluated at a time.
 const BLOCK: usize = 1024;
@@ -16,32 +17,49 @@ const BLOCK: usize = 1024;
 #[derive(Debug)]
 pub struct Network {
     root: Box<dyn Layer>,
-    input: Signal,
     seed: u64,
 }
 
 impl Network {
-    /// Builds a network from the specification of its outermost layer.
+    /// Builds a network of one input from the specification of its outermost layer.
     ///
     /// # Errors
     ///
     /// The first layer that does not fit, by path.
     pub fn build(spec: &dyn LayerSpec, input: Signal, seed: u64) -> Result<Self> {
-        let nodes = lutweave_tensor::node_count("network input", &input.shape)?;
+        Self::with_inputs(spec, vec![input], seed)
+    }
+
+    /// Builds a network of any number of inputs.
+    ///
+    /// # Errors
+    ///
+    /// The first layer that does not fit, by path.
+    pub fn with_inputs(spec: &dyn LayerSpec, inputs: Vec<Signal>, seed: u64) -> Result<Self> {
+        let mut nodes = 0usize;
+        for input in &inputs {
+            nodes += lutweave_tensor::node_count("network input", &input.shape)?;
+        }
         let one = |node: usize| {
             let mut set = vec![0u64; nodes.div_ceil(64)];
             set[node / 64] |= 1 << (node % 64);
             set
         };
         // Ancestries are for small inputs, where nodes meet again soon; they cost a bit a pair.
-        let ancestors = if nodes <= 4096 { (0..nodes).map(one).collect() } else { Vec::new() };
-        let site = Site { input: input.clone(), ancestors, path: String::new(), seed, place: &[] };
-        Ok(Self { root: spec.build(&site)?, input, seed })
+        let mut next = 0;
+        let mut ancestry = |input: &Signal| {
+            next += input.nodes();
+            if nodes <= 4096 { (next - input.nodes()..next).map(one).collect() } else { Vec::new() }
+        };
+        let ancestors = inputs.iter().map(&mut ancestry).collect();
+        let site = Site { inputs, ancestors, path: String::new(), seed, place: &[] };
+        site.check_inputs(spec)?;
+        Ok(Self { root: spec.build(&site)?, seed })
     }
 
     /// The specification it was built from.
     pub fn spec(&self) -> &dyn LayerSpec {
-        self.root.spec()
+        self.root.base().spec()
     }
 
     /// The seed it was built with.
@@ -49,29 +67,75 @@ impl Network {
         self.seed
     }
 
-    /// What it reads.
+    /// What it reads; the first of several.
     pub fn input(&self) -> &Signal {
-        &self.input
+        self.root.input()
     }
 
-    /// What it gives.
+    /// All that it reads.
+    pub fn inputs(&self) -> &[Signal] {
+        self.root.base().inputs()
+    }
+
+    /// What it gives; the first of several.
     pub fn output(&self) -> &Signal {
         self.root.output()
     }
 
-    /// LUT nodes of all layers.
+    /// All that it gives.
+    pub fn outputs(&self) -> &[Signal] {
+        self.root.base().outputs()
+    }
+
+    /// LUT nodes of all layers, each once however often a convolution repeats it.
     pub fn luts(&self) -> usize {
-        self.root.luts()
+        describe::luts(self.root.as_ref())
     }
 
-    /// One line a layer.
-    pub fn describe(&self) -> Vec<Description> {
-        self.root.describe("")
+    /// A table of the layers: shapes, parameters, cost, state.
+    pub fn describe(&self) -> Table {
+        Table::of(self.root.as_ref())
     }
 
-    /// The parameters of all layers, in order.
+    /// Calls a function with every layer, containers before what is in them.
+    pub fn for_each<'l>(&'l self, mut call: impl FnMut(&'l dyn Layer)) {
+        tree::for_each(self.root.as_ref(), &mut call);
+    }
+
+    /// Calls a function with every layer to change it, for instance to switch binary modes:
+    ///
+    /// ```
+    /// # use lutweave_nn::{GroupSum, LutLayer, Sequential};
+    /// # use lutweave_tensor::DType;
+    /// # let net = Sequential::new(&[16]).reading(DType::Bit);
+    /// # let mut net = net.then(LutLayer::new(20)).then(GroupSum::new(2)).build(1)?;
+    /// let mut switched = 0;
+    /// net.for_each_mut(|layer| switched += usize::from(layer.set_binary(true)));
+    /// # assert_eq!(switched, 0);
+    /// # Ok::<(), lutweave_nn::Error>(())
+    /// ```
+    pub fn for_each_mut(&mut self, mut call: impl FnMut(&mut dyn Layer)) {
+        tree::for_each_mut(self.root.as_mut(), &mut call);
+    }
+
+    /// Freezes the layers that `which` names and lets all others learn; gives how many are frozen.
+    /// By path `|layer| layer.base().path().starts_with("encoder")`, by type
+    /// `|layer| layer.base().spec().kind() == "dense"`. Files do not keep it.
+    pub fn freeze(&mut self, which: impl Fn(&dyn Layer) -> bool) -> usize {
+        let mut count = 0;
+        self.for_each_mut(|layer| {
+            let frozen = which(layer);
+            layer.base_mut().set_frozen(frozen);
+            count += usize::from(frozen);
+        });
+        count
+    }
+
+    /// The parameters of all layers, in order, each with its path and whether it is frozen.
     pub fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
-        self.root.parameters_mut()
+        let mut all = Vec::new();
+        tree::parameters_mut(self.root.as_mut(), false, &mut all);
+        all
     }
 
     /// Makes the present choice of all learned wiring the final one, so that the tables can settle.
@@ -80,12 +144,18 @@ impl Network {
     ///
     /// When a layer cannot.
     pub fn freeze_wiring(&mut self) -> Result<()> {
-        self.root.freeze_wiring()
+        let mut result = Ok(());
+        self.for_each_mut(|layer| {
+            if result.is_ok() {
+                result = layer.freeze_wiring();
+            }
+        });
+        result
     }
 
     /// Everything that training has determined.
     pub fn state(&self) -> Vec<StateTensor> {
-        self.root.state()
+        tree::state(self.root.as_ref())
     }
 
     /// Takes over stored state.
@@ -94,7 +164,7 @@ impl Network {
     ///
     /// [`Error::State`] when it is of another network.
     pub fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
-        self.root.restore(state)
+        tree::restore(self.root.as_mut(), state)
     }
 
     /// The samples `indices` of a data set, as a batch that the network reads.
@@ -104,15 +174,16 @@ impl Network {
     /// [`Error::Input`] when the data set is of another shape or type, an index error otherwise.
     pub fn batch(&self, data: &Dataset, indices: &[usize]) -> Result<FrameBuffer> {
         let (dtype, fits) = match data.values() {
-            Values::U8(_) => (DType::U8, self.input.dtype == DType::U8),
-            _ => (DType::F32, self.input.dtype == DType::F32),
+            Values::U8(_) => (DType::U8, self.input().dtype == DType::U8),
+            _ => (DType::F32, self.input().dtype == DType::F32),
         };
-        if !fits || data.shape() != self.input.shape {
+        if !fits || data.shape() != self.input().shape {
             return Err(Error::Input {
                 layer: "network".to_owned(),
                 expected: format!(
                     "samples of {} of shape {:?}",
-                    self.input.dtype, self.input.shape
+                    self.input().dtype,
+                    self.input().shape
                 ),
                 got_dtype: dtype,
                 got_shape: data.shape().to_vec(),
@@ -137,40 +208,109 @@ impl Network {
         })
     }
 
-    /// The answer of the trained network on a batch.
+    /// The answer of the trained network on a batch; the first of several.
     ///
     /// # Errors
     ///
     /// When the batch is not what the network reads.
     pub fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
-        self.root.evaluate(x, backend)
+        pooled(|| self.root.evaluate(x, backend))
+    }
+
+    /// All answers of the trained network on one batch for each input.
+    ///
+    /// # Errors
+    ///
+    /// When the batches are not what the network reads.
+    pub fn evaluate_all(
+        &self,
+        x: &[Arc<FrameBuffer>],
+        backend: &dyn Backend,
+    ) -> Result<Vec<Arc<FrameBuffer>>> {
+        pooled(|| self.root.evaluate_all(x, backend))
     }
 
     /// The answer while training, and what [`backward`](Self::backward) needs.
     ///
     /// # Errors
     ///
-    /// When the batch is not what the network reads.
+    /// When the batch is not what the network reads, and [`Error::NotFinite`] naming the layer that
+    /// made a number that is none.
     pub fn forward(
         &self,
         x: Arc<FrameBuffer>,
         backend: &dyn Backend,
     ) -> Result<(FrameBuffer, Saved)> {
-        self.root.forward(x, backend)
+        let (y, saved) = pooled(|| self.root.forward(x, backend))?;
+        tree::check_finite(self.root.as_ref(), "what it gives", &y)?;
+        Ok((y, saved))
+    }
+
+    /// [`forward`](Self::forward) of all inputs and outputs.
+    ///
+    /// # Errors
+    ///
+    /// As that.
+    pub fn forward_all(
+        &self,
+        x: &[Arc<FrameBuffer>],
+        backend: &dyn Backend,
+    ) -> Result<(Vec<Arc<FrameBuffer>>, Saved)> {
+        pooled(|| self.root.forward_all(x, backend))
     }
 
     /// Adds the gradients of all parameters, given that of the answer.
     ///
     /// # Errors
     ///
-    /// When `saved` or `dy` is not of this network.
+    /// When `saved` or `dy` is not of this network, and [`Error::NotFinite`] naming the layer to
+    /// which a gradient came, or whose own gradient is, that is not finite.
     pub fn backward(
         &mut self,
         saved: Saved,
         dy: &FrameBuffer,
         backend: &dyn Backend,
     ) -> Result<()> {
-        self.root.backward(saved, dy, false, backend).map(|_| ())
+        tree::check_finite(self.root.as_ref(), "the gradient that comes to it", dy)?;
+        pooled(|| self.root.backward(saved, dy, false, backend))?;
+        self.check_gradients()
+    }
+
+    /// [`backward`](Self::backward) of all outputs, and if wanted the gradients of all inputs.
+    ///
+    /// # Errors
+    ///
+    /// As that.
+    pub fn backward_all(
+        &mut self,
+        saved: Saved,
+        dy: &[Option<FrameBuffer>],
+        want_dx: bool,
+        backend: &dyn Backend,
+    ) -> Result<Vec<Option<FrameBuffer>>> {
+        let dx = pooled(|| self.root.backward_all(saved, dy, want_dx, backend))?;
+        self.check_gradients()?;
+        Ok(dx)
+    }
+
+    /// Looks for gradients of parameters that are not finite, from the last layer to the first: the
+    /// last is where it began.
+    fn check_gradients(&self) -> Result<()> {
+        let mut bad = None;
+        self.for_each(|layer| {
+            for parameter in layer.parameters() {
+                if !lutweave_backend::finite(&parameter.gradient) {
+                    bad = Some((layer, parameter.name));
+                }
+            }
+        });
+        match bad {
+            None => Ok(()),
+            Some((layer, name)) => Err(Error::NotFinite {
+                layer: layer.base().path().to_owned(),
+                what: format!("the gradient of its {name}"),
+            }),
+        }
     }
 
     /// The class of every sample: the output with the largest score, ties to the lowest.
@@ -183,8 +323,7 @@ impl Network {
         let order: Vec<usize> = (0..data.len()).collect();
         for block in order.chunks(BLOCK) {
             let batch = self.batch(data, block)?;
-            // Inside the thread pool from end to end, which is entered once.
-            let y = rayon::scope(|_| self.evaluate(&batch, &Cpu::new()))?;
+            let y = self.evaluate(&batch, &Cpu::new())?;
             if y.frames() != block.len() {
                 let expected = format!("{} frames, one a sample", block.len());
                 let got = y.frames();
@@ -202,18 +341,23 @@ impl Network {
     /// output port `class`. Its groups are the layers. Cells that the class does not depend on, such
     /// as thresholds no LUT reads, are left out.
     ///
+    /// Where the network begins with a layer that reads a sequence, [`Recurrent`](crate::Recurrent),
+    /// the port takes one time step a clock, and `class` is right in the clock of the last.
+    ///
     /// # Errors
     ///
     /// [`Error::Freeze`], naming the layer that has no form in hardware.
     pub fn to_netlist(&self, name: &str) -> Result<Netlist> {
-        let Some(width) = self.root.input_width().or((self.input.dtype == DType::Bit).then_some(1))
+        let Some(width) =
+            self.root.input_width().or((self.input().dtype == DType::Bit).then_some(1))
         else {
             let why = "its first layer does not say how wide the input numbers are; begin with a \
                        threshold encoder";
             return Err(Error::Freeze { layer: "network".to_owned(), why: why.to_owned() });
         };
         let mut build = NetlistBuilder::new(name)?;
-        let nets = build.input("x", self.input.nodes(), width)?;
+        let words = self.input().nodes() / self.root.clocks().unwrap_or(1);
+        let nets = build.input("x", words, width)?;
         let input = Frozen { words: nets.chunks(width).map(<[_]>::to_vec).collect() };
         let scores = self.root.freeze("", &input, &mut build)?;
         build.group("argmax", Role::Head)?;
@@ -243,6 +387,12 @@ impl Network {
             }),
         }
     }
+}
+
+/// Runs inside the thread pool from end to end: entering it once instead of once a kernel saves a
+/// wake-up each time.
+fn pooled<R: Send>(run: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| run())
 }
 
 /// For each frame the node with the largest value, ties to the lowest.

@@ -1,6 +1,7 @@
 //! Samples with their targets, frame-major, as a data set reader makes them.
 
-use crate::{Error, Result};
+use crate::targets::pick;
+use crate::{Error, Result, Target, Targets};
 
 /// The values of all samples, one sample after the other.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,38 +29,11 @@ impl Values {
 
     /// The samples numbered `indices`, each of `size` values.
     fn gather(&self, indices: &[usize], size: usize) -> Self {
-        fn pick<T: Copy>(from: &[T], indices: &[usize], size: usize) -> Vec<T> {
-            let mut picked = Vec::with_capacity(indices.len() * size);
-            for &index in indices {
-                picked.extend_from_slice(&from[index * size..(index + 1) * size]);
-            }
-            picked
-        }
         match self {
             Self::U8(values) => Self::U8(pick(values, indices, size)),
             Self::F32(values) => Self::F32(pick(values, indices, size)),
         }
     }
-}
-
-/// What a network should answer for each sample.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Targets {
-    /// One class per sample.
-    Classes {
-        /// Number of classes.
-        count: usize,
-        /// The class of each sample, below `count`.
-        labels: Vec<u32>,
-    },
-    /// Real numbers, `shape` of them per sample.
-    Real {
-        /// Shape of one target.
-        shape: Vec<usize>,
-        /// All targets, one sample after the other.
-        values: Vec<f32>,
-    },
 }
 
 /// Samples of one shape with their targets.
@@ -87,7 +61,8 @@ impl Dataset {
     /// # Errors
     ///
     /// [`Error::Length`] when the values are no whole number of samples or the targets are not one
-    /// per sample; [`Error::Label`] for a label that is no class; [`Error::Shape`] for an empty shape.
+    /// per sample; [`Error::Label`] for a label that is no class; [`Error::Shape`] for an empty shape;
+    /// [`Error::Argument`] for real targets that are not finite.
     pub fn new(
         name: impl Into<String>,
         shape: &[usize],
@@ -100,24 +75,7 @@ impl Dataset {
         if len * size != values.len() {
             return Err(Error::Length { op, expected: len * size, got: values.len() });
         }
-        match &targets {
-            Targets::Classes { count, labels } => {
-                if labels.len() != len {
-                    return Err(Error::Length { op, expected: len, got: labels.len() });
-                }
-                if let Some(sample) = labels.iter().position(|&label| label as usize >= *count) {
-                    let label = labels[sample] as usize;
-                    return Err(Error::Label { sample, label, classes: *count });
-                }
-            }
-            Targets::Real { shape, values } => {
-                let expected = crate::node_count(op, shape)?.checked_mul(len);
-                if expected != Some(values.len()) {
-                    let expected = expected.unwrap_or(usize::MAX);
-                    return Err(Error::Length { op, expected, got: values.len() });
-                }
-            }
-        }
+        targets.check(op, len)?;
         Ok(Self { name: name.into(), shape: shape.to_vec(), len, values, targets })
     }
 
@@ -156,12 +114,40 @@ impl Dataset {
         &self.targets
     }
 
-    /// Number of classes and the labels, where targets are classes.
+    /// Number of classes and the labels, where targets are one class per sample.
     pub fn classes(&self) -> Option<(usize, &[u32])> {
-        match &self.targets {
+        match self.targets.own() {
             Targets::Classes { count, labels } => Some((*count, labels)),
-            Targets::Real { .. } => None,
+            _ => None,
         }
+    }
+
+    /// The targets of the samples numbered `indices`, in that order, as one batch.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Index`] for a number past the last sample, [`Error::Frames`] for no samples or too
+    /// many.
+    pub fn target(&self, indices: &[usize]) -> Result<Target> {
+        self.check_indices(indices)?;
+        self.targets.batch(indices)
+    }
+
+    /// The same samples, their targets joined by what a teacher network answers: `logits` are its
+    /// scores before softmax, `shape` of them per sample. Those of an earlier teacher are replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] when there are not that many per sample, [`Error::Shape`] for an empty
+    /// shape, [`Error::Argument`] for scores that are not finite.
+    pub fn taught(mut self, shape: &[usize], logits: Vec<f32>) -> Result<Self> {
+        let mut own = self.targets;
+        while let Targets::Taught { own: inner, .. } = own {
+            own = *inner;
+        }
+        self.targets = Targets::Taught { own: Box::new(own), shape: shape.to_vec(), logits };
+        self.targets.check("teacher's answers", self.len)?;
+        Ok(self)
     }
 
     /// The samples numbered `indices`, in that order.
@@ -170,24 +156,18 @@ impl Dataset {
     ///
     /// [`Error::Index`] for a number past the last sample.
     pub fn select(&self, indices: &[usize]) -> Result<Self> {
-        if let Some(&index) = indices.iter().find(|&&index| index >= self.len) {
-            return Err(Error::Index { op: "select samples", index, len: self.len });
-        }
-        let targets = match &self.targets {
-            Targets::Classes { count, labels } => Targets::Classes {
-                count: *count,
-                labels: indices.iter().map(|&index| labels[index]).collect(),
-            },
-            Targets::Real { shape, values } => {
-                let size = shape.iter().product::<usize>();
-                let values =
-                    indices.iter().flat_map(|&i| &values[i * size..(i + 1) * size]).copied();
-                Targets::Real { shape: shape.clone(), values: values.collect() }
-            }
-        };
+        self.check_indices(indices)?;
+        let targets = self.targets.select(indices);
         let values = self.values.gather(indices, self.sample_size());
         let (name, shape) = (self.name.clone(), self.shape.clone());
         Ok(Self { name, shape, len: indices.len(), values, targets })
+    }
+
+    fn check_indices(&self, indices: &[usize]) -> Result<()> {
+        match indices.iter().find(|&&index| index >= self.len) {
+            Some(&index) => Err(Error::Index { op: "select samples", index, len: self.len }),
+            None => Ok(()),
+        }
     }
 
     /// Shuffles by `seed` and splits: `first` samples, and the rest.
@@ -208,6 +188,7 @@ impl Dataset {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::UNLABELLED;
 
     fn set(len: usize) -> Dataset {
         let labels = (0..len as u32).map(|label| label % 3).collect();
@@ -234,7 +215,35 @@ mod tests {
     }
 
     #[test]
+    fn batches_of_every_kind_of_target() {
+        let make = |targets| Dataset::new("t", &[1], Values::U8(vec![0; 3]), targets).unwrap();
+        let labels = vec![0, 1, UNLABELLED, 1, 1, 0];
+        let pixels = make(Targets::Pixels { count: 2, shape: vec![1, 2], labels });
+        let Target::Pixels(batch) = pixels.target(&[2, 1]).unwrap() else { panic!("kind") };
+        assert_eq!(batch.to_frames::<u32>().unwrap(), [1, 0, UNLABELLED, 1]);
+        assert_eq!(pixels.classes(), None);
+        let labels = vec![2, 0, 1];
+        let classes = make(Targets::Classes { count: 3, labels });
+        assert_eq!(classes.target(&[2, 0]).unwrap(), Target::Classes(vec![1, 2]));
+        let taught = classes.taught(&[2], vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
+        assert_eq!(taught.classes().unwrap().0, 3);
+        let Target::Taught { own, logits } = taught.target(&[1]).unwrap() else { panic!("kind") };
+        assert_eq!(
+            (*own, logits.to_frames().unwrap()),
+            (Target::Classes(vec![0]), vec![2f32, 3.0])
+        );
+        let (first, rest) = taught.split(1, 0).unwrap();
+        assert_eq!((first.len(), rest.target(&[0, 1]).unwrap().frames()), (1, 2));
+        let taught = taught.taught(&[1], vec![0.5; 3]).unwrap();
+        assert!(matches!(taught.targets().own(), Targets::Classes { .. }));
+        assert!(taught.clone().taught(&[1], vec![f32::NAN; 3]).is_err());
+        assert!(taught.target(&[3]).is_err() && taught.target(&[]).is_err());
+    }
+
+    #[test]
     fn refuses_what_does_not_fit() {
+        let pixels =
+            |labels: &[u32]| Targets::Pixels { count: 2, shape: vec![2], labels: labels.to_vec() };
         let classes = |labels: &[u32]| Targets::Classes { count: 2, labels: labels.to_vec() };
         let cases = [
             (vec![2], vec![0u8; 3], classes(&[0])),
@@ -243,7 +252,12 @@ mod tests {
             (vec![], vec![], classes(&[])),
             (vec![0], vec![], classes(&[])),
             (vec![usize::MAX, 2], vec![], classes(&[])),
+            (vec![1], vec![0u8; 1], classes(&[UNLABELLED])),
             (vec![1], vec![0u8; 1], Targets::Real { shape: vec![2], values: vec![0.0] }),
+            (vec![1], vec![0u8; 1], Targets::Real { shape: vec![1], values: vec![f32::NAN] }),
+            (vec![1], vec![0u8; 1], Targets::Real { shape: vec![usize::MAX, 2], values: vec![] }),
+            (vec![1], vec![0u8; 1], pixels(&[1])),
+            (vec![1], vec![0u8; 1], pixels(&[1, 2])),
         ];
         for (shape, values, targets) in cases {
             assert!(Dataset::new("t", &shape, Values::U8(values), targets).is_err(), "{shape:?}");

@@ -67,6 +67,11 @@ impl DType {
         Self::ALL.into_iter().find(|dtype| dtype.code() == code)
     }
 
+    /// The type with this [`name`](Self::name), if there is one.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dtype| dtype.name() == name)
+    }
+
     /// Bits of one element.
     pub fn bits(self) -> usize {
         match self {

@@ -8,12 +8,14 @@ mod frames;
 mod numeric;
 pub mod rng;
 mod storage;
+mod targets;
 mod tensor;
 mod variables;
 
-pub use dataset::{Dataset, Targets, Values};
+pub use dataset::{Dataset, Values};
 pub use dtype::{DType, Element};
 pub use error::{Error, Result};
 pub use frames::{FrameBuffer, THRESHOLD, WORD, node_count};
+pub use targets::{Target, Targets, UNLABELLED};
 pub use tensor::Tensor;
 pub use variables::{Variable, Variables};

@@ -1,5 +1,7 @@
 //! Memory aligned to 64 bytes, seen as words of any plain type.
 
+use std::fmt;
+
 use bytemuck::{Pod, Zeroable};
 
 use crate::{Element, Error, Result};
@@ -12,9 +14,16 @@ pub(crate) const LINE_BYTES: usize = 64;
 struct Line([u8; LINE_BYTES]);
 
 /// Zeroed lines of 64 bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub(crate) struct Storage {
     lines: Vec<Line>,
+}
+
+impl fmt::Debug for Storage {
+    /// The size: the numbers would fill pages.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.lines.len() * LINE_BYTES)
+    }
 }
 
 impl Storage {

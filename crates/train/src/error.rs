@@ -24,6 +24,34 @@ pub enum Error {
         /// What there is.
         got: String,
     },
+    /// A loss or metric was given a kind of target that it does not take.
+    #[error("{op}: expected {expected}, got {got}")]
+    Target {
+        /// The operation.
+        op: &'static str,
+        /// What it takes.
+        expected: &'static str,
+        /// What it was given.
+        got: &'static str,
+    },
+    /// The parameters or the stored state do not fit an optimizer.
+    #[error("{optimizer}: expected {expected}, got {got}")]
+    State {
+        /// The optimizer.
+        optimizer: &'static str,
+        /// What would fit.
+        expected: String,
+        /// What there is.
+        got: String,
+    },
+    /// The gradients are infinite or not numbers.
+    #[error("{op}: the gradients have norm {norm}; a smaller learning rate may help")]
+    NotFinite {
+        /// The operation.
+        op: &'static str,
+        /// Their norm.
+        norm: f64,
+    },
     /// The loss is infinite or not a number.
     #[error("epoch {epoch}, step {step}: the loss is {loss}; a smaller learning rate may help")]
     Diverged {

@@ -2,13 +2,18 @@
 #![forbid(unsafe_code)]
 
 mod error;
-mod loss;
-mod optimizer;
+pub mod losses;
+pub mod metrics;
+pub mod optimizers;
 mod schedule;
 mod trainer;
 
 pub use error::{Error, Result};
-pub use loss::{Loss, SoftmaxCrossEntropy};
-pub use optimizer::{Adam, Optimizer};
+pub use losses::{
+    BinaryCrossEntropy, CrossEntropy, Distillation, FeatureMatching, Loss, MeanSquaredError,
+    Reduction, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredHinge, WeightedSoftmaxCrossEntropy,
+};
+pub use metrics::Metric;
+pub use optimizers::{AdaGrad, Adam, AdamW, Bop, Clip, Groups, Optimizer, Sgd, ShiftAdaMax};
 pub use schedule::Schedule;
-pub use trainer::{Epoch, History, Progress, Trainer, accuracy};
+pub use trainer::{Epoch, History, Progress, Trainer, accuracy, evaluate};

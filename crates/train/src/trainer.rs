@@ -6,10 +6,14 @@ use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use lutweave_backend::{Backend, Cpu};
-use lutweave_nn::{Network, arg_max};
-use lutweave_tensor::{Dataset, rng};
+use lutweave_nn::Network;
+use lutweave_tensor::{Dataset, Targets, rng};
 
-use crate::{Error, Loss, Optimizer, Result, Schedule};
+use crate::metrics::{CategoricalAccuracy, MeanSquaredError};
+use crate::{Error, Loss, Metric, Optimizer, Result, Schedule};
+
+/// Frames evaluated at a time.
+const BLOCK: usize = 1024;
 
 /// Trains networks: mini-batches of shuffled samples, one update a batch.
 ///
@@ -59,9 +63,12 @@ pub struct Epoch {
     /// Mean loss over the epoch's training samples, each before its update.
     pub loss: f32,
     /// Share of the epoch's training samples that were answered right, each before its update.
+    /// Where targets are real numbers, the mean squared error; see [`metric`](Self::metric).
     pub train_accuracy: f64,
-    /// Share of the test samples that the trained network answers right.
+    /// Share of the test samples that the trained network answers right, or as above.
     pub test_accuracy: f64,
+    /// What the two figures are: the [`name`](Metric::name) of the metric.
+    pub metric: String,
     /// Images trained a second in this epoch, evaluation excluded.
     pub images_per_s: f64,
 }
@@ -137,8 +144,8 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Option`] for no epochs or no batch, [`Error::Targets`] when the data sets do not
-    /// suit the network, [`Error::Diverged`] when the loss stops being a number.
+    /// [`Error::Option`] for no epochs, no batch or settings out of range, [`Error::Targets`] when
+    /// the data sets do not suit the network, [`Error::Diverged`] when the loss stops being a number.
     pub fn fit(mut self, net: &mut Network, train: &Dataset, test: &Dataset) -> Result<History> {
         self.check(net, train, test)?;
         let start = Instant::now();
@@ -147,10 +154,13 @@ impl<'a> Trainer<'a> {
         for epoch in 1..=self.epochs {
             let (loss, train_accuracy, images_per_s) =
                 self.train_epoch(net, train, epoch, steps)?;
+            let mut metric = metric_of(test);
+            let test_accuracy = evaluate(net, test, metric.as_mut(), self.backend)?;
             let report = Epoch {
                 epoch,
                 epochs: self.epochs,
-                test_accuracy: accuracy(net, test)?,
+                test_accuracy,
+                metric: metric.name().to_owned(),
                 seconds: start.elapsed().as_secs_f64(),
                 loss,
                 train_accuracy,
@@ -173,44 +183,46 @@ impl<'a> Trainer<'a> {
         epoch: usize,
         steps: usize,
     ) -> Result<(f32, f64, f64)> {
-        let labels = classes(train, net)?;
+        let mut metric = metric_of(train);
         let mut order: Vec<usize> = (0..train.len()).collect();
         rng::shuffle(&mut rng::stream(self.seed, &[rng::SHUFFLE, epoch as u64]), &mut order);
-        let (mut total, mut right, mut seen) = (0f64, 0usize, 0usize);
+        let (mut total, mut weights, mut seen) = (0f64, 0f64, 0usize);
         let start = Instant::now();
         for (step, indices) in order.chunks(self.batch).enumerate() {
             let batch = Arc::new(net.batch(train, indices)?);
-            let wanted: Vec<u32> = indices.iter().map(|&index| labels[index]).collect();
+            let target = train.target(indices)?;
+            let weight = self.loss.weight(&target)?;
             let factor = self.schedule.factor((epoch - 1) * steps + step, self.epochs * steps);
             let rate = self.optimizer.learning_rate() * factor;
             let (backend, loss_function) = (self.backend, &self.loss);
-            let optimizer = &mut self.optimizer;
+            let (optimizer, metric) = (&mut self.optimizer, &mut metric);
             // The whole step runs inside the thread pool: entering it once instead of once a
             // kernel saves a wake-up each time.
-            let (loss, answers) = rayon::scope(|_| {
+            let loss = rayon::scope(|_| {
                 let (y, saved) = net.forward(batch, backend)?;
-                let (loss, dy) = loss_function.evaluate(&y, &wanted)?;
+                let (loss, dy) = loss_function.evaluate_part(&y, &target, weight)?;
                 if !loss.is_finite() {
                     return Err(Error::Diverged { epoch, step: step + 1, loss });
                 }
                 net.backward(saved, &dy, backend)?;
-                optimizer.update(net.parameters_mut(), rate);
-                Ok((loss, arg_max(&y)?))
+                optimizer.update(net.parameters_mut(), rate)?;
+                metric.add(&y, &target)?;
+                Ok(loss)
             })?;
-            total += f64::from(loss) * indices.len() as f64;
-            right += answers.iter().zip(&wanted).filter(|(got, want)| got == want).count();
+            total += f64::from(loss) * weight;
+            weights += weight;
             seen += indices.len();
             (self.on_step)(&Progress {
                 epoch,
                 epochs: self.epochs,
                 step: step + 1,
                 steps,
-                loss: (total / seen as f64) as f32,
+                loss: mean(total, weights),
                 images_per_s: seen as f64 / start.elapsed().as_secs_f64(),
             });
         }
         let images_per_s = seen as f64 / start.elapsed().as_secs_f64();
-        Ok(((total / seen as f64) as f32, right as f64 / seen as f64, images_per_s))
+        Ok((mean(total, weights), metric.value(), images_per_s))
     }
 
     fn check(&self, net: &Network, train: &Dataset, test: &Dataset) -> Result<()> {
@@ -225,8 +237,9 @@ impl<'a> Trainer<'a> {
             let (expected, got) = ("a positive number", rate.to_string());
             return Err(Error::Option { option: "learning rate", expected, got });
         }
+        self.schedule.check()?;
         for data in [train, test] {
-            classes(data, net)?;
+            check_targets(data, net)?;
             if data.is_empty() {
                 return Err(Error::Targets {
                     data: data.name().to_owned(),
@@ -259,28 +272,73 @@ impl fmt::Debug for Trainer<'_> {
     }
 }
 
-/// The labels of a data set, each one of the network's outputs.
-fn classes<'d>(data: &'d Dataset, net: &Network) -> Result<&'d [u32]> {
-    let outputs = net.output().nodes();
-    match data.classes() {
-        Some((count, labels)) if count <= outputs => Ok(labels),
-        found => Err(Error::Targets {
-            data: data.name().to_owned(),
-            expected: format!("at most {outputs} classes, one per output of the network"),
-            got: found.map_or("real numbers".to_owned(), |(count, _)| format!("{count} classes")),
-        }),
+/// The mean of losses of this weight in all; 0 of none.
+fn mean(total: f64, weights: f64) -> f32 {
+    if weights > 0.0 { (total / weights) as f32 } else { 0.0 }
+}
+
+/// Whether the network has an output for all that the targets want.
+fn check_targets(data: &Dataset, net: &Network) -> Result<()> {
+    let (shape, outputs) = (&net.output().shape, net.output().nodes());
+    let error = |expected: String, got: String| {
+        Err(Error::Targets { data: data.name().to_owned(), expected, got })
+    };
+    match data.targets().own() {
+        Targets::Classes { count, .. } if *count > outputs => {
+            let expected = format!("at most {outputs} classes, one per output of the network");
+            error(expected, format!("{count} classes"))
+        }
+        Targets::Pixels { count, shape: positions, .. }
+            if shape.split_first().is_none_or(|(c, rest)| rest != positions || count > c) =>
+        {
+            let expected = format!("the network's output, classes and positions, {shape:?}");
+            error(expected, format!("{count} classes and positions {positions:?}"))
+        }
+        Targets::Real { shape: own, .. } if own.iter().product::<usize>() != outputs => {
+            let expected = format!("{outputs} numbers, one per output of the network");
+            error(expected, format!("numbers of shape {own:?}"))
+        }
+        _ => Ok(()),
     }
 }
 
-/// Share of samples whose class the network names right.
+/// The metric by which networks are judged where no other is asked for.
+fn metric_of(data: &Dataset) -> Box<dyn Metric> {
+    match data.targets().own() {
+        Targets::Real { .. } => Box::new(MeanSquaredError::new()),
+        _ => Box::new(CategoricalAccuracy::new()),
+    }
+}
+
+/// Share of samples whose class the network names right; of positions, where those have classes.
 ///
 /// # Errors
 ///
 /// [`Error::Targets`] or a network error when the data set does not suit the network.
 pub fn accuracy(net: &Network, data: &Dataset) -> Result<f64> {
-    let labels = classes(data, net)?;
-    let right = net.predict(data)?.iter().zip(labels).filter(|(got, want)| got == want).count();
-    Ok(right as f64 / data.len().max(1) as f64)
+    evaluate(net, data, &mut CategoricalAccuracy::new(), cpu())
+}
+
+/// The value of a metric over the answers of the trained network to a data set.
+///
+/// # Errors
+///
+/// [`Error::Targets`] or a network error when the data set does not suit the network.
+pub fn evaluate(
+    net: &Network,
+    data: &Dataset,
+    metric: &mut dyn Metric,
+    backend: &dyn Backend,
+) -> Result<f64> {
+    check_targets(data, net)?;
+    metric.clear();
+    let order: Vec<usize> = (0..data.len()).collect();
+    for indices in order.chunks(BLOCK) {
+        let (batch, target) = (net.batch(data, indices)?, data.target(indices)?);
+        // Inside the thread pool from end to end, which is entered once.
+        rayon::scope(|_| metric.add(&net.evaluate(&batch, backend)?, &target))?;
+    }
+    Ok(metric.value())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The table kernels of one node, for AVX-512.
+//! The table kernels of one table, for AVX-512.
 //!
 //! 512 frames are one register of packed bits, 16 a register of f32. Index bytes are made with
 //! masked broadcasts, tables are looked up with byte and word permutations in registers.
@@ -82,12 +82,6 @@ avx512! {
     }
 }
 
-/// The packed rows that a node of `N` inputs reads.
-#[inline(always)]
-fn inputs_of<const N: usize>(node: Node<'_>) -> [&[u64]; N] {
-    std::array::from_fn(|i| node.row(i))
-}
-
 /// Calls the version of a kernel for the node's fan-in `N` and its `E` = 2^N patterns.
 macro_rules! by_fan_in {
     ($node:ident, $kernel:ident($($arg:expr),*)) => {
@@ -113,34 +107,24 @@ avx512! {
 
 avx512! {
     fn counts_of<const N: usize, const E: usize>(node: Node<'_>, frames: usize, counts: &mut [u32]) {
-        let rows = inputs_of::<N>(node);
         let mut sums = [_mm512_setzero_si512(); E];
-        // Two registers of frames at a time, so that each sum is read and written half as often.
-        // Zeroing these arrays would take a quarter of the whole time.
-        let mut sets = [MaybeUninit::<[__m512i; 2]>::uninit(); E];
-        // Rows are padded with zeros to whole registers.
+        let nothing: Register<'_, N> = ([&[0; REGISTER]; N], 0);
+        // Rows are padded with zeros to whole registers. Two registers of frames are taken at a
+        // time, of one place or of two, so that each sum is read and written half as often.
         let registers = frames.div_ceil(WORD * REGISTER);
-        for pair in (0..registers).step_by(2) {
-            for (i, row) in rows.iter().enumerate() {
-                let (words, _) = row.as_chunks::<REGISTER>();
-                let a = load_words(&words[pair]);
-                let b = match words.get(pair + 1) {
-                    Some(words) if pair + 1 < registers => load_words(words),
-                    _ => _mm512_setzero_si512(),
-                };
-                let with = 1usize << i;
-                sums[with] = add_ones(sums[with], a, b);
-                sets[with].write([a, b]);
-                for k in 1..with {
-                    // SAFETY: sets 1 to `with` − 1 are those of the inputs before this one, each
-                    // written above or below in this round of `pair`.
-                    let [first, second] = unsafe { sets[k].assume_init() };
-                    let (a, b) = (_mm512_and_si512(first, a), _mm512_and_si512(second, b));
-                    sums[k | with] = add_ones(sums[k | with], a, b);
-                    if i + 1 < N {
-                        sets[k | with].write([a, b]);
-                    }
+        if registers > 1 {
+            for place in 0..node.places() {
+                let rows = node.inputs::<N>(place);
+                for pair in (0..registers).step_by(2) {
+                    let odd = pair + 1 < registers;
+                    add_sets(&mut sums, (rows, pair), if odd { (rows, pair + 1) } else { nothing });
                 }
+            }
+        } else {
+            for pair in (0..node.places()).step_by(2) {
+                let odd = pair + 1 < node.places();
+                let other = if odd { (node.inputs::<N>(pair + 1), 0) } else { nothing };
+                add_sets(&mut sums, (node.inputs::<N>(pair), 0), other);
             }
         }
         if N < 3 {
@@ -154,7 +138,40 @@ avx512! {
                 unsafe { _mm256_storeu_si256(counts.as_mut_ptr().cast(), totals) };
             }
         }
-        portable::subsets_to_patterns(frames, counts);
+        portable::subsets_to_patterns(node.places() * frames, counts);
+    }
+}
+
+/// The rows of every input, and which register of frames in them.
+type Register<'a, const N: usize> = ([&'a [u64]; N], usize);
+
+avx512! {
+    /// Adds to the sum of every set of inputs the frames in which all of them are one.
+    #[inline]
+    fn add_sets<const N: usize, const E: usize>(
+        sums: &mut [__m512i; E],
+        first: Register<'_, N>,
+        second: Register<'_, N>,
+    ) {
+        // Zeroing this array would take a quarter of the whole time.
+        let mut sets = [MaybeUninit::<[__m512i; 2]>::uninit(); E];
+        for i in 0..N {
+            let a = load_words(&first.0[i].as_chunks::<REGISTER>().0[first.1]);
+            let b = load_words(&second.0[i].as_chunks::<REGISTER>().0[second.1]);
+            let with = 1usize << i;
+            sums[with] = add_ones(sums[with], a, b);
+            sets[with].write([a, b]);
+            for k in 1..with {
+                // SAFETY: sets 1 to `with` − 1 are those of the inputs before this one, each
+                // written above or below in an earlier round.
+                let [first, second] = unsafe { sets[k].assume_init() };
+                let (a, b) = (_mm512_and_si512(first, a), _mm512_and_si512(second, b));
+                sums[k | with] = add_ones(sums[k | with], a, b);
+                if i + 1 < N {
+                    sets[k | with].write([a, b]);
+                }
+            }
+        }
     }
 }
 
@@ -192,34 +209,42 @@ avx512! {
 
 avx512! {
     /// Output bits: index bytes into the table, spread to one byte an entry.
-    pub(super) fn look_up(node: Node<'_>, table: &[u64], y: &mut [u64]) {
-        by_fan_in!(node, look_up_of(node, table, y));
+    pub(super) fn look_up(node: Node<'_>, table: &[u64], y: &mut [u64], words: usize) {
+        by_fan_in!(node, look_up_of(node, table, y, words));
     }
 }
 
 avx512! {
-    fn look_up_of<const N: usize, const E: usize>(node: Node<'_>, table: &[u64], y: &mut [u64]) {
-        let rows = inputs_of::<N>(node);
+    fn look_up_of<const N: usize, const E: usize>(
+        node: Node<'_>,
+        table: &[u64],
+        y: &mut [u64],
+        words: usize,
+    ) {
         let bytes = |k: usize| table.get(k).copied().unwrap_or(0);
         let quarter = [bytes(0), bytes(1), bytes(2), bytes(3)];
         let t0 = _mm512_maskz_set1_epi8(quarter[0], 1);
         let t1 = _mm512_maskz_set1_epi8(quarter[1], 1);
         let t2 = _mm512_maskz_set1_epi8(quarter[2], 1);
         let t3 = _mm512_maskz_set1_epi8(quarter[3], 1);
-        for (word, y) in y.iter_mut().enumerate() {
-            let index = patterns(&rows, word);
-            let entry = if N <= 6 {
-                _mm512_permutexvar_epi8(index, t0)
-            } else {
-                let low = _mm512_permutex2var_epi8(t0, index, t1);
-                if N == 7 {
-                    low
+        for place in 0..node.places() {
+            let rows = node.inputs::<N>(place);
+            let y = &mut y[place * node.stride()..];
+            for (word, y) in y[..words].iter_mut().enumerate() {
+                let index = patterns(&rows, word);
+                let entry = if N <= 6 {
+                    _mm512_permutexvar_epi8(index, t0)
                 } else {
-                    let high = _mm512_permutex2var_epi8(t2, index, t3);
-                    _mm512_mask_blend_epi8(rows[N - 1][word], low, high)
-                }
-            };
-            *y = _mm512_test_epi8_mask(entry, entry);
+                    let low = _mm512_permutex2var_epi8(t0, index, t1);
+                    if N == 7 {
+                        low
+                    } else {
+                        let high = _mm512_permutex2var_epi8(t2, index, t3);
+                        _mm512_mask_blend_epi8(rows[N - 1][word], low, high)
+                    }
+                };
+                *y = _mm512_test_epi8_mask(entry, entry);
+            }
         }
     }
 }
@@ -227,30 +252,51 @@ avx512! {
 avx512! {
     /// Sums of `dy` by pattern: a scalar histogram in eight partial sums by frame modulo eight, so
     /// that additions to one entry do not wait for each other, added in order at the end.
-    pub(super) fn sums(node: Node<'_>, dy: &[f32], sums: &mut [f32]) {
-        by_fan_in!(node, sums_of(node, dy, sums));
+    pub(super) fn sums(
+        node: Node<'_>,
+        dy: &[f32],
+        stride: usize,
+        frames: usize,
+        sums: &mut [f32],
+    ) {
+        by_fan_in!(node, sums_of(node, dy, stride, frames, sums));
     }
 }
 
 avx512! {
-    fn sums_of<const N: usize, const E: usize>(node: Node<'_>, dy: &[f32], sums: &mut [f32]) {
+    fn sums_of<const N: usize, const E: usize>(
+        node: Node<'_>,
+        dy: &[f32],
+        stride: usize,
+        frames: usize,
+        sums: &mut [f32],
+    ) {
         const PARTS: usize = 8;
-        let rows = inputs_of::<N>(node);
-        let mut parts = [[0f32; E]; PARTS];
+        let padded = frames.next_multiple_of(WORD);
+        let run = portable::run(frames);
         let mut index = [0u8; WORD];
-        for (word, dy) in dy.as_chunks::<WORD>().0.iter().enumerate() {
-            store_bytes(&mut index, patterns(&rows, word));
-            // Eight index bytes are read at once: loads are what this loop waits for.
-            for (index, dy) in index.as_chunks::<PARTS>().0.iter().zip(dy.as_chunks::<PARTS>().0) {
-                let index = u64::from_le_bytes(*index);
-                for part in 0..PARTS {
-                    parts[part][(index >> (8 * part)) as usize % E] += dy[part];
+        sums.fill(0.0);
+        for first in (0..node.places()).step_by(run) {
+            let mut parts = [[0f32; E]; PARTS];
+            for place in first..node.places().min(first + run) {
+                let rows = node.inputs::<N>(place);
+                let dy = &dy[place * stride..];
+                for (word, dy) in dy[..padded].as_chunks::<WORD>().0.iter().enumerate() {
+                    store_bytes(&mut index, patterns(&rows, word));
+                    // Eight index bytes are read at once: loads are what this loop waits for.
+                    let bytes = index.as_chunks::<PARTS>().0.iter();
+                    for (index, dy) in bytes.zip(dy.as_chunks::<PARTS>().0) {
+                        let index = u64::from_le_bytes(*index);
+                        for part in 0..PARTS {
+                            parts[part][(index >> (8 * part)) as usize % E] += dy[part];
+                        }
+                    }
                 }
             }
-        }
-        for (k, sum) in sums.iter_mut().enumerate().take(E) {
-            let pair = |part: usize| parts[part][k] + parts[part + 1][k];
-            *sum = (pair(0) + pair(2)) + (pair(4) + pair(6));
+            for (k, sum) in sums.iter_mut().enumerate().take(E) {
+                let pair = |part: usize| parts[part][k] + parts[part + 1][k];
+                *sum += (pair(0) + pair(2)) + (pair(4) + pair(6));
+            }
         }
     }
 }
@@ -259,7 +305,6 @@ avx512! {
     /// See [`portable::spread`]. Up to six inputs, tables are permuted in registers; the last
     /// frames of a block that are no whole packed word, and more inputs, go the portable way.
     pub(super) fn spread(node: Node<'_>, spread: &Spread<'_>, rows: &mut [&mut [f32]]) {
-        let whole = spread.dy.len() / WORD * WORD;
         match (node.fan_in(), spread.folded) {
             (1, _) => spread_of::<1, false>(node, spread, rows),
             (2, _) => spread_of::<2, false>(node, spread, rows),
@@ -268,13 +313,7 @@ avx512! {
             (5, _) => spread_of::<5, false>(node, spread, rows),
             (6, false) => spread_of::<6, false>(node, spread, rows),
             (6, true) => spread_of::<6, true>(node, spread, rows),
-            _ => return portable::spread(node, spread, rows),
-        }
-        if whole < spread.dy.len() {
-            let mut rest = *spread;
-            rest.first_word += whole / WORD;
-            rest.dy = &spread.dy[whole..];
-            portable::spread_from(node, &rest, rows, whole);
+            _ => portable::spread(node, spread, rows),
         }
     }
 }
@@ -342,14 +381,6 @@ avx512! {
         spread: &Spread<'_>,
         rows: &mut [&mut [f32]],
     ) {
-        let sources: [usize; N] = std::array::from_fn(|i| node.sources()[i] as usize);
-        let Ok(rows) = rows.get_disjoint_mut(sources) else {
-            // A node that reads a source twice: rare, and slow.
-            let whole = spread.dy.len() / WORD * WORD;
-            let part = Spread { dy: &spread.dy[..whole], ..*spread };
-            return portable::spread(node, &part, rows);
-        };
-        let inputs = inputs_of::<N>(node);
         let size = 1usize << N;
         let (scale, offset) = (table::<N>(spread.scale), table::<N>(spread.offset));
         let mut slopes = [[_mm512_setzero_ps(); 4]; N];
@@ -360,45 +391,63 @@ avx512! {
                 folded[i] = fold(&slopes[i], i);
             }
         }
-        let words = spread.dy.as_chunks::<WORD>().0;
-        let mut dx = [std::ptr::null_mut::<f32>(); N];
-        for (dx, row) in dx.iter_mut().zip(rows) {
-            assert!(row.len() >= words.len() * WORD, "a row of dx is shorter than dy");
-            *dx = row.as_mut_ptr();
-        }
         let mut index = [0u8; WORD];
-        for (word, dy) in words.iter().enumerate() {
-            let at = spread.first_word + word;
-            store_bytes(&mut index, patterns(&inputs, at));
-            let top = inputs[N - 1][at];
-            for q in 0..WORD / LANES {
-                let high = (top >> (LANES * q)) as u16;
-                let upper = _mm512_movm_epi32(high);
-                let index = load_indices(&index.as_chunks::<LANES>().0[q]);
-                let a = entries::<N>(&scale, index, high);
-                let b = entries::<N>(&offset, index, high);
-                let e = _mm512_fmadd_ps(a, load(&dy.as_chunks::<LANES>().0[q]), b);
-                for i in 0..N {
-                    let slope = if FOLDED {
-                        // Bit i of the index is replaced by bit 5; two registers use five bits.
-                        let bit = _mm512_set1_epi32(1 << i);
-                        let index = if i == 5 {
-                            index
+        for place in spread.places.clone() {
+            let dy = spread.dy(place);
+            let (words, rest) = dy.as_chunks::<WORD>();
+            let mut targets = [0; N];
+            for (i, target) in targets.iter_mut().enumerate() {
+                *target = spread.target(i, node.sources(place)[i]);
+            }
+            let Ok(targets) = rows.get_disjoint_mut(targets) else {
+                // A node that reads a source twice: rare, and slow.
+                portable::spread_place(node, place, spread, 0, rows);
+                continue;
+            };
+            let inputs = node.inputs::<N>(place);
+            let mut dx = [std::ptr::null_mut::<f32>(); N];
+            for (dx, row) in dx.iter_mut().zip(targets) {
+                let row = &mut row[spread.start()..];
+                assert!(row.len() >= words.len() * WORD, "a row of dx is shorter than dy");
+                *dx = row.as_mut_ptr();
+            }
+            for (word, dy) in words.iter().enumerate() {
+                let at = spread.first / WORD + word;
+                store_bytes(&mut index, patterns(&inputs, at));
+                let top = inputs[N - 1][at];
+                for q in 0..WORD / LANES {
+                    let high = (top >> (LANES * q)) as u16;
+                    let upper = _mm512_movm_epi32(high);
+                    let index = load_indices(&index.as_chunks::<LANES>().0[q]);
+                    let a = entries::<N>(&scale, index, high);
+                    let b = entries::<N>(&offset, index, high);
+                    let e = _mm512_fmadd_ps(a, load(&dy.as_chunks::<LANES>().0[q]), b);
+                    for i in 0..N {
+                        let slope = if FOLDED {
+                            // Bit i of the index is replaced by bit 5; two registers use five bits.
+                            let bit = _mm512_set1_epi32(1 << i);
+                            let index = if i == 5 {
+                                index
+                            } else {
+                                _mm512_ternarylogic_epi32::<0xCA>(bit, upper, index)
+                            };
+                            _mm512_permutex2var_ps(folded[i][0], index, folded[i][1])
                         } else {
-                            _mm512_ternarylogic_epi32::<0xCA>(bit, upper, index)
+                            entries::<N>(&slopes[i], index, high)
                         };
-                        _mm512_permutex2var_ps(folded[i][0], index, folded[i][1])
-                    } else {
-                        entries::<N>(&slopes[i], index, high)
-                    };
-                    // SAFETY: the row has at least `words.len()` times 64 frames, as asserted, and
-                    // the N rows are disjoint and borrowed mutably for the whole function.
-                    unsafe {
-                        let lanes = dx[i].add(word * WORD + q * LANES);
-                        let sum = _mm512_fmadd_ps(slope, e, _mm512_loadu_ps(lanes));
-                        _mm512_storeu_ps(lanes, sum);
+                        // SAFETY: the row has at least `words.len()` times 64 frames, as asserted,
+                        // and the N rows are disjoint and borrowed mutably until `rows` is next
+                        // used.
+                        unsafe {
+                            let lanes = dx[i].add(word * WORD + q * LANES);
+                            let sum = _mm512_fmadd_ps(slope, e, _mm512_loadu_ps(lanes));
+                            _mm512_storeu_ps(lanes, sum);
+                        }
                     }
                 }
+            }
+            if !rest.is_empty() {
+                portable::spread_place(node, place, spread, words.len() * WORD, rows);
             }
         }
     }

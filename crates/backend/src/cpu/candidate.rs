@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::node::Node;
 use super::{Cpu, Kernel, portable};
 use crate::candidate::{CandidateKernels, check_candidates};
+use crate::sites::Rows;
 use crate::{Result, Slopes};
 
 /// Frames whose gradients are made at a time; part of the numeric contract.
@@ -31,16 +32,16 @@ impl CandidateKernels for Cpu {
         if count == 0 {
             return Ok(());
         }
-        let (rows, stride, frames) = (x.rows::<u64>()?, x.stride(), x.frames());
+        let rows = Rows::<u64>::new(x, wiring.into(), |_, _| {})?;
+        let frames = x.frames();
         let (dy, dy_stride) = (dy.rows::<f32>()?, dy.stride());
         let (fan_in, entries) = (wiring.fan_in(), 1usize << wiring.fan_in());
         let nodes = sums.par_chunks_mut(fan_in * count);
         let nodes = nodes.zip(candidates.par_chunks(fan_in * count)).with_min_len(MIN_NODES);
         nodes.enumerate().for_each(|(j, (sums, candidates))| {
             self.isa().run(NodeSums {
-                node: Node::new(rows, stride, wiring.node(j)),
-                rows,
-                stride,
+                node: Node::new(&rows, wiring.into(), j),
+                rows: &rows,
                 dy: &dy[j * dy_stride..][..frames],
                 scale: &slopes.scale[j * entries..][..entries],
                 offset: &slopes.offset[j * entries..][..entries],
@@ -56,8 +57,7 @@ impl CandidateKernels for Cpu {
 /// The sums of one node.
 struct NodeSums<'a> {
     node: Node<'a>,
-    rows: &'a [u64],
-    stride: usize,
+    rows: &'a Rows<'a, u64>,
     dy: &'a [f32],
     /// `[2^fan_in]`.
     scale: &'a [f32],
@@ -88,8 +88,7 @@ impl Kernel for NodeSums<'_> {
                 let (gradients, _) = gradients[..words * WORD].as_chunks::<WORD>();
                 let all = masked_sum(gradients.iter().map(|gradients| (u64::MAX, gradients)));
                 for (sum, &candidate) in sums.iter_mut().zip(candidates) {
-                    let row = candidate as usize * self.stride + first_word;
-                    let row = &self.rows[row..][..words];
+                    let row = &self.rows.row(candidate)[first_word..][..words];
                     let ones = masked_sum(row.iter().copied().zip(gradients));
                     *sum += 2.0 * ones - all;
                 }
@@ -102,9 +101,9 @@ impl NodeSums<'_> {
     /// The gradient of every input over one block of frames; zero in the last word past them.
     #[inline(always)]
     fn fill(&self, first_word: usize, dy: &[f32], gradients: &mut [[f32; BLOCK]; MAX_FAN_IN]) {
-        let entries = self.scale.len();
+        let (entries, inputs) = (self.scale.len(), self.node.place(0));
         for (word, dy) in dy.chunks(WORD).enumerate() {
-            let patterns = portable::patterns(self.node, first_word + word);
+            let patterns = portable::patterns(&inputs, first_word + word);
             let mut e = [0f32; WORD];
             for ((e, dy), &k) in e.iter_mut().zip(dy).zip(&patterns) {
                 *e = self.scale[usize::from(k)] * dy + self.offset[usize::from(k)];

@@ -1,4 +1,4 @@
-//! The kernels of one node on the chosen instruction set: the only calls into code that needs one.
+//! The kernels of one table on the chosen instruction set: the only calls into code that needs one.
 #![allow(unsafe_code)]
 
 use super::isa::Isa;
@@ -23,10 +23,10 @@ macro_rules! avx2 {
 mod avx2 {
     use super::{Node, Spread, portable};
     avx2!(mix(values: &mut [f32], own: f32, other: f32));
-    avx2!(values(node: Node<'_>, values: &[f32], y: &mut [f32]));
+    avx2!(values(node: Node<'_>, values: &[f32], y: &mut [f32], stride: usize, frames: usize));
     avx2!(counts(node: Node<'_>, frames: usize, counts: &mut [u32]));
-    avx2!(look_up(node: Node<'_>, table: &[u64], y: &mut [u64]));
-    avx2!(sums(node: Node<'_>, dy: &[f32], sums: &mut [f32]));
+    avx2!(look_up(node: Node<'_>, table: &[u64], y: &mut [u64], words: usize));
+    avx2!(sums(node: Node<'_>, dy: &[f32], stride: usize, frames: usize, sums: &mut [f32]));
     avx2!(spread(node: Node<'_>, spread: &Spread<'_>, rows: &mut [&mut [f32]]));
 }
 
@@ -44,42 +44,57 @@ impl Isa {
         }
     }
 
-    /// Bits past the last frame of a row are the table's entry 0; the caller masks them.
-    pub(super) fn look_up(self, node: Node<'_>, table: &[u64], y: &mut [u64]) {
+    /// The first `words` words of each row of `y`, one a place. Bits past the last frame are the
+    /// table's entry 0; the caller masks them.
+    pub(super) fn look_up(self, node: Node<'_>, table: &[u64], y: &mut [u64], words: usize) {
         debug_assert!(self.is_available());
         match self {
             #[cfg(all(target_arch = "x86_64", not(miri)))]
             // SAFETY: a `Cpu` holds only instruction sets that this machine has.
-            Self::Avx512 => unsafe { avx512::look_up(node, table, y) },
+            Self::Avx512 => unsafe { avx512::look_up(node, table, y, words) },
             #[cfg(all(target_arch = "x86_64", not(miri)))]
             // SAFETY: as above.
-            Self::Avx2 => unsafe { avx2::look_up(node, table, y) },
-            _ => portable::look_up(node, table, y),
+            Self::Avx2 => unsafe { avx2::look_up(node, table, y, words) },
+            _ => portable::look_up(node, table, y, words),
         }
     }
 
-    pub(super) fn values(self, node: Node<'_>, values: &[f32], y: &mut [f32]) {
+    pub(super) fn values(
+        self,
+        node: Node<'_>,
+        values: &[f32],
+        y: &mut [f32],
+        stride: usize,
+        frames: usize,
+    ) {
         debug_assert!(self.is_available());
         match self {
             #[cfg(all(target_arch = "x86_64", not(miri)))]
             // SAFETY: a `Cpu` holds only instruction sets that this machine has; AVX-512 comes
             // with AVX2.
-            Self::Avx512 | Self::Avx2 => unsafe { avx2::values(node, values, y) },
-            _ => portable::values(node, values, y),
+            Self::Avx512 | Self::Avx2 => unsafe { avx2::values(node, values, y, stride, frames) },
+            _ => portable::values(node, values, y, stride, frames),
         }
     }
 
-    /// `dy` is whole packed words of frames, zero past the last frame.
-    pub(super) fn sums(self, node: Node<'_>, dy: &[f32], sums: &mut [f32]) {
+    /// `dy` has one row of `stride` numbers a place, zero past the last frame.
+    pub(super) fn sums(
+        self,
+        node: Node<'_>,
+        dy: &[f32],
+        stride: usize,
+        frames: usize,
+        sums: &mut [f32],
+    ) {
         debug_assert!(self.is_available());
         match self {
             #[cfg(all(target_arch = "x86_64", not(miri)))]
             // SAFETY: a `Cpu` holds only instruction sets that this machine has.
-            Self::Avx512 => unsafe { avx512::sums(node, dy, sums) },
+            Self::Avx512 => unsafe { avx512::sums(node, dy, stride, frames, sums) },
             #[cfg(all(target_arch = "x86_64", not(miri)))]
             // SAFETY: as above.
-            Self::Avx2 => unsafe { avx2::sums(node, dy, sums) },
-            _ => portable::sums(node, dy, sums),
+            Self::Avx2 => unsafe { avx2::sums(node, dy, stride, frames, sums) },
+            _ => portable::sums(node, dy, stride, frames, sums),
         }
     }
 

@@ -8,6 +8,7 @@ use lutweave_tensor::{DType, Element, FrameBuffer, WORD, rng};
 use rayon::prelude::*;
 
 use super::Cpu;
+use super::grain::grain;
 use crate::Result;
 use crate::check::check_dtype;
 use crate::modulate::{
@@ -44,18 +45,22 @@ impl ModulateKernels for Cpu {
         let (rows, x_stride, y_stride) = (x.rows::<f32>()?, x.stride(), y.stride());
         let (outputs, live) = (y.nodes(), y.frames());
         let size = (group * frames) as f32;
-        y.rows_mut::<f32>()?.par_chunks_mut(y_stride).enumerate().for_each(|(output, y)| {
-            y.fill(0.0);
-            for node in (output..outputs * group).step_by(outputs) {
-                let x = rows[node * x_stride..][..live * frames].chunks_exact(frames);
-                for (y, x) in y.iter_mut().zip(x) {
-                    *y += x.iter().sum::<f32>();
+        y.rows_mut::<f32>()?
+            .par_chunks_mut(y_stride)
+            .with_min_len(grain(y_stride))
+            .enumerate()
+            .for_each(|(output, y)| {
+                y.fill(0.0);
+                for node in (output..outputs * group).step_by(outputs) {
+                    let x = rows[node * x_stride..][..live * frames].chunks_exact(frames);
+                    for (y, x) in y.iter_mut().zip(x) {
+                        *y += x.iter().sum::<f32>();
+                    }
                 }
-            }
-            for y in y {
-                *y /= size;
-            }
-        });
+                for y in y {
+                    *y /= size;
+                }
+            });
         Ok(())
     }
 
@@ -71,12 +76,16 @@ impl ModulateKernels for Cpu {
         let (rows, y_stride, x_stride) = (dy.rows::<f32>()?, dy.stride(), dx.stride());
         let (outputs, live) = (dy.nodes(), dy.frames());
         let size = (group * frames) as f32;
-        dx.rows_mut::<f32>()?.par_chunks_mut(x_stride).enumerate().for_each(|(node, dx)| {
-            let dy = &rows[node % outputs * y_stride..][..live];
-            for (dx, dy) in dx.chunks_exact_mut(frames).zip(dy) {
-                dx.fill(dy / size);
-            }
-        });
+        dx.rows_mut::<f32>()?
+            .par_chunks_mut(x_stride)
+            .with_min_len(grain(x_stride))
+            .enumerate()
+            .for_each(|(node, dx)| {
+                let dy = &rows[node % outputs * y_stride..][..live];
+                for (dx, dy) in dx.chunks_exact_mut(frames).zip(dy) {
+                    dx.fill(dy / size);
+                }
+            });
         Ok(())
     }
 
@@ -93,15 +102,20 @@ impl ModulateKernels for Cpu {
         check_dtype("bit errors", "errors", errors, DType::Bit)?;
         let (stride, frames, limit) = (errors.stride(), errors.frames(), rate_limit(rate));
         let last = errors.frame_mask((frames - 1) / WORD);
-        errors.rows_mut::<u64>()?.par_chunks_mut(stride).enumerate().for_each(|(node, row)| {
-            let row = &mut row[..frames.div_ceil(WORD)];
-            for (index, word) in row.iter_mut().enumerate() {
-                *word = draw_errors(seed, &[node as u64, index as u64], limit);
-            }
-            if let Some(word) = row.last_mut() {
-                *word &= last;
-            }
-        });
+        errors
+            .rows_mut::<u64>()?
+            .par_chunks_mut(stride)
+            .with_min_len(grain(stride))
+            .enumerate()
+            .for_each(|(node, row)| {
+                let row = &mut row[..frames.div_ceil(WORD)];
+                for (index, word) in row.iter_mut().enumerate() {
+                    *word = draw_errors(seed, &[node as u64, index as u64], limit);
+                }
+                if let Some(word) = row.last_mut() {
+                    *word &= last;
+                }
+            });
         Ok(())
     }
 
@@ -116,14 +130,16 @@ impl ModulateKernels for Cpu {
         let stride = y.stride();
         let from =
             x.rows::<u64>()?.par_chunks(stride).zip(errors.rows::<u64>()?.par_chunks(stride));
-        y.rows_mut::<u64>()?.par_chunks_mut(stride).zip(from).for_each(|(y, (x, errors))| {
-            for ((y, x), error) in y.iter_mut().zip(x).zip(errors) {
-                *y = match effect {
-                    ErrorEffect::Flip => x ^ error,
-                    ErrorEffect::Clear => x & !error,
-                };
-            }
-        });
+        y.rows_mut::<u64>()?.par_chunks_mut(stride).with_min_len(grain(stride)).zip(from).for_each(
+            |(y, (x, errors))| {
+                for ((y, x), error) in y.iter_mut().zip(x).zip(errors) {
+                    *y = match effect {
+                        ErrorEffect::Flip => x ^ error,
+                        ErrorEffect::Clear => x & !error,
+                    };
+                }
+            },
+        );
         Ok(())
     }
 
@@ -137,18 +153,22 @@ impl ModulateKernels for Cpu {
         check_errors("apply errors backward", DType::F32, dy, errors, dx)?;
         let (stride, bits) = (dx.stride(), errors.stride());
         let from = dy.rows::<f32>()?.par_chunks(stride).zip(errors.rows::<u64>()?.par_chunks(bits));
-        dx.rows_mut::<f32>()?.par_chunks_mut(stride).zip(from).for_each(|(dx, (dy, errors))| {
-            let blocks = dx.chunks_exact_mut(WORD).zip(dy.chunks_exact(WORD)).zip(errors);
-            for ((dx, dy), &errors) in blocks {
-                for (f, (dx, dy)) in dx.iter_mut().zip(dy).enumerate() {
-                    let error = (errors >> f & 1) as u32;
-                    *dx = f32::from_bits(match effect {
-                        ErrorEffect::Flip => dy.to_bits() ^ error << 31, // the sign
-                        ErrorEffect::Clear => dy.to_bits() & error.wrapping_sub(1),
-                    });
+        dx.rows_mut::<f32>()?
+            .par_chunks_mut(stride)
+            .with_min_len(grain(stride))
+            .zip(from)
+            .for_each(|(dx, (dy, errors))| {
+                let blocks = dx.chunks_exact_mut(WORD).zip(dy.chunks_exact(WORD)).zip(errors);
+                for ((dx, dy), &errors) in blocks {
+                    for (f, (dx, dy)) in dx.iter_mut().zip(dy).enumerate() {
+                        let error = (errors >> f & 1) as u32;
+                        *dx = f32::from_bits(match effect {
+                            ErrorEffect::Flip => dy.to_bits() ^ error << 31, // the sign
+                            ErrorEffect::Clear => dy.to_bits() & error.wrapping_sub(1),
+                        });
+                    }
                 }
-            }
-        });
+            });
         Ok(())
     }
 }
@@ -162,26 +182,30 @@ fn modulate_bits<T: Element + Into<f32>>(
 ) -> Result<()> {
     let (rows, x_stride, y_stride) = (x.rows::<T>()?, x.stride(), y.stride());
     let (frames, depth, live) = (modulation.frames, modulation.depth, x.frames());
-    y.rows_mut::<u64>()?.par_chunks_mut(y_stride).enumerate().for_each(|(row, y)| {
-        y.fill(0);
-        let (channel, d) = (row / points / depth, row / points % depth);
-        let node = channel * points + row % points;
-        let values = &rows[node * x_stride..][..x_stride];
-        for (block, values) in values.chunks_exact(WORD).take(live.div_ceil(WORD)).enumerate() {
-            let first = block * WORD;
-            let mut block = Block { x, node, first, parts: [0.0; WORD], errors: [0.0; WORD] };
-            for (part, &value) in block.parts.iter_mut().zip(values) {
-                *part = modulation.part(value.into(), d);
-            }
-            let inside = WORD.min(live - first);
-            for k in (0..frames).step_by(PIECE) {
-                let pieces = block.pieces(modulation, levels, k, PIECE.min(frames - k), inside);
-                for (f, &piece) in pieces[..inside].iter().enumerate() {
-                    append(y, (first + f) * frames + k, piece);
+    y.rows_mut::<u64>()?
+        .par_chunks_mut(y_stride)
+        .with_min_len(grain(y_stride))
+        .enumerate()
+        .for_each(|(row, y)| {
+            y.fill(0);
+            let (channel, d) = (row / points / depth, row / points % depth);
+            let node = channel * points + row % points;
+            let values = &rows[node * x_stride..][..x_stride];
+            for (block, values) in values.chunks_exact(WORD).take(live.div_ceil(WORD)).enumerate() {
+                let first = block * WORD;
+                let mut block = Block { x, node, first, parts: [0.0; WORD], errors: [0.0; WORD] };
+                for (part, &value) in block.parts.iter_mut().zip(values) {
+                    *part = modulation.part(value.into(), d);
+                }
+                let inside = WORD.min(live - first);
+                for k in (0..frames).step_by(PIECE) {
+                    let pieces = block.pieces(modulation, levels, k, PIECE.min(frames - k), inside);
+                    for (f, &piece) in pieces[..inside].iter().enumerate() {
+                        append(y, (first + f) * frames + k, piece);
+                    }
                 }
             }
-        }
-    });
+        });
     Ok(())
 }
 
@@ -271,17 +295,21 @@ fn modulate_reals<T: Element + Into<f32>>(
 ) -> Result<()> {
     let (rows, x_stride, y_stride) = (x.rows::<T>()?, x.stride(), y.stride());
     let (frames, depth, live) = (modulation.frames, modulation.depth, x.frames());
-    y.rows_mut::<f32>()?.par_chunks_mut(y_stride).enumerate().for_each(|(row, y)| {
-        let (channel, d) = (row / points / depth, row / points % depth);
-        let node = channel * points + row % points;
-        let values = &rows[node * x_stride..][..live];
-        for (y, &value) in y.chunks_exact_mut(frames).zip(values) {
-            let part = modulation.part(value.into(), d);
-            for (k, y) in y.iter_mut().enumerate() {
-                *y = modulation.ramp(part, k);
+    y.rows_mut::<f32>()?
+        .par_chunks_mut(y_stride)
+        .with_min_len(grain(y_stride))
+        .enumerate()
+        .for_each(|(row, y)| {
+            let (channel, d) = (row / points / depth, row / points % depth);
+            let node = channel * points + row % points;
+            let values = &rows[node * x_stride..][..live];
+            for (y, &value) in y.chunks_exact_mut(frames).zip(values) {
+                let part = modulation.part(value.into(), d);
+                for (k, y) in y.iter_mut().enumerate() {
+                    *y = modulation.ramp(part, k);
+                }
             }
-        }
-    });
+        });
     Ok(())
 }
 
@@ -325,34 +353,38 @@ fn integrate_bits(x: &FrameBuffer, frames: usize, y: &mut FrameBuffer) -> Result
     let group = check_integrate("integrate", x, frames, y)?;
     let (rows, x_stride, y_stride) = (x.rows::<u64>()?, x.stride(), y.stride());
     let (outputs, x_frames, size) = (y.nodes(), x.frames(), (group * frames) as f64);
-    y.rows_mut::<f32>()?.par_chunks_mut(y_stride).enumerate().for_each(|(output, y)| {
-        let mut sum = 0; // of the segment that the last word ended in
-        for word in 0..x_frames.div_ceil(WORD) {
-            let mut planes = Planes::default();
-            for node in (output..outputs * group).step_by(outputs) {
-                planes.add(rows[node * x_stride + word]);
-            }
-            let first = word * WORD;
-            if frames == 1 {
-                for (y, sum) in y[first..].iter_mut().zip(planes.each()) {
-                    *y = (f64::from(sum) / size) as f32; // padding sums to zero
+    y.rows_mut::<f32>()?
+        .par_chunks_mut(y_stride)
+        .with_min_len(grain(y_stride))
+        .enumerate()
+        .for_each(|(output, y)| {
+            let mut sum = 0; // of the segment that the last word ended in
+            for word in 0..x_frames.div_ceil(WORD) {
+                let mut planes = Planes::default();
+                for node in (output..outputs * group).step_by(outputs) {
+                    planes.add(rows[node * x_stride + word]);
                 }
-                continue;
-            }
-            let (mut at, end) = (first, x_frames.min(first + WORD));
-            while at < end {
-                let segment = at / frames;
-                let stop = end.min((segment + 1) * frames);
-                let mask = u64::MAX >> (WORD - (stop - at)) << (at - first);
-                sum += planes.total(mask);
-                if stop == (segment + 1) * frames {
-                    y[segment] = (sum as f64 / size) as f32;
-                    sum = 0;
+                let first = word * WORD;
+                if frames == 1 {
+                    for (y, sum) in y[first..].iter_mut().zip(planes.each()) {
+                        *y = (f64::from(sum) / size) as f32; // padding sums to zero
+                    }
+                    continue;
                 }
-                at = stop;
+                let (mut at, end) = (first, x_frames.min(first + WORD));
+                while at < end {
+                    let segment = at / frames;
+                    let stop = end.min((segment + 1) * frames);
+                    let mask = u64::MAX >> (WORD - (stop - at)) << (at - first);
+                    sum += planes.total(mask);
+                    if stop == (segment + 1) * frames {
+                        y[segment] = (sum as f64 / size) as f32;
+                        sum = 0;
+                    }
+                    at = stop;
+                }
             }
-        }
-    });
+        });
     Ok(())
 }
 
@@ -363,15 +395,19 @@ fn encode_rows<T: Element>(
 ) -> Result<()> {
     let (rows, x_stride, y_stride) = (x.rows::<T>()?, x.stride(), y.stride());
     let (nodes, words) = (x.nodes(), x.frames().div_ceil(WORD));
-    y.rows_mut::<u64>()?.par_chunks_mut(y_stride).enumerate().for_each(|(row, y)| {
-        let (bit, node) = (row / nodes, row % nodes);
-        let values = rows[node * x_stride..][..x_stride].chunks_exact(WORD);
-        for (y, values) in y[..words].iter_mut().zip(values) {
-            // The code of the padding's zeros is zero.
-            let digit = |(f, &value): (usize, &T)| u64::from(code(value) >> bit & 1) << f;
-            *y = values.iter().enumerate().map(digit).fold(0, |bits, bit| bits | bit);
-        }
-    });
+    y.rows_mut::<u64>()?
+        .par_chunks_mut(y_stride)
+        .with_min_len(grain(y_stride))
+        .enumerate()
+        .for_each(|(row, y)| {
+            let (bit, node) = (row / nodes, row % nodes);
+            let values = rows[node * x_stride..][..x_stride].chunks_exact(WORD);
+            for (y, values) in y[..words].iter_mut().zip(values) {
+                // The code of the padding's zeros is zero.
+                let digit = |(f, &value): (usize, &T)| u64::from(code(value) >> bit & 1) << f;
+                *y = values.iter().enumerate().map(digit).fold(0, |bits, bit| bits | bit);
+            }
+        });
     Ok(())
 }
 

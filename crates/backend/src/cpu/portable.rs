@@ -1,7 +1,7 @@
 //! The table kernels of one node, in portable loops. Compiled once per instruction set: every
 //! function is inlined into its caller in `dispatch`.
 
-use super::node::{Node, Spread};
+use super::node::{Inputs, Node, Spread};
 use lutweave_tensor::WORD;
 
 /// Byte `b` of entry `v` is bit `b` of `v`.
@@ -21,10 +21,10 @@ const SPREAD: [u64; 256] = {
 
 /// The patterns of the 64 frames of one packed word, one byte a frame.
 #[inline(always)]
-pub(super) fn patterns(node: Node<'_>, word: usize) -> [u8; WORD] {
+pub(super) fn patterns(inputs: &Inputs<'_>, word: usize) -> [u8; WORD] {
     let mut patterns = [0u64; 8];
-    for i in 0..node.fan_in() {
-        for (byte, pattern) in node.word(i, word).to_le_bytes().into_iter().zip(&mut patterns) {
+    for (i, row) in inputs.rows().iter().enumerate() {
+        for (byte, pattern) in row[word].to_le_bytes().into_iter().zip(&mut patterns) {
             *pattern |= SPREAD[usize::from(byte)] << i;
         }
     }
@@ -45,19 +45,22 @@ pub(super) fn patterns(node: Node<'_>, word: usize) -> [u8; WORD] {
 pub(super) fn counts(node: Node<'_>, frames: usize, counts: &mut [u32]) {
     counts.fill(0);
     let mut sets = [u64::MAX; 256];
-    for word in 0..frames.div_ceil(WORD) {
-        for i in 0..node.fan_in() {
-            let bits = node.word(i, word);
-            let (known, new) = sets.split_at_mut(1 << i);
-            for (new, known) in new.iter_mut().zip(known) {
-                *new = *known & bits;
+    for place in 0..node.places() {
+        let inputs = node.place(place);
+        for word in 0..frames.div_ceil(WORD) {
+            for (i, row) in inputs.rows().iter().enumerate() {
+                let bits = row[word];
+                let (known, new) = sets.split_at_mut(1 << i);
+                for (new, known) in new.iter_mut().zip(known) {
+                    *new = *known & bits;
+                }
+            }
+            for (count, set) in counts.iter_mut().zip(&sets).skip(1) {
+                *count += set.count_ones();
             }
         }
-        for (count, set) in counts.iter_mut().zip(&sets) {
-            *count += set.count_ones();
-        }
     }
-    subsets_to_patterns(frames, counts);
+    subsets_to_patterns(node.places() * frames, counts);
 }
 
 /// Turns the number of frames with at least these inputs set into that with exactly these.
@@ -76,11 +79,19 @@ pub(super) fn subsets_to_patterns(frames: usize, counts: &mut [u32]) {
     }
 }
 
+/// Output bits, `words` of each place's row in `y`.
+#[inline(always)]
+pub(super) fn look_up(node: Node<'_>, table: &[u64], y: &mut [u64], words: usize) {
+    for place in 0..node.places() {
+        look_up_row(&node.place(place), table, &mut y[place * node.stride()..][..words]);
+    }
+}
+
 /// Output bits by a tree of multiplexers on whole words, four at a time.
 #[inline(always)]
-pub(super) fn look_up(node: Node<'_>, table: &[u64], y: &mut [u64]) {
+fn look_up_row(node: &Inputs<'_>, table: &[u64], y: &mut [u64]) {
     const LANES: usize = 4;
-    let fan_in = node.fan_in();
+    let fan_in = node.rows().len();
     let leaves = 1usize << (fan_in - 1);
     for (block, y) in y.chunks_mut(LANES).enumerate() {
         let input =
@@ -113,60 +124,89 @@ pub(super) fn look_up(node: Node<'_>, table: &[u64], y: &mut [u64]) {
     }
 }
 
-/// Output numbers from a table of them.
+/// Output numbers from a table of them; rows of `y` are of `stride` numbers.
 #[inline(always)]
-pub(super) fn values(node: Node<'_>, values: &[f32], y: &mut [f32]) {
-    for (word, y) in y.chunks_mut(WORD).enumerate() {
-        for (y, k) in y.iter_mut().zip(patterns(node, word)) {
-            *y = values[usize::from(k)];
+pub(super) fn values(node: Node<'_>, values: &[f32], y: &mut [f32], stride: usize, frames: usize) {
+    for place in 0..node.places() {
+        let inputs = node.place(place);
+        let y = &mut y[place * stride..];
+        for (word, y) in y[..frames].chunks_mut(WORD).enumerate() {
+            for (y, k) in y.iter_mut().zip(patterns(&inputs, word)) {
+                *y = values[usize::from(k)];
+            }
         }
     }
+}
+
+/// Frames of which sums are taken before they are added to those of other places: long sums of f32
+/// would lose digits. Part of the numeric contract.
+const RUN: usize = 4096;
+
+/// Places whose sums are taken together; see [`RUN`].
+#[inline(always)]
+pub(super) fn run(frames: usize) -> usize {
+    RUN.div_ceil(frames)
 }
 
 /// Sums of `dy` by pattern, in four partial sums by frame modulo four so that additions to the
 /// same entry do not wait for each other; they are added in order at the end.
 #[inline(always)]
-pub(super) fn sums(node: Node<'_>, dy: &[f32], sums: &mut [f32]) {
+pub(super) fn sums(node: Node<'_>, dy: &[f32], stride: usize, frames: usize, sums: &mut [f32]) {
     const PARTS: usize = 4;
-    let mut parts = [[0f32; 256]; PARTS];
-    for (word, dy) in dy.chunks_exact(WORD).enumerate() {
-        let patterns = patterns(node, word);
-        for (patterns, dy) in patterns.chunks_exact(PARTS).zip(dy.chunks_exact(PARTS)) {
-            for (part, (&k, dy)) in parts.iter_mut().zip(patterns.iter().zip(dy)) {
-                part[usize::from(k)] += dy;
+    let padded = frames.next_multiple_of(WORD);
+    let run = run(frames);
+    sums.fill(0.0);
+    for first in (0..node.places()).step_by(run) {
+        let mut parts = [[0f32; 256]; PARTS];
+        for place in first..node.places().min(first + run) {
+            let inputs = node.place(place);
+            let dy = &dy[place * stride..];
+            for (word, dy) in dy[..padded].chunks_exact(WORD).enumerate() {
+                let patterns = patterns(&inputs, word);
+                for (patterns, dy) in patterns.chunks_exact(PARTS).zip(dy.chunks_exact(PARTS)) {
+                    for (part, (&k, dy)) in parts.iter_mut().zip(patterns.iter().zip(dy)) {
+                        part[usize::from(k)] += dy;
+                    }
+                }
             }
         }
-    }
-    for (k, sum) in sums.iter_mut().enumerate() {
-        *sum = (parts[0][k] + parts[1][k]) + (parts[2][k] + parts[3][k]);
+        for (k, sum) in sums.iter_mut().enumerate() {
+            *sum += (parts[0][k] + parts[1][k]) + (parts[2][k] + parts[3][k]);
+        }
     }
 }
 
-/// Spreads the gradient of one node over a block of frames of its inputs' rows.
+/// Spreads the gradient of one table over a block of frames of its inputs' rows.
 #[inline(always)]
 pub(super) fn spread(node: Node<'_>, spread: &Spread<'_>, rows: &mut [&mut [f32]]) {
-    spread_from(node, spread, rows, 0);
+    for place in spread.places.clone() {
+        spread_place(node, place, spread, 0, rows);
+    }
 }
 
-/// The same, where the block begins at frame `start` of the rows.
+/// The same at one place, from frame `start` of the frames of `spread` on, a multiple of [`WORD`].
 #[inline(always)]
-pub(super) fn spread_from(
+pub(super) fn spread_place(
     node: Node<'_>,
+    place: usize,
     spread: &Spread<'_>,
-    rows: &mut [&mut [f32]],
     start: usize,
+    rows: &mut [&mut [f32]],
 ) {
     let entries = 1usize << node.fan_in();
     let (scale, offset) = (&spread.scale[..entries], &spread.offset[..entries]);
-    for (word, dy) in spread.dy.chunks(WORD).enumerate() {
-        let patterns = patterns(node, spread.first_word + word);
+    let inputs = node.place(place);
+    for (word, dy) in spread.dy(place)[start..].chunks(WORD).enumerate() {
+        let start = start + word * WORD;
+        let patterns = patterns(&inputs, (spread.first + start) / WORD);
         let mut e = [0f32; WORD];
         for ((e, dy), &k) in e.iter_mut().zip(dy).zip(&patterns) {
             *e = scale[usize::from(k)] * dy + offset[usize::from(k)];
         }
-        for (&source, slopes) in node.sources().iter().zip(spread.slopes.chunks_exact(entries)) {
-            let dx = &mut rows[source as usize][start + word * WORD..][..dy.len()];
-            for ((dx, &k), e) in dx.iter_mut().zip(&patterns).zip(e) {
+        let slopes = spread.slopes.chunks_exact(entries);
+        for (i, (&source, slopes)) in node.sources(place).iter().zip(slopes).enumerate() {
+            let dx = &mut rows[spread.target(i, source)][spread.start() + start..];
+            for ((dx, &k), e) in dx[..dy.len()].iter_mut().zip(&patterns).zip(e) {
                 *dx += slopes[usize::from(k)] * e;
             }
         }

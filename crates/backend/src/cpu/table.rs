@@ -1,87 +1,163 @@
-//! The table kernels: one node at a time, nodes or frames over threads.
+//! The table kernels: one table at a time, tables or frames over threads.
 
-use std::cell::RefCell;
-
-use lutweave_lut::Wiring;
+use lutweave_lut::MAX_FAN_IN;
 use lutweave_tensor::{DType, FrameBuffer, WORD};
 use rayon::prelude::*;
 
 use super::Cpu;
+use super::blocks::{Blocks, apart, with_spare};
 use super::node::{Node, Spread};
-use crate::Result;
 use crate::check::{check_rows, check_size};
-use crate::real::frame_blocks;
-use crate::table::{Slopes, TableKernels, check_input, check_slopes, table_words};
+use crate::sites::{Rows, bit_ones};
+use crate::table::{
+    Entries, MakeEntries, MakeGradient, Slopes, TableGradient, TableKernels, check_gradient,
+    check_input, check_parts, check_slopes, split, table_words,
+};
+use crate::{Result, Sites};
 
 /// Most frames that one unit of backward work covers.
 const BACKWARD_BLOCK: usize = 1024;
-/// Fewest nodes a thread takes at once, so that small layers are not torn apart.
-const MIN_NODES: usize = 16;
+/// Frames and places that are worked on together where tables are shared, so that the rows of `dx`
+/// that nearby places write stay in the cache from one table to the next.
+const TILE_FRAMES: usize = 256;
+const TILE_PLACES: usize = 8;
+/// Fewest places a thread takes at once, so that small layers are not torn apart.
+const MIN_PLACES: usize = 16;
 
-/// The nodes of a layer as the kernels of one node want them.
-fn nodes<'a>(x: &'a FrameBuffer, wiring: &'a Wiring) -> Result<impl Fn(usize) -> Node<'a>> {
-    let (rows, stride) = (x.rows::<u64>()?, x.stride());
-    Ok(move |node| Node::new(rows, stride, wiring.node(node)))
+/// Fewest tables a thread takes at once.
+fn min_tables(sites: Sites<'_>) -> usize {
+    MIN_PLACES.div_ceil(sites.share())
 }
 
-thread_local! {
-    /// Rows of a block for [`apart`], kept from call to call.
-    static ROWS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+/// The packed rows of the input.
+fn rows<'a>(x: &'a FrameBuffer, sites: Sites<'_>) -> Result<Rows<'a, u64>> {
+    Rows::new(x, sites, bit_ones)
 }
 
-/// Works on a block's part of every row by way of a copy.
-///
-/// The parts of two blocks are neighbours in memory, and prefetching past the end of one takes cache
-/// lines away from the thread that works on the next, once per node. Here each thread works on
-/// memory of its own, and goes over the rows once before and once after.
-fn apart(rows: &mut [&mut [f32]], work: impl FnOnce(&mut [&mut [f32]])) {
-    let length = rows[0].len();
-    let stride = length.next_multiple_of(WORD) + WORD / 4; // no power of two
-    ROWS.with_borrow_mut(|own| {
-        own.resize(rows.len() * stride, 0.0);
-        let mut parts: Vec<&mut [f32]> =
-            own.chunks_exact_mut(stride).map(|row| &mut row[..length]).collect();
-        for (part, row) in parts.iter_mut().zip(rows.iter()) {
-            part.copy_from_slice(row);
+/// Arrays of some tables that lie next to each other.
+trait Tables: Sized + Send {
+    /// How many.
+    fn len(&self) -> usize;
+
+    /// The first `at`, and the others.
+    fn split_at(self, at: usize) -> (Self, Self);
+}
+
+/// Does the work of all tables on as many threads as there are, `most` tables or fewer at a time:
+/// so many that the kernels run on from table to table, so few that their arrays stay in the cache.
+fn for_each<T: Tables>(all: T, most: usize, work: impl Fn(T) + Sync) {
+    let halve = |part: T| match part.len() / 2 {
+        half if half < most => (part, None),
+        half => {
+            let (first, second) = part.split_at(half);
+            (first, Some(second))
         }
-        work(&mut parts);
-        for (row, part) in rows.iter_mut().zip(&parts) {
-            row.copy_from_slice(part);
+    };
+    rayon::iter::split(all, halve).for_each(|mut part| {
+        while part.len() > most {
+            let (some, others) = part.split_at(most);
+            work(some);
+            part = others;
         }
+        work(part);
     });
 }
 
+/// The arrays of a forward pass.
+struct Forward<'a> {
+    first: usize,
+    len: usize,
+    counts: &'a mut [u32],
+    state: &'a mut [f32],
+    y: Output<'a>,
+}
+
+/// Rows of the output.
+enum Output<'a> {
+    Bits(&'a mut [u64]),
+    Values(&'a mut [f32]),
+}
+
+impl Tables for Forward<'_> {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn split_at(self, at: usize) -> (Self, Self) {
+        let (first, len) = (self.first, self.len);
+        let (counts, other_counts) = split(self.counts, at, len);
+        let (state, other_state) = split(self.state, at, len);
+        let (y, other_y) = match self.y {
+            Output::Bits(y) => {
+                let (y, other) = split(y, at, len);
+                (Output::Bits(y), Output::Bits(other))
+            }
+            Output::Values(y) => {
+                let (y, other) = split(y, at, len);
+                (Output::Values(y), Output::Values(other))
+            }
+        };
+        let (others, rest) = (first + at, len - at);
+        (
+            Self { first, len: at, counts, state, y },
+            Self { first: others, len: rest, counts: other_counts, state: other_state, y: other_y },
+        )
+    }
+}
+
+/// The arrays of a backward pass.
+struct Backward<'a> {
+    first: usize,
+    len: usize,
+    arrays: TableGradient<'a>,
+}
+
+impl Tables for Backward<'_> {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn split_at(self, at: usize) -> (Self, Self) {
+        let (first, len) = (self.first, self.len);
+        let (arrays, others) = self.arrays.split_at(at, len);
+        (Self { first, len: at, arrays }, Self { first: first + at, len: len - at, arrays: others })
+    }
+}
+
 impl TableKernels for Cpu {
-    fn pattern_counts(&self, x: &FrameBuffer, wiring: &Wiring, counts: &mut [u32]) -> Result<()> {
+    fn pattern_counts(&self, x: &FrameBuffer, sites: Sites<'_>, counts: &mut [u32]) -> Result<()> {
         let op = "pattern counts";
-        check_input(op, x, wiring)?;
-        let entries = 1usize << wiring.fan_in();
-        check_size(op, "counts", "values", wiring.nodes() * entries, counts.len())?;
-        let node = nodes(x, wiring)?;
-        let counts = counts.par_chunks_mut(entries).with_min_len(MIN_NODES).enumerate();
-        counts.for_each(|(number, counts)| self.isa().counts(node(number), x.frames(), counts));
+        check_input(op, x, sites)?;
+        check_size(op, "counts", "values", sites.entries(), counts.len())?;
+        let rows = rows(x, sites)?;
+        let counts =
+            counts.par_chunks_mut(1 << sites.fan_in()).with_min_len(min_tables(sites)).enumerate();
+        counts.for_each(|(table, counts)| {
+            let node = Node::new(&rows, sites, table);
+            self.isa().counts(node, x.frames(), counts);
+        });
         Ok(())
     }
 
     fn table_forward(
         &self,
         x: &FrameBuffer,
-        wiring: &Wiring,
+        sites: Sites<'_>,
         tables: &[u64],
         y: &mut FrameBuffer,
     ) -> Result<()> {
         let op = "table forward";
-        check_input(op, x, wiring)?;
-        check_rows(op, "y", y, DType::Bit, wiring.nodes(), x)?;
-        let table_words = table_words(wiring.fan_in());
-        check_size(op, "tables", "words", wiring.nodes() * table_words, tables.len())?;
-        let node = nodes(x, wiring)?;
-        let (stride, words) = (y.stride(), x.frames().div_ceil(WORD));
-        let last = y.frame_mask(words - 1);
-        let rows = y.rows_mut::<u64>()?.par_chunks_mut(stride).zip(tables.par_chunks(table_words));
-        rows.with_min_len(MIN_NODES).enumerate().for_each(|(number, (y, table))| {
-            self.isa().look_up(node(number), table, &mut y[..words]);
-            y[words - 1] &= last;
+        check_input(op, x, sites)?;
+        check_rows(op, "y", y, DType::Bit, sites.places(), x)?;
+        let table_words = table_words(sites.fan_in());
+        check_size(op, "tables", "words", sites.tables() * table_words, tables.len())?;
+        let rows = rows(x, sites)?;
+        let stride = y.stride() * sites.share();
+        let places =
+            y.rows_mut::<u64>()?.par_chunks_mut(stride).zip(tables.par_chunks(table_words));
+        places.with_min_len(min_tables(sites)).enumerate().for_each(|(table, (y, entries))| {
+            let node = Node::new(&rows, sites, table);
+            self.look_up(node, entries, y, x);
         });
         Ok(())
     }
@@ -89,20 +165,20 @@ impl TableKernels for Cpu {
     fn value_forward(
         &self,
         x: &FrameBuffer,
-        wiring: &Wiring,
+        sites: Sites<'_>,
         values: &[f32],
         y: &mut FrameBuffer,
     ) -> Result<()> {
         let op = "value forward";
-        check_input(op, x, wiring)?;
-        check_rows(op, "y", y, DType::F32, wiring.nodes(), x)?;
-        let entries = 1usize << wiring.fan_in();
-        check_size(op, "values", "values", wiring.nodes() * entries, values.len())?;
-        let node = nodes(x, wiring)?;
-        let (stride, frames) = (y.stride(), x.frames());
-        let rows = y.rows_mut::<f32>()?.par_chunks_mut(stride).zip(values.par_chunks(entries));
-        rows.with_min_len(MIN_NODES).enumerate().for_each(|(number, (y, values))| {
-            self.isa().values(node(number), values, &mut y[..frames]);
+        check_input(op, x, sites)?;
+        check_rows(op, "y", y, DType::F32, sites.places(), x)?;
+        check_size(op, "values", "values", sites.entries(), values.len())?;
+        let (rows, stride) = (rows(x, sites)?, y.stride());
+        let places = y.rows_mut::<f32>()?.par_chunks_mut(stride * sites.share());
+        let places = places.zip(values.par_chunks(1 << sites.fan_in()));
+        places.with_min_len(min_tables(sites)).enumerate().for_each(|(table, (y, values))| {
+            let node = Node::new(&rows, sites, table);
+            self.isa().values(node, values, y, stride, x.frames());
         });
         Ok(())
     }
@@ -110,70 +186,202 @@ impl TableKernels for Cpu {
     fn pattern_sums(
         &self,
         x: &FrameBuffer,
-        wiring: &Wiring,
+        sites: Sites<'_>,
         dy: &FrameBuffer,
         sums: &mut [f32],
     ) -> Result<()> {
         let op = "pattern sums";
-        check_input(op, x, wiring)?;
-        check_rows(op, "dy", dy, DType::F32, wiring.nodes(), x)?;
-        let entries = 1usize << wiring.fan_in();
-        check_size(op, "sums", "values", wiring.nodes() * entries, sums.len())?;
-        let node = nodes(x, wiring)?;
-        let padded = x.frames().next_multiple_of(WORD);
-        let rows = dy.rows::<f32>()?.par_chunks(dy.stride());
-        let sums = sums.par_chunks_mut(entries).zip(rows).with_min_len(MIN_NODES).enumerate();
-        sums.for_each(|(number, (sums, dy))| self.isa().sums(node(number), &dy[..padded], sums));
+        check_input(op, x, sites)?;
+        check_rows(op, "dy", dy, DType::F32, sites.places(), x)?;
+        check_size(op, "sums", "values", sites.entries(), sums.len())?;
+        let (rows, stride) = (rows(x, sites)?, dy.stride());
+        let places = dy.rows::<f32>()?.par_chunks(stride * sites.share());
+        let sums = sums.par_chunks_mut(1 << sites.fan_in()).zip(places);
+        sums.with_min_len(min_tables(sites)).enumerate().for_each(|(table, (sums, dy))| {
+            let node = Node::new(&rows, sites, table);
+            self.isa().sums(node, dy, stride, x.frames(), sums);
+        });
         Ok(())
     }
 
     fn table_backward(
         &self,
         x: &FrameBuffer,
-        wiring: &Wiring,
+        sites: Sites<'_>,
         dy: &FrameBuffer,
         slopes: Slopes<'_>,
         dx: &mut FrameBuffer,
     ) -> Result<()> {
         let op = "table backward";
-        check_input(op, x, wiring)?;
-        check_rows(op, "dy", dy, DType::F32, wiring.nodes(), x)?;
-        check_rows(op, "dx", dx, DType::F32, wiring.sources(), x)?;
-        check_slopes(op, slopes, wiring)?;
-        let node = nodes(x, wiring)?;
-        let (fan_in, frames) = (wiring.fan_in(), x.frames());
-        let (dy_rows, dy_stride) = (dy.rows::<f32>()?, dy.stride());
-        let entries = 1usize << fan_in;
+        check_input(op, x, sites)?;
+        check_rows(op, "dy", dy, DType::F32, sites.places(), x)?;
+        check_rows(op, "dx", dx, DType::F32, sites.sources(), x)?;
+        check_slopes(op, slopes, sites)?;
+        let (threads, frames) = (rayon::current_num_threads(), x.frames());
         // Threads take blocks of frames; a block holds its part of every row. Frames are
         // independent here, so the size of a block changes no result.
-        let share = frames.div_ceil(rayon::current_num_threads()).next_multiple_of(WORD);
-        let block = share.min(BACKWARD_BLOCK);
-        let mut blocks = frame_blocks(dx, block)?;
-        // Copying rows pays where each is written several times.
-        let often = wiring.table().len() >= 4 * wiring.sources();
-        let shared = often && blocks.len() > 1 && rayon::current_num_threads() > 1;
-        let spread = |number: usize, rows: &mut [&mut [f32]]| {
-            let first = number * block;
-            let length = rows[0].len();
-            for j in 0..wiring.nodes() {
-                let spread = Spread {
-                    first_word: first / WORD,
-                    dy: &dy_rows[j * dy_stride + first..][..length],
-                    scale: &slopes.scale[j * entries..][..entries],
-                    offset: &slopes.offset[j * entries..][..entries],
-                    slopes: &slopes.slopes[j * entries * fan_in..][..entries * fan_in],
-                    folded: slopes.folded,
-                };
-                self.isa().spread(node(j), &spread, rows);
-            }
+        let block = frames.div_ceil(threads).next_multiple_of(WORD).min(BACKWARD_BLOCK);
+        let input = rows(x, sites)?;
+        let layer = Layer {
+            rows: &input,
+            sites,
+            dy: dy.rows::<f32>()?,
+            dy_stride: dy.stride(),
+            slopes,
+            sources: sites.sources(),
         };
-        blocks.par_iter_mut().enumerate().for_each(|(number, rows)| {
-            if shared {
-                apart(rows, |rows| spread(number, rows));
-            } else {
-                spread(number, rows);
+        // Copying rows pays where each is written several times.
+        let often = sites.share() == 1 && sites.wiring().table().len() >= 4 * sites.sources();
+        let separate = often && frames > block && threads > 1;
+        let spare = if sites.constants() { sites.fan_in() } else { 0 };
+        with_spare(|memory| {
+            Blocks::of(dx, block, spare, memory)?.for_each(|number, rows| {
+                let (first, length) = (number * block, block.min(frames - number * block));
+                if separate {
+                    apart(rows, length, |rows| self.spread(&layer, first, length, rows));
+                } else {
+                    self.spread(&layer, first, length, rows);
+                }
+            });
+            Ok(())
+        })
+    }
+
+    fn counted_forward(
+        &self,
+        x: &FrameBuffer,
+        sites: Sites<'_>,
+        counts: &mut [u32],
+        state: &mut [f32],
+        make: MakeEntries<'_>,
+        y: &mut FrameBuffer,
+    ) -> Result<()> {
+        let op = "counted forward";
+        check_input(op, x, sites)?;
+        check_size(op, "counts", "values", sites.entries(), counts.len())?;
+        check_parts(op, "state", state.len(), sites.tables())?;
+        let dtype = if y.dtype() == DType::F32 { DType::F32 } else { DType::Bit };
+        check_rows(op, "y", y, dtype, sites.places(), x)?;
+        let (rows, fan_in, stride) = (rows(x, sites)?, sites.fan_in(), y.stride());
+        let y = match dtype {
+            DType::F32 => Output::Values(y.rows_mut::<f32>()?),
+            _ => Output::Bits(y.rows_mut::<u64>()?),
+        };
+        let all = Forward { first: 0, len: sites.tables(), counts, state, y };
+        let (entries, row) = (1usize << fan_in, stride * sites.share());
+        for_each(all, min_tables(sites), |Forward { first, len, counts, state, y }| {
+            let node = |table: usize| Node::new(&rows, sites, first + table);
+            for (table, counts) in counts.chunks_exact_mut(entries).enumerate() {
+                self.isa().counts(node(table), x.frames(), counts);
+            }
+            let part = state.len() / len;
+            let mut make = |table: usize, own: Entries<'_>| {
+                let counts = &counts[table * entries..][..entries];
+                make(first + table, counts, &mut state[table * part..][..part], own);
+            };
+            match y {
+                Output::Bits(y) => {
+                    let mut bits = [[0u64; table_words(MAX_FAN_IN)]; MIN_PLACES];
+                    let bits = &mut bits[..len];
+                    for (table, bits) in bits.iter_mut().enumerate() {
+                        make(table, Entries::Bits(&mut bits[..table_words(fan_in)]));
+                    }
+                    for ((table, bits), y) in bits.iter().enumerate().zip(y.chunks_exact_mut(row)) {
+                        self.look_up(node(table), &bits[..table_words(fan_in)], y, x);
+                    }
+                }
+                Output::Values(y) => {
+                    for (table, y) in y.chunks_exact_mut(row).enumerate() {
+                        let mut values = [0f32; 1 << MAX_FAN_IN];
+                        let values = &mut values[..entries];
+                        make(table, Entries::Values(values));
+                        self.isa().values(node(table), values, y, stride, x.frames());
+                    }
+                }
             }
         });
         Ok(())
+    }
+
+    fn summed_backward(
+        &self,
+        x: &FrameBuffer,
+        sites: Sites<'_>,
+        dy: &FrameBuffer,
+        arrays: TableGradient<'_>,
+        make: MakeGradient<'_>,
+    ) -> Result<()> {
+        let op = "summed backward";
+        check_input(op, x, sites)?;
+        check_rows(op, "dy", dy, DType::F32, sites.places(), x)?;
+        check_gradient(op, &arrays, sites)?;
+        let (rows, stride, share) = (rows(x, sites)?, dy.stride(), sites.share());
+        let dy = dy.rows::<f32>()?;
+        let all = Backward { first: 0, len: sites.tables(), arrays };
+        for_each(all, min_tables(sites), |Backward { first, len, mut arrays }| {
+            for (table, sums) in arrays.sums.chunks_exact_mut(1 << sites.fan_in()).enumerate() {
+                let (node, table) = (Node::new(&rows, sites, first + table), first + table);
+                let dy = &dy[table * share * stride..][..share * stride];
+                self.isa().sums(node, dy, stride, x.frames(), sums);
+            }
+            for table in 0..len {
+                let (own, others) = arrays.split_at(1, len - table);
+                make(first + table, own);
+                arrays = others;
+            }
+        });
+        Ok(())
+    }
+}
+
+/// What the backward pass of all tables reads.
+struct Layer<'a> {
+    rows: &'a Rows<'a, u64>,
+    sites: Sites<'a>,
+    dy: &'a [f32],
+    dy_stride: usize,
+    slopes: Slopes<'a>,
+    sources: usize,
+}
+
+impl Cpu {
+    /// The output rows of one table, padding included.
+    fn look_up(self, node: Node<'_>, table: &[u64], y: &mut [u64], x: &FrameBuffer) {
+        let words = x.frames().div_ceil(WORD);
+        self.isa().look_up(node, table, y, words);
+        let last = x.frame_mask(words - 1);
+        for place in 0..node.places() {
+            y[place * node.stride() + words - 1] &= last;
+        }
+    }
+
+    /// Spreads the gradients of all tables over one block of frames of `dx`.
+    fn spread(self, layer: &Layer<'_>, block: usize, length: usize, rows: &mut [&mut [f32]]) {
+        let sites = layer.sites;
+        let (share, fan_in, entries) = (sites.share(), sites.fan_in(), 1usize << sites.fan_in());
+        let (tile, group) = if share == 1 { (length, 1) } else { (TILE_FRAMES, TILE_PLACES) };
+        for start in (0..length).step_by(tile) {
+            for place in (0..share).step_by(group) {
+                for table in 0..sites.tables() {
+                    let at = table * entries;
+                    let dy = &layer.dy[table * share * layer.dy_stride..];
+                    let spread = Spread {
+                        places: place..share.min(place + group),
+                        block,
+                        first: block + start,
+                        frames: tile.min(length - start),
+                        dy: &dy[..share * layer.dy_stride],
+                        dy_stride: layer.dy_stride,
+                        scale: &layer.slopes.scale[at..][..entries],
+                        offset: &layer.slopes.offset[at..][..entries],
+                        slopes: &layer.slopes.slopes[at * fan_in..][..entries * fan_in],
+                        folded: layer.slopes.folded,
+                        sources: layer.sources,
+                    };
+                    let node = Node::new(layer.rows, sites, table);
+                    self.isa().spread(node, &spread, rows);
+                }
+            }
+        }
     }
 }

@@ -1,17 +1,19 @@
 //! Look-up tables on real inputs, one frame at a time.
 
-use lutweave_lut::Wiring;
 use lutweave_tensor::FrameBuffer;
 
 use super::{Reference, multilinear, multilinear_gradient};
-use crate::Result;
 use crate::real::{RealKernels, check_real, check_real_gradients};
+use crate::{Result, Sites};
 
-/// The clamped inputs of one node in one frame.
-fn inputs(x: &FrameBuffer, wiring: &Wiring, node: usize, frame: usize) -> Result<Vec<f64>> {
-    let mut values = Vec::with_capacity(wiring.fan_in());
-    for &source in wiring.node(node) {
-        values.push(f64::from(x.row::<f32>(source as usize)?[frame]).clamp(0.0, 1.0));
+/// The clamped inputs at one place in one frame.
+fn inputs(x: &FrameBuffer, sites: Sites<'_>, place: usize, frame: usize) -> Result<Vec<f64>> {
+    let mut values = Vec::with_capacity(sites.fan_in());
+    for &source in sites.wiring().node(place) {
+        values.push(match (source as usize).checked_sub(x.nodes()) {
+            None => f64::from(x.row::<f32>(source as usize)?[frame]).clamp(0.0, 1.0),
+            Some(constant) => constant as f64,
+        });
     }
     Ok(values)
 }
@@ -24,16 +26,16 @@ impl RealKernels for Reference {
     fn real_forward(
         &self,
         x: &FrameBuffer,
-        wiring: &Wiring,
+        sites: Sites<'_>,
         tables: &[f32],
         y: &mut FrameBuffer,
     ) -> Result<()> {
-        check_real("real forward", x, wiring, tables, y)?;
-        for node in 0..wiring.nodes() {
-            let table = table(tables, node, wiring.fan_in());
+        check_real("real forward", x, sites, tables, y)?;
+        for place in 0..sites.places() {
+            let table = table(tables, place / sites.share(), sites.fan_in());
             for frame in 0..x.frames() {
-                let value = multilinear(&table, &inputs(x, wiring, node, frame)?);
-                y.row_mut::<f32>(node)?[frame] = value as f32;
+                let value = multilinear(&table, &inputs(x, sites, place, frame)?);
+                y.row_mut::<f32>(place)?[frame] = value as f32;
             }
         }
         Ok(())
@@ -42,27 +44,28 @@ impl RealKernels for Reference {
     fn real_backward(
         &self,
         x: &FrameBuffer,
-        wiring: &Wiring,
+        sites: Sites<'_>,
         tables: &[f32],
         dy: &FrameBuffer,
         dtables: &mut [f32],
         mut dx: Option<&mut FrameBuffer>,
     ) -> Result<()> {
         let op = "real backward";
-        check_real(op, x, wiring, tables, dy)?;
-        check_real_gradients(op, x, wiring, dtables, dx.as_deref())?;
-        let (fan_in, frames) = (wiring.fan_in(), x.frames());
-        let mut total = vec![0f64; wiring.sources() * frames];
-        for node in 0..wiring.nodes() {
+        check_real(op, x, sites, tables, dy)?;
+        check_real_gradients(op, x, sites, dtables, dx.as_deref())?;
+        let (fan_in, frames) = (sites.fan_in(), x.frames());
+        let mut total = vec![0f64; sites.wiring().sources() * frames]; // those of constants unread
+        for place in 0..sites.places() {
+            let node = place / sites.share();
             let table = table(tables, node, fan_in);
             let mut own = vec![0f64; table.len()];
             for frame in 0..frames {
-                let g = f64::from(dy.row::<f32>(node)?[frame]);
-                let (dw, slopes) = multilinear_gradient(&table, &inputs(x, wiring, node, frame)?);
+                let g = f64::from(dy.row::<f32>(place)?[frame]);
+                let (dw, slopes) = multilinear_gradient(&table, &inputs(x, sites, place, frame)?);
                 for (own, dw) in own.iter_mut().zip(dw) {
                     *own += g * dw;
                 }
-                for (&source, slope) in wiring.node(node).iter().zip(slopes) {
+                for (&source, slope) in sites.wiring().node(place).iter().zip(slopes) {
                     total[source as usize * frames + frame] += g * slope;
                 }
             }
@@ -71,7 +74,7 @@ impl RealKernels for Reference {
             }
         }
         let Some(dx) = dx.as_mut() else { return Ok(()) };
-        for (source, total) in total.chunks(frames).enumerate() {
+        for (source, total) in total.chunks(frames).enumerate().take(sites.sources()) {
             for (dx, total) in dx.row_mut::<f32>(source)?.iter_mut().zip(total) {
                 *dx = (f64::from(*dx) + total) as f32;
             }

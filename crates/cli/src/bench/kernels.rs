@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use lutweave::backend::{Cpu, Isa, RealKernels as _, Reference, TableKernels as _};
+use lutweave::backend::{Cpu, Isa, RealKernels as _, Reference, Sites, TableKernels as _};
 use lutweave::lut::Wiring;
 use lutweave::prelude::*;
 use lutweave::tensor::rng;
@@ -139,6 +139,7 @@ fn reference(fan_in: usize) -> Result<Times> {
     let mut stream = rng::stream(2, &[]);
     let wiring =
         Wiring::random(SOURCES, nodes, fan_in, &mut |bound| rng::below(&mut stream, bound))?;
+    let sites = Sites::from(&wiring);
     let entries = nodes << fan_in;
     let (mut counts, mut sums) = (vec![0; entries], vec![0f32; entries]);
     let tables = vec![0; nodes * lutweave::backend::table_words(fan_in)];
@@ -148,18 +149,18 @@ fn reference(fan_in: usize) -> Result<Times> {
     let wrap = |done: lutweave::backend::Result<()>| done.map_err(lutweave::nn::Error::from);
     let forward = median(nodes, frames, || {
         let counted = || {
-            wrap(Reference.pattern_counts(&x, &wiring, &mut counts))?;
-            Ok(wrap(Reference.table_forward(&x, &wiring, &tables, &mut y))?)
+            wrap(Reference.pattern_counts(&x, sites, &mut counts))?;
+            Ok(wrap(Reference.table_forward(&x, sites, &tables, &mut y))?)
         };
         Ok(timed(counted)?.1)
     })?;
     let backward = median(nodes, frames, || {
-        Ok(timed(|| Ok(wrap(Reference.pattern_sums(&x, &wiring, &dy, &mut sums))?))?.1)
+        Ok(timed(|| Ok(wrap(Reference.pattern_sums(&x, sites, &dy, &mut sums))?))?.1)
     })?;
     let both = median(nodes, frames, || {
         let (scale, folded) = (&slopes[..entries], true);
         let slopes = lutweave::backend::Slopes { scale, offset: scale, slopes: &slopes, folded };
-        Ok(timed(|| Ok(wrap(Reference.table_backward(&x, &wiring, &dy, slopes, &mut dx))?))?.1)
+        Ok(timed(|| Ok(wrap(Reference.table_backward(&x, sites, &dy, slopes, &mut dx))?))?.1)
     })?;
     Ok([forward, backward, backward + both])
 }
@@ -181,12 +182,14 @@ fn multiplexer_tree(fan_in: usize, nodes: usize, frames: usize) -> Result<[Optio
     let mut dtables = vec![0f32; tables.len()];
     let wrap = |done: lutweave::backend::Result<()>| done.map_err(lutweave::nn::Error::from);
     let forward = median(nodes, frames, || {
-        Ok(timed(|| Ok(wrap(cpu.real_forward(&x, &wiring, &tables, &mut y))?))?.1)
+        Ok(timed(|| Ok(wrap(cpu.real_forward(&x, (&wiring).into(), &tables, &mut y))?))?.1)
     })?;
     let mut backward = |dx: &mut Option<&mut FrameBuffer>| {
         median(nodes, frames, || {
             let dx = dx.as_deref_mut();
-            let run = || Ok(wrap(cpu.real_backward(&x, &wiring, &tables, &dy, &mut dtables, dx))?);
+            let run = || {
+                Ok(wrap(cpu.real_backward(&x, (&wiring).into(), &tables, &dy, &mut dtables, dx))?)
+            };
             Ok(timed(run)?.1)
         })
     };

@@ -48,15 +48,14 @@ pub(super) fn network(train: &Dataset, seed: u64) -> Result<Network> {
 
 /// The network in a few words.
 pub(super) fn in_words(net: &Network) -> String {
-    let layers = net.describe();
-    let parameters = layers.iter().map(|layer| layer.parameters).sum();
-    let luts: Vec<String> =
-        layers.iter().map(|l| l.luts).filter(|&luts| luts > 0).map(grouped).collect();
+    let table = net.describe();
+    let luts = table.layers.iter().map(|layer| layer.cost.luts as usize);
+    let luts: Vec<String> = luts.filter(|&luts| luts > 0).map(grouped).collect();
     format!(
         "{} of six inputs in layers of {}, {} trained numbers",
         count(net.luts(), "LUT"),
         luts.join(" and "),
-        grouped(parameters)
+        grouped(table.parameters())
     )
 }
 

@@ -17,6 +17,7 @@ use lutweave_tensor::DType;
 use serde::{Deserialize, Serialize};
 
 use super::mean::{self, Mean};
+use crate::layer::Base;
 use crate::{Layer, LayerSpec, Result, Signal, Site};
 
 /// Settings of an integration of bits.
@@ -67,7 +68,7 @@ impl LayerSpec for BinaryToReal {
     }
 
     fn build(&self, site: &Site<'_>) -> Result<Box<dyn Layer>> {
-        if site.input.dtype != DType::Bit {
+        if site.input().dtype != DType::Bit {
             return Err(site.input_error("bits"));
         }
         let frames = self.frames.unwrap_or(1);
@@ -75,13 +76,7 @@ impl LayerSpec for BinaryToReal {
             return Err(site.option_error("frames", "at least 1", frames));
         }
         let shape = mean::shape(site, self.output.as_deref(), self.depth)?;
-        Ok(Box::new(Mean {
-            spec: Box::new(self.clone()),
-            path: site.path.clone(),
-            input: site.input.clone(),
-            output: Signal { dtype: DType::F32, shape },
-            frames,
-        }))
+        Ok(Box::new(Mean { base: Base::new(self.clone(), site, Signal::reals(&shape)), frames }))
     }
 }
 
@@ -100,8 +95,7 @@ mod tests {
     const CLOSE: f32 = 1e-6;
 
     fn site(shape: &[usize]) -> Site<'static> {
-        let (input, ancestors) = (Signal::bits(shape), Vec::new());
-        Site { input, ancestors, path: "3.binary_to_real".to_owned(), seed: 0, place: &[3] }
+        Site::alone(Signal::bits(shape), "3.binary_to_real", 0)
     }
 
     /// One case of the golden files: settings, input shape, bits, result, gradients.

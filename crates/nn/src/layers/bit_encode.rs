@@ -15,8 +15,8 @@ use lutweave_tensor::{DType, FrameBuffer, node_count};
 use serde::{Deserialize, Serialize};
 
 use super::byte_cells::{self, BYTE};
-use crate::layer::{Frozen, check_batch, saved_as};
-use crate::{Error, Layer, LayerSpec, Result, Saved, Signal, Site};
+use crate::layer::{Ancestors, Base, Frozen, saved_as};
+use crate::{Layer, LayerSpec, Result, Saved, Signal, Site};
 
 /// Settings of a binary code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,17 +49,15 @@ impl LayerSpec for BitEncode {
         if !(1..=MAX_CODE_BITS).contains(&self.bits) {
             return Err(site.option_error("bits", format!("1 to {MAX_CODE_BITS}"), self.bits));
         }
-        if !matches!(site.input.dtype, DType::U8 | DType::F32) {
+        if !matches!(site.input().dtype, DType::U8 | DType::F32) {
             return Err(site.input_error("numbers of u8 or f32"));
         }
-        let mut shape = site.input.shape.clone();
+        let mut shape = site.input().shape.clone();
         shape[0] = shape[0].checked_mul(self.bits).unwrap_or(0); // refused below
         node_count("bit encode", &shape)?;
         Ok(Box::new(Coder {
+            base: Base::new(self.clone(), site, Signal::bits(&shape)),
             spec: self.clone(),
-            path: site.path.clone(),
-            input: site.input.clone(),
-            output: Signal::bits(&shape),
         }))
     }
 }
@@ -67,32 +65,26 @@ impl LayerSpec for BitEncode {
 /// The built code.
 #[derive(Debug)]
 struct Coder {
+    base: Base,
     spec: BitEncode,
-    path: String,
-    input: Signal,
-    output: Signal,
 }
 
 impl Layer for Coder {
-    fn spec(&self) -> &dyn LayerSpec {
-        &self.spec
+    fn base(&self) -> &Base {
+        &self.base
     }
 
-    fn input(&self) -> &Signal {
-        &self.input
+    fn base_mut(&mut self) -> &mut Base {
+        &mut self.base
     }
 
-    fn output(&self) -> &Signal {
-        &self.output
-    }
-
-    fn ancestors(&self, input: &[Vec<u64>]) -> Vec<Vec<u64>> {
-        (0..self.spec.bits).flat_map(|_| input.iter().cloned()).collect()
+    fn ancestors(&self, inputs: &[Ancestors]) -> Vec<Ancestors> {
+        vec![(0..self.spec.bits).flat_map(|_| inputs[0].iter().cloned()).collect()]
     }
 
     fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
-        check_batch(&self.path, &self.input, x)?;
-        let mut y = FrameBuffer::zeros(DType::Bit, &self.output.shape, x.frames())?;
+        self.base.check(x)?;
+        let mut y = FrameBuffer::zeros(DType::Bit, &self.base.output().shape, x.frames())?;
         backend.bit_encode(x, self.spec.bits, &mut y)?;
         Ok(y)
     }
@@ -108,31 +100,31 @@ impl Layer for Coder {
         want_dx: bool,
         _backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>> {
-        let frames = *saved_as::<usize>(saved, &self.path)?;
-        check_batch(&self.path, &Signal { dtype: DType::F32, ..self.output.clone() }, dy)?;
+        let frames = *saved_as::<usize>(saved, self.base.path())?;
+        self.base.check_gradient(dy)?;
         if !want_dx {
             return Ok(None);
         }
-        Ok(Some(FrameBuffer::zeros(DType::F32, &self.input.shape, frames)?))
+        Ok(Some(FrameBuffer::zeros(DType::F32, &self.base.input().shape, frames)?))
     }
 
     fn input_width(&self) -> Option<usize> {
-        (self.input.dtype == DType::U8).then_some(BYTE)
+        (self.base.input().dtype == DType::U8).then_some(BYTE)
     }
 
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
-        if self.input.dtype != DType::U8 {
-            let dtype = self.input.dtype;
+        if self.base.input().dtype != DType::U8 {
+            let dtype = self.base.input().dtype;
             let why = format!(
                 "it encodes {dtype} inputs; hardware reads whole numbers: scale the data to u8"
             );
-            return Err(Error::Freeze { layer: self.path.clone(), why });
+            return Err(self.base.freeze_error(why));
         }
         let bits = self.spec.bits;
         let tables = byte_cells::tables(bits, |backend, x, y| backend.bit_encode(x, bits, y))?;
-        let nodes = self.input.nodes();
+        let nodes = self.base.input().nodes();
         let outputs = (0..bits).flat_map(|bit| (0..nodes).map(move |node| (node, bit)));
-        byte_cells::freeze(&self.path, name, input, &tables, outputs, build)
+        byte_cells::freeze(self.base.path(), name, input, &tables, outputs, build)
     }
 }
 
@@ -145,8 +137,7 @@ mod tests {
 
     fn site(dtype: DType, shape: &[usize]) -> Site<'static> {
         let input = Signal { dtype, shape: shape.to_vec() };
-        let path = "0.bit_encode".to_owned();
-        Site { input, ancestors: Vec::new(), path, seed: 0, place: &[0] }
+        Site::alone(input, "0.bit_encode", 0)
     }
 
     fn codes(y: &FrameBuffer, nodes: usize) -> Vec<u32> {

@@ -12,7 +12,7 @@ use lutweave_lut::{NetlistBuilder, Role};
 use lutweave_tensor::{DType, FrameBuffer};
 use serde::{Deserialize, Serialize};
 
-use crate::layer::{Frozen, check_batch};
+use crate::layer::{Base, Frozen};
 use crate::{Layer, LayerSpec, Result, Saved, Signal, Site};
 
 /// Settings of a group sum.
@@ -51,10 +51,10 @@ impl LayerSpec for GroupSum {
     }
 
     fn build(&self, site: &Site<'_>) -> Result<Box<dyn Layer>> {
-        if site.input.dtype != DType::Bit {
+        if site.input().dtype != DType::Bit {
             return Err(site.input_error("bits"));
         }
-        let nodes = site.input.nodes();
+        let nodes = site.input().nodes();
         if self.classes == 0 || !nodes.is_multiple_of(self.classes) {
             let expected = format!("bits in {} equal groups, such as {}", self.classes, {
                 nodes.next_multiple_of(self.classes.max(1))
@@ -66,10 +66,8 @@ impl LayerSpec for GroupSum {
             return Err(site.option_error("temperature", "a positive number", temperature));
         }
         Ok(Box::new(Counter {
+            base: Base::new(self.clone(), site, Signal::reals(&[self.classes])),
             spec: self.clone(),
-            path: site.path.clone(),
-            input: site.input.clone(),
-            output: Signal { dtype: DType::F32, shape: vec![self.classes] },
             scale: 1.0 / temperature,
         }))
     }
@@ -78,29 +76,23 @@ impl LayerSpec for GroupSum {
 /// The built group sum.
 #[derive(Debug)]
 struct Counter {
+    base: Base,
     spec: GroupSum,
-    path: String,
-    input: Signal,
-    output: Signal,
     scale: f32,
 }
 
 impl Layer for Counter {
-    fn spec(&self) -> &dyn LayerSpec {
-        &self.spec
+    fn base(&self) -> &Base {
+        &self.base
     }
 
-    fn input(&self) -> &Signal {
-        &self.input
-    }
-
-    fn output(&self) -> &Signal {
-        &self.output
+    fn base_mut(&mut self) -> &mut Base {
+        &mut self.base
     }
 
     fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
-        check_batch(&self.path, &self.input, x)?;
-        let mut y = FrameBuffer::zeros(DType::F32, &self.output.shape, x.frames())?;
+        self.base.check(x)?;
+        let mut y = FrameBuffer::zeros(DType::F32, &self.base.output().shape, x.frames())?;
         backend.group_sum(x, self.scale, &mut y)?;
         Ok(y)
     }
@@ -116,17 +108,17 @@ impl Layer for Counter {
         want_dx: bool,
         backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>> {
-        check_batch(&self.path, &self.output, dy)?;
+        self.base.check_gradient(dy)?;
         if !want_dx {
             return Ok(None);
         }
-        let mut dx = FrameBuffer::zeros(DType::F32, &self.input.shape, dy.frames())?;
+        let mut dx = FrameBuffer::zeros(DType::F32, &self.base.input().shape, dy.frames())?;
         backend.group_sum_backward(dy, self.scale, &mut dx)?;
         Ok(Some(dx))
     }
 
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
-        let bits = input.bits(&self.path)?;
+        let bits = input.bits(self.base.path())?;
         build.group(name, Role::Head)?;
         let mut words = Vec::with_capacity(self.spec.classes);
         for (class, group) in bits.chunks(bits.len() / self.spec.classes).enumerate() {
@@ -143,8 +135,7 @@ mod tests {
     use super::*;
 
     fn site(nodes: usize) -> Site<'static> {
-        let (input, ancestors) = (Signal::bits(&[nodes]), Vec::new());
-        Site { input, ancestors, path: "2.group_sum".to_owned(), seed: 0, place: &[2] }
+        Site::alone(Signal::bits(&[nodes]), "2.group_sum", 0)
     }
 
     #[test]

@@ -19,8 +19,8 @@ use lutweave_tensor::{DType, FrameBuffer};
 use serde::{Deserialize, Serialize};
 
 use super::steps::Steps;
-use crate::layer::{Frozen, check_batch, saved_as};
-use crate::{Error, Layer, LayerSpec, Result, Saved, Signal, Site, StateTensor};
+use crate::layer::{Ancestors, Base, Frozen, saved_as};
+use crate::{Layer, LayerSpec, Result, Saved, Site, StateTensor};
 
 /// The use of this layer's random stream.
 const USE: u64 = u64::from_be_bytes(*b"biterror");
@@ -77,13 +77,12 @@ impl LayerSpec for InsertBitError {
         if !(0.0..=1.0).contains(&self.rate) {
             return Err(site.option_error("rate", "0 to 1", self.rate));
         }
-        if site.input.dtype != DType::Bit {
+        if site.input().dtype != DType::Bit {
             return Err(site.input_error("bits"));
         }
         Ok(Box::new(Errors {
+            base: Base::new(self.clone(), site, site.input().clone()),
             spec: self.clone(),
-            path: site.path.clone(),
-            signal: site.input.clone(),
             steps: Steps::new(site, USE),
         }))
     }
@@ -92,9 +91,8 @@ impl LayerSpec for InsertBitError {
 /// The built layer.
 #[derive(Debug)]
 struct Errors {
+    base: Base,
     spec: InsertBitError,
-    path: String,
-    signal: Signal,
     steps: Steps,
 }
 
@@ -113,7 +111,7 @@ impl Errors {
         seed: u64,
         backend: &dyn Backend,
     ) -> Result<(FrameBuffer, FrameBuffer)> {
-        let mut errors = FrameBuffer::zeros(DType::Bit, &self.signal.shape, x.frames())?;
+        let mut errors = FrameBuffer::zeros(DType::Bit, &self.base.input().shape, x.frames())?;
         let mut y = errors.clone();
         backend.bit_errors(seed, self.spec.rate, &mut errors)?;
         backend.apply_errors(x, &errors, self.effect(), &mut y)?;
@@ -122,24 +120,20 @@ impl Errors {
 }
 
 impl Layer for Errors {
-    fn spec(&self) -> &dyn LayerSpec {
-        &self.spec
+    fn base(&self) -> &Base {
+        &self.base
     }
 
-    fn input(&self) -> &Signal {
-        &self.signal
+    fn base_mut(&mut self) -> &mut Base {
+        &mut self.base
     }
 
-    fn output(&self) -> &Signal {
-        &self.signal
-    }
-
-    fn ancestors(&self, input: &[Vec<u64>]) -> Vec<Vec<u64>> {
-        input.to_vec()
+    fn ancestors(&self, inputs: &[Ancestors]) -> Vec<Ancestors> {
+        inputs.to_vec()
     }
 
     fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
-        check_batch(&self.path, &self.signal, x)?;
+        self.base.check(x)?;
         if !self.spec.evaluation {
             return Ok(x.clone());
         }
@@ -147,7 +141,7 @@ impl Layer for Errors {
     }
 
     fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
-        check_batch(&self.path, &self.signal, &x)?;
+        self.base.check(&x)?;
         let (y, errors) = self.run(&x, self.steps.training(), backend)?;
         Ok((y, Box::new(errors)))
     }
@@ -159,12 +153,12 @@ impl Layer for Errors {
         want_dx: bool,
         backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>> {
-        let errors = saved_as::<FrameBuffer>(saved, &self.path)?;
-        check_batch(&self.path, &Signal { dtype: DType::F32, ..self.signal.clone() }, dy)?;
+        let errors = saved_as::<FrameBuffer>(saved, self.base.path())?;
+        self.base.check_gradient(dy)?;
         if !want_dx {
             return Ok(None);
         }
-        let mut dx = FrameBuffer::zeros(DType::F32, &self.signal.shape, dy.frames())?;
+        let mut dx = FrameBuffer::zeros(DType::F32, &self.base.input().shape, dy.frames())?;
         backend.apply_errors_backward(dy, &errors, self.effect(), &mut dx)?;
         Ok(Some(dx))
     }
@@ -174,7 +168,7 @@ impl Layer for Errors {
     }
 
     fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
-        self.steps.restore(state, &self.path)
+        self.steps.restore(state, self.base.path())
     }
 
     /// Errors belong to training: in hardware the layer is wires.
@@ -182,9 +176,9 @@ impl Layer for Errors {
         if self.spec.evaluation {
             let why =
                 "it makes random errors in evaluation too; switch `evaluation` off".to_owned();
-            return Err(Error::Freeze { layer: self.path.clone(), why });
+            return Err(self.base.freeze_error(why));
         }
-        input.bits(&self.path)?;
+        input.bits(self.base.path())?;
         Ok(input.clone())
     }
 }
@@ -197,9 +191,8 @@ mod tests {
     use crate::StateData;
 
     fn build(spec: &InsertBitError, dtype: DType) -> Result<Box<dyn Layer>> {
-        let input = Signal { dtype, shape: vec![7] };
-        let (ancestors, path) = (Vec::new(), "2.insert_bit_error".to_owned());
-        spec.build(&Site { input, ancestors, path, seed: 3, place: &[2] })
+        let input = crate::Signal { dtype, shape: vec![7] };
+        spec.build(&Site::alone(input, "2.insert_bit_error", 3))
     }
 
     fn ones(frames: usize, bit: bool) -> Arc<FrameBuffer> {

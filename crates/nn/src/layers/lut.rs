@@ -31,6 +31,7 @@ mod learned;
 mod norm;
 mod on_bits;
 mod on_reals;
+mod windowed;
 mod wire;
 
 use std::sync::Arc;
@@ -44,11 +45,15 @@ pub use self::norm::BatchNorm;
 use self::on_bits::OnBits;
 use self::on_reals::OnReals;
 pub use self::wire::WiringRule;
-use crate::models::{self, Smoothed};
+use crate::layer::{Windowed, Windows};
+use crate::models::Smoothed;
 use crate::{Layer, LayerSpec, LutModel, RealInputs, Result, Site};
 
 /// Most parameters of a layer: a gigabyte of them.
 const MAX_PARAMETERS: usize = 1 << 28;
+
+/// Most nodes that a layer reads; wiring needs memory for each.
+const MAX_SOURCES: usize = 1 << 26;
 
 /// Settings of a LUT layer.
 ///
@@ -170,6 +175,16 @@ impl LutLayer {
         Self { real_output, ..self }
     }
 
+    /// Inputs of each node.
+    pub(crate) fn inputs_of_node(&self) -> usize {
+        self.fan_in
+    }
+
+    /// The same settings for another number of nodes without a shape.
+    pub(crate) fn with_nodes(self, nodes: usize) -> Self {
+        Self { nodes, shape: None, ..self }
+    }
+
     pub(crate) fn from_config(config: &serde_json::Value) -> Result<Self> {
         let config: Config = crate::registry::parse("lut", config)?;
         Ok(Self {
@@ -179,7 +194,7 @@ impl LutLayer {
             wiring: config.wiring,
             live: config.live,
             frozen_after: config.frozen_after,
-            model: models::from_config(&config.model, &config.settings)?,
+            model: crate::registry::model(&config.model, &config.settings)?,
             batch_norm: config.batch_norm,
             real_inputs: config.real_inputs,
             real_output: config.real_output,
@@ -187,12 +202,15 @@ impl LutLayer {
     }
 
     fn check(&self, site: &Site<'_>) -> Result<()> {
-        match (site.input.dtype, self.real_inputs) {
+        match (site.input().dtype, self.real_inputs) {
             (DType::Bit, false) | (DType::F32, _) => {}
             (_, false) => {
                 return Err(site.input_error("bits (put a threshold encoder before it)"));
             }
             (_, true) => return Err(site.input_error("real numbers of f32")),
+        }
+        if site.input().nodes() > MAX_SOURCES {
+            return Err(site.input_error(format!("at most {MAX_SOURCES} nodes to read")));
         }
         if self.real_inputs && matches!(self.model.real(), RealInputs::None) {
             let expected = "off, since the model takes bits only";
@@ -258,6 +276,10 @@ impl LayerSpec for LutLayer {
         let (wiring, learned) = self.wire(site)?;
         let body = Body::new(self.clone(), wiring, learned, site);
         Ok(if self.real_inputs { Box::new(OnReals(body)) } else { Box::new(OnBits(body)) })
+    }
+
+    fn build_windowed(&self, site: &Site<'_>, windows: &Windows) -> Option<Result<Windowed>> {
+        self.windowed(site, windows)
     }
 }
 

@@ -7,8 +7,8 @@ use lutweave_backend::Backend;
 use lutweave_lut::NetlistBuilder;
 use lutweave_tensor::{DType, FrameBuffer, node_count};
 
-use crate::layer::{Frozen, check_batch};
-use crate::{Error, Layer, LayerSpec, Result, Saved, Signal, Site};
+use crate::layer::{Base, Frozen};
+use crate::{Layer, Result, Saved, Site};
 
 /// The shape that a mean over `size` nodes each gives, or the one asked for.
 ///
@@ -18,7 +18,7 @@ pub(super) fn shape(
     output: Option<&[usize]>,
     size: Option<usize>,
 ) -> Result<Vec<usize>> {
-    let input = &site.input;
+    let input = site.input();
     let Some(output) = output else {
         let size = size.unwrap_or(1);
         let mut shape = input.shape.clone();
@@ -44,35 +44,28 @@ pub(super) fn shape(
 /// A mean over frames and groups of nodes.
 #[derive(Debug)]
 pub(super) struct Mean {
-    pub(super) spec: Box<dyn LayerSpec>,
-    pub(super) path: String,
-    pub(super) input: Signal,
-    pub(super) output: Signal,
+    pub(super) base: Base,
     pub(super) frames: usize,
 }
 
 impl Layer for Mean {
-    fn spec(&self) -> &dyn LayerSpec {
-        self.spec.as_ref()
+    fn base(&self) -> &Base {
+        &self.base
     }
 
-    fn input(&self) -> &Signal {
-        &self.input
-    }
-
-    fn output(&self) -> &Signal {
-        &self.output
+    fn base_mut(&mut self) -> &mut Base {
+        &mut self.base
     }
 
     fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
-        check_batch(&self.path, &self.input, x)?;
+        self.base.check(x)?;
         if !x.frames().is_multiple_of(self.frames) {
             let expected = format!("a multiple of {}", self.frames);
-            let (op, got) = (self.spec.kind(), x.frames());
+            let (op, got) = (self.base.spec().kind(), x.frames());
             return Err(lutweave_tensor::Error::Frames { op, expected, got }.into());
         }
         let frames = x.frames() / self.frames;
-        let mut y = FrameBuffer::zeros(DType::F32, &self.output.shape, frames)?;
+        let mut y = FrameBuffer::zeros(DType::F32, &self.base.output().shape, frames)?;
         backend.integrate(x, self.frames, &mut y)?;
         Ok(y)
     }
@@ -88,12 +81,12 @@ impl Layer for Mean {
         want_dx: bool,
         backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>> {
-        check_batch(&self.path, &self.output, dy)?;
+        self.base.check_gradient(dy)?;
         if !want_dx {
             return Ok(None);
         }
         let frames = dy.frames().saturating_mul(self.frames); // too many are refused
-        let mut dx = FrameBuffer::zeros(DType::F32, &self.input.shape, frames)?;
+        let mut dx = FrameBuffer::zeros(DType::F32, &self.base.input().shape, frames)?;
         backend.integrate_backward(dy, self.frames, &mut dx)?;
         Ok(Some(dx))
     }
@@ -105,6 +98,6 @@ impl Layer for Mean {
             let frames = self.frames;
             format!("it gives means over {frames} frames; a netlist answers in one")
         };
-        Err(Error::Freeze { layer: self.path.clone(), why })
+        Err(self.base.freeze_error(why))
     }
 }

@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 
 use super::byte_cells::{self, BYTE};
 use super::steps::Steps;
-use crate::layer::{Frozen, check_batch, saved_as};
+use crate::layer::{Ancestors, Base, Frozen, saved_as};
 use crate::{Error, Layer, LayerSpec, Result, Saved, Signal, Site, StateTensor};
 
 /// Most frames or depth of one number.
@@ -207,22 +207,20 @@ impl LayerSpec for RealToBinary {
 
     fn build(&self, site: &Site<'_>) -> Result<Box<dyn Layer>> {
         self.check(site)?;
-        if !matches!(site.input.dtype, DType::U8 | DType::F32) {
+        if !matches!(site.input().dtype, DType::U8 | DType::F32) {
             return Err(site.input_error("numbers of u8 or f32"));
         }
-        let mut shape = site.input.shape.clone();
+        let mut shape = site.input().shape.clone();
         shape[0] = shape[0].checked_mul(self.depth).unwrap_or(0); // refused below
         node_count("real to binary", &shape)?;
         let dtype = match self.binary {
             true => DType::Bit,
-            false if self.depth == 1 => site.input.dtype,
+            false if self.depth == 1 => site.input().dtype,
             false => DType::F32,
         };
         Ok(Box::new(Modulator {
+            base: Base::new(self.clone(), site, Signal { dtype, shape }),
             spec: self.clone(),
-            path: site.path.clone(),
-            input: site.input.clone(),
-            output: Signal { dtype, shape },
             steps: Steps::new(site, USE),
         }))
     }
@@ -231,10 +229,8 @@ impl LayerSpec for RealToBinary {
 /// The built modulation.
 #[derive(Debug)]
 struct Modulator {
+    base: Base,
     spec: RealToBinary,
-    path: String,
-    input: Signal,
-    output: Signal,
     steps: Steps,
 }
 
@@ -252,12 +248,13 @@ impl Modulator {
         per_frame: bool,
         backend: &dyn Backend,
     ) -> Result<FrameBuffer> {
-        check_batch(&self.path, &self.input, x)?;
+        self.base.check(x)?;
         if self.spec.passes_input() {
             return Ok(x.clone());
         }
         let frames = x.frames().saturating_mul(self.spec.frames); // too many are refused
-        let mut y = FrameBuffer::zeros(self.output.dtype, &self.output.shape, frames)?;
+        let mut y =
+            FrameBuffer::zeros(self.base.output().dtype, &self.base.output().shape, frames)?;
         let modulation = self.modulation();
         match self.spec.generator {
             Generator::Ramp => backend.modulate(x, &modulation, Levels::Ramp, &mut y)?,
@@ -275,7 +272,7 @@ impl Modulator {
 
     /// Thresholds of `period` frames for every row; each row has its own stream.
     fn thresholds(&self, seed: u64, per_node: bool, period: usize) -> Result<Vec<f32>> {
-        let rows = if per_node { self.input.nodes() } else { 1 };
+        let rows = if per_node { self.base.input().nodes() } else { 1 };
         let mut values = vec![0f32; node_count("thresholds", &[rows, period])?];
         values.par_chunks_mut(period).enumerate().for_each(|(row, values)| {
             let mut stream = rng::stream(seed, &[row as u64]);
@@ -286,29 +283,26 @@ impl Modulator {
 
     /// For each output node the input node and the depth.
     fn outputs(&self) -> impl Iterator<Item = (usize, usize)> {
-        let (points, depth) = (self.input.nodes() / self.input.shape[0], self.spec.depth);
-        (0..self.output.nodes()).map(move |node| {
+        let (points, depth) =
+            (self.base.input().nodes() / self.base.input().shape[0], self.spec.depth);
+        (0..self.base.output().nodes()).map(move |node| {
             (node / points / depth * points + node % points, node / points % depth)
         })
     }
 }
 
 impl Layer for Modulator {
-    fn spec(&self) -> &dyn LayerSpec {
-        &self.spec
+    fn base(&self) -> &Base {
+        &self.base
     }
 
-    fn input(&self) -> &Signal {
-        &self.input
+    fn base_mut(&mut self) -> &mut Base {
+        &mut self.base
     }
 
-    fn output(&self) -> &Signal {
-        &self.output
-    }
-
-    fn ancestors(&self, input: &[Vec<u64>]) -> Vec<Vec<u64>> {
-        let of = |(node, _): (usize, usize)| input.get(node).cloned();
-        self.outputs().map(of).collect::<Option<_>>().unwrap_or_default()
+    fn ancestors(&self, inputs: &[Ancestors]) -> Vec<Ancestors> {
+        let of = |(node, _): (usize, usize)| inputs[0].get(node).cloned();
+        vec![self.outputs().map(of).collect::<Option<_>>().unwrap_or_default()]
     }
 
     fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
@@ -327,15 +321,15 @@ impl Layer for Modulator {
         want_dx: bool,
         _backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>> {
-        let frames = *saved_as::<usize>(saved, &self.path)?;
-        check_batch(&self.path, &Signal { dtype: DType::F32, ..self.output.clone() }, dy)?;
+        let frames = *saved_as::<usize>(saved, self.base.path())?;
+        self.base.check_gradient(dy)?;
         if !want_dx {
             return Ok(None);
         }
         if self.spec.depth == 1 && (!self.spec.binary || self.spec.frames == 1) {
             return Ok(Some(dy.clone()));
         }
-        Ok(Some(FrameBuffer::zeros(DType::F32, &self.input.shape, frames)?))
+        Ok(Some(FrameBuffer::zeros(DType::F32, &self.base.input().shape, frames)?))
     }
 
     fn state(&self) -> Vec<StateTensor> {
@@ -344,24 +338,24 @@ impl Layer for Modulator {
 
     fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
         if self.spec.generator.is_random() {
-            return self.steps.restore(state, &self.path);
+            return self.steps.restore(state, self.base.path());
         }
         if state.is_empty() {
             return Ok(());
         }
         let what = "only random thresholds have state".to_owned();
-        Err(Error::State { layer: self.path.clone(), what })
+        Err(Error::State { layer: self.base.path().to_owned(), what })
     }
 
     fn input_width(&self) -> Option<usize> {
-        (self.input.dtype == DType::U8).then_some(BYTE)
+        (self.base.input().dtype == DType::U8).then_some(BYTE)
     }
 
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
-        let refuse = |why: String| Err(Error::Freeze { layer: self.path.clone(), why });
+        let refuse = |why: String| Err(self.base.freeze_error(why));
         let generator = self.spec.generator;
-        if self.input.dtype != DType::U8 {
-            let dtype = self.input.dtype;
+        if self.base.input().dtype != DType::U8 {
+            let dtype = self.base.input().dtype;
             return refuse(format!(
                 "it compares {dtype} inputs; hardware compares whole numbers: scale the data to u8"
             ));
@@ -387,7 +381,7 @@ impl Layer for Modulator {
         let tables = byte_cells::tables(self.spec.depth, |backend, x, y| {
             backend.modulate(x, &modulation, Levels::Ramp, y)
         })?;
-        byte_cells::freeze(&self.path, name, input, &tables, self.outputs(), build)
+        byte_cells::freeze(self.base.path(), name, input, &tables, self.outputs(), build)
     }
 }
 

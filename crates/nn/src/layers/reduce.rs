@@ -12,6 +12,7 @@ use lutweave_tensor::DType;
 use serde::{Deserialize, Serialize};
 
 use super::mean::{self, Mean};
+use crate::layer::Base;
 use crate::{Layer, LayerSpec, Result, Signal, Site};
 
 /// Settings of a mean over nodes.
@@ -48,17 +49,11 @@ impl LayerSpec for Reduce {
     }
 
     fn build(&self, site: &Site<'_>) -> Result<Box<dyn Layer>> {
-        if !matches!(site.input.dtype, DType::Bit | DType::F32) {
+        if !matches!(site.input().dtype, DType::Bit | DType::F32) {
             return Err(site.input_error("bits or f32"));
         }
         let shape = mean::shape(site, self.output.as_deref(), self.size)?;
-        Ok(Box::new(Mean {
-            spec: Box::new(self.clone()),
-            path: site.path.clone(),
-            input: site.input.clone(),
-            output: Signal { dtype: DType::F32, shape },
-            frames: 1,
-        }))
+        Ok(Box::new(Mean { base: Base::new(self.clone(), site, Signal::reals(&shape)), frames: 1 }))
     }
 }
 
@@ -77,8 +72,7 @@ mod tests {
 
     fn build(spec: &Reduce, dtype: DType, shape: &[usize]) -> Result<Box<dyn Layer>> {
         let input = Signal { dtype, shape: shape.to_vec() };
-        let (ancestors, path) = (Vec::new(), "1.reduce".to_owned());
-        spec.build(&Site { input, ancestors, path, seed: 0, place: &[1] })
+        spec.build(&Site::alone(input, "1.reduce", 0))
     }
 
     #[test]

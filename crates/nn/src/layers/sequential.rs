@@ -7,10 +7,10 @@ use lutweave_lut::NetlistBuilder;
 use lutweave_tensor::{DType, FrameBuffer};
 use serde::{Deserialize, Serialize};
 
-use crate::layer::{Description, Frozen, saved_as};
-use crate::{
-    Error, Layer, LayerSpec, Network, Parameter, Result, Saved, Signal, Site, StateTensor, registry,
-};
+use super::names;
+use crate::layer::{Ancestors, Base, Frozen, Windowed, Windows};
+use crate::tree::{self, Tape};
+use crate::{Layer, LayerSpec, Network, Result, Saved, Signal, Site, registry};
 
 /// Settings of a chain of layers, and the usual way to begin a network.
 ///
@@ -21,7 +21,7 @@ use crate::{
 /// let net = Sequential::new(&[16])
 ///     .reading(DType::Bit)
 ///     .then(LutLayer::new(20).fan_in(4))
-///     .then(GroupSum::new(2))
+///     .named("head", GroupSum::new(2))
 ///     .build(1)?;
 /// assert_eq!(net.luts(), 20);
 /// # Ok::<(), lutweave_nn::Error>(())
@@ -29,13 +29,41 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Sequential {
     input: Signal,
-    layers: Vec<Arc<dyn LayerSpec>>,
+    layers: Vec<Named>,
+}
+
+/// A layer and the name it goes by: its own, or its number in the chain.
+#[derive(Debug, Clone)]
+struct Named {
+    name: Option<String>,
+    spec: Arc<dyn LayerSpec>,
+}
+
+impl Named {
+    /// The name of the layer in the state of the network.
+    fn name(&self, number: usize) -> String {
+        self.name.clone().unwrap_or_else(|| number.to_string())
+    }
+
+    /// The name of the layer in paths.
+    fn path(&self, number: usize) -> String {
+        self.name.clone().unwrap_or_else(|| format!("{number}.{}", self.spec.kind()))
+    }
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Config {
-    layers: Vec<registry::Entry>,
+    layers: Vec<Entry>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    kind: String,
+    config: serde_json::Value,
 }
 
 impl Sequential {
@@ -43,6 +71,11 @@ impl Sequential {
     pub fn new(shape: &[usize]) -> Self {
         let input = Signal { dtype: DType::U8, shape: shape.to_vec() };
         Self { input, layers: Vec::new() }
+    }
+
+    /// An empty chain to be put into another network, which decides what it reads.
+    pub fn inner() -> Self {
+        Self::new(&[])
     }
 
     /// Makes the network read numbers of another type.
@@ -55,7 +88,15 @@ impl Sequential {
     /// Adds a layer at the end.
     #[must_use]
     pub fn then(mut self, layer: impl LayerSpec + 'static) -> Self {
-        self.layers.push(Arc::new(layer));
+        self.layers.push(Named { name: None, spec: Arc::new(layer) });
+        self
+    }
+
+    /// Adds a layer at the end under a name of its own, which is then its path: an identifier that
+    /// no other layer of the chain has.
+    #[must_use]
+    pub fn named(mut self, name: &str, layer: impl LayerSpec + 'static) -> Self {
+        self.layers.push(Named { name: Some(name.to_owned()), spec: Arc::new(layer) });
         self
     }
 
@@ -71,9 +112,12 @@ impl Sequential {
 
     pub(crate) fn from_config(config: &serde_json::Value) -> Result<Self> {
         let config: Config = registry::parse("sequential", config)?;
-        let layers = config.layers.iter().map(registry::Entry::spec).collect::<Result<_>>()?;
-        let input = Signal { dtype: DType::U8, shape: Vec::new() }; // the site's is used
-        Ok(Self { input, layers })
+        let mut chain = Self::inner();
+        for entry in config.layers {
+            let spec = registry::spec(&entry.kind, &entry.config)?;
+            chain.layers.push(Named { name: entry.name, spec });
+        }
+        Ok(chain)
     }
 }
 
@@ -83,77 +127,101 @@ impl LayerSpec for Sequential {
     }
 
     fn config(&self) -> serde_json::Value {
-        let layers = self.layers.iter().map(|layer| registry::Entry::of(layer.as_ref())).collect();
-        serde_json::json!(Config { layers })
+        let entry = |layer: &Named| Entry {
+            name: layer.name.clone(),
+            kind: layer.spec.kind().to_owned(),
+            config: layer.spec.config(),
+        };
+        serde_json::json!(Config { layers: self.layers.iter().map(entry).collect() })
     }
 
     fn build(&self, site: &Site<'_>) -> Result<Box<dyn Layer>> {
-        let mut input = site.input.clone();
-        let mut ancestors = site.ancestors.clone();
-        let mut layers: Vec<Box<dyn Layer>> = Vec::with_capacity(self.layers.len());
-        for (number, spec) in self.layers.iter().enumerate() {
+        names::check(self.layers.iter().filter_map(|layer| layer.name.as_deref()), site)?;
+        let (mut inputs, mut ancestors) = (site.inputs.clone(), site.ancestors.clone());
+        let mut layers: Vec<(String, Box<dyn Layer>)> = Vec::with_capacity(self.layers.len());
+        for (number, Named { spec, .. }) in self.layers.iter().enumerate() {
             let place: Vec<u64> = site.place.iter().copied().chain([number as u64]).collect();
-            let path = child_path(&site.path, number, spec.kind());
-            let site = Site { input, ancestors, path, seed: site.seed, place: &place };
+            let path = tree::join(&site.path, &self.layers[number].path(number));
+            let site = Site { inputs, ancestors, path, seed: site.seed, place: &place };
+            site.check_inputs(spec.as_ref())?;
             let layer = spec.build(&site)?;
-            input = layer.output().clone();
+            inputs = layer.base().outputs().to_vec();
             ancestors = layer.ancestors(&site.ancestors);
-            layers.push(layer);
+            layers.push((self.layers[number].name(number), layer));
         }
         if layers.is_empty() {
             return Err(site.option_error("layers", "at least one layer", 0));
         }
-        Ok(Box::new(Chain { spec: self.clone(), path: site.path.clone(), layers }))
+        Ok(Box::new(Chain { base: Base::with_outputs(self.clone(), site, inputs), layers }))
     }
-}
 
-fn child_path(path: &str, number: usize, kind: &str) -> String {
-    if path.is_empty() { format!("{number}.{kind}") } else { format!("{path}.{number}.{kind}") }
+    fn build_windowed(&self, site: &Site<'_>, windows: &Windows) -> Option<Result<Windowed>> {
+        let names = self.layers.iter().filter_map(|layer| layer.name.as_deref());
+        if let Err(error) = names::check(names, site) {
+            return Some(Err(error));
+        }
+        let mut inputs = site.inputs.clone();
+        let mut windows = windows.clone();
+        let mut layers: Vec<(String, Box<dyn Layer>)> = Vec::with_capacity(self.layers.len());
+        for (number, named) in self.layers.iter().enumerate() {
+            let place: Vec<u64> = site.place.iter().copied().chain([number as u64]).collect();
+            let path = tree::join(&site.path, &named.path(number));
+            let site = Site { inputs, path, place: &place, seed: site.seed, ..site.clone() };
+            let (layer, given) = match named.spec.build_windowed(&site, &windows)? {
+                Ok(made) => made,
+                Err(error) => return Some(Err(error)),
+            };
+            inputs = layer.base().outputs().to_vec();
+            windows = Windows::pointwise(given, windows.field);
+            layers.push((named.name(number), layer));
+        }
+        if layers.is_empty() {
+            return None; // refused by build
+        }
+        let base = Base::with_outputs(self.clone(), site, inputs);
+        Some(Ok((Box::new(Chain { base, layers }), windows.seen)))
+    }
 }
 
 /// The built chain.
 #[derive(Debug)]
 struct Chain {
-    spec: Sequential,
-    path: String,
-    layers: Vec<Box<dyn Layer>>,
+    base: Base,
+    layers: Vec<(String, Box<dyn Layer>)>,
 }
 
 impl Layer for Chain {
-    fn spec(&self) -> &dyn LayerSpec {
-        &self.spec
+    fn base(&self) -> &Base {
+        &self.base
     }
 
-    fn input(&self) -> &Signal {
-        self.layers[0].input()
+    fn base_mut(&mut self) -> &mut Base {
+        &mut self.base
     }
 
-    fn output(&self) -> &Signal {
-        self.layers[self.layers.len() - 1].output()
-    }
-
-    fn ancestors(&self, input: &[Vec<u64>]) -> Vec<Vec<u64>> {
-        self.layers.iter().fold(input.to_vec(), |ancestors, layer| layer.ancestors(&ancestors))
-    }
-
-    fn luts(&self) -> usize {
-        self.layers.iter().map(|layer| layer.luts()).sum()
+    fn ancestors(&self, inputs: &[Ancestors]) -> Vec<Ancestors> {
+        self.layers
+            .iter()
+            .fold(inputs.to_vec(), |ancestors, (_, layer)| layer.ancestors(&ancestors))
     }
 
     fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
-        let mut y = self.layers[0].evaluate(x, backend)?;
-        for layer in &self.layers[1..] {
+        let mut y = self.layers[0].1.evaluate(x, backend)?;
+        for (_, layer) in &self.layers[1..] {
             y = layer.evaluate(&y, backend)?;
         }
         Ok(y)
     }
 
     fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
-        let mut tape: Vec<Saved> = Vec::with_capacity(self.layers.len());
-        let (mut y, saved) = self.layers[0].forward(x, backend)?;
+        let mut tape = Tape::with_capacity(self.layers.len());
+        let (first, rest) = self.layers.split_at(1);
+        let (mut y, saved) = first[0].1.forward(x, backend)?;
         tape.push(saved);
-        for layer in &self.layers[1..] {
+        tree::check_finite(first[0].1.as_ref(), "what it gives", &y)?;
+        for (_, layer) in rest {
             let (next, saved) = layer.forward(Arc::new(y), backend)?;
+            tree::check_finite(layer.as_ref(), "what it gives", &next)?;
             tape.push(saved);
             y = next;
         }
@@ -167,15 +235,18 @@ impl Layer for Chain {
         want_dx: bool,
         backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>> {
-        let tape = *saved_as::<Vec<Saved>>(saved, &self.path)?;
-        // Below the first layer with parameters no gradient is needed, unless the caller wants it.
-        let first = self.layers.iter().position(|layer| !layer.parameters().is_empty());
-        let first = if want_dx { 0 } else { first.unwrap_or(self.layers.len()) };
+        let tape = tree::tape(saved, self.layers.len(), self)?;
+        // Below the first layer that learns no gradient is needed, unless the caller wants it.
+        let learns = |(_, layer): &(String, Box<dyn Layer>)| tree::learns(layer.as_ref());
+        let first = self.layers.iter().position(learns).unwrap_or(self.layers.len());
+        let first = if want_dx { 0 } else { first };
         let mut dx: Option<FrameBuffer> = None;
         for (number, saved) in tape.into_iter().enumerate().skip(first).rev() {
             let want = want_dx || number > first;
             let gradient = dx.as_ref().unwrap_or(dy);
-            dx = self.layers[number].backward(saved, gradient, want, backend)?;
+            let layer = self.layers[number].1.as_mut();
+            tree::check_gradient(layer, gradient)?;
+            dx = layer.backward(saved, gradient, want, backend)?;
             if dx.is_none() {
                 break;
             }
@@ -183,72 +254,32 @@ impl Layer for Chain {
         Ok(if want_dx { dx } else { None })
     }
 
-    fn parameters(&self) -> Vec<&Parameter> {
-        self.layers.iter().flat_map(|layer| layer.parameters()).collect()
+    fn children(&self) -> Vec<(String, &dyn Layer)> {
+        self.layers.iter().map(|(name, layer)| (name.clone(), layer.as_ref())).collect()
     }
 
-    fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
-        self.layers.iter_mut().flat_map(|layer| layer.parameters_mut()).collect()
+    fn children_mut(&mut self) -> Vec<(String, &mut dyn Layer)> {
+        self.layers.iter_mut().map(|(name, layer)| (name.clone(), layer.as_mut() as _)).collect()
     }
 
-    fn describe(&self, path: &str) -> Vec<Description> {
-        let lines = self.layers.iter().enumerate();
-        let lines = lines.flat_map(|(number, layer)| {
-            layer.describe(&child_path(path, number, layer.spec().kind()))
-        });
-        lines.collect()
-    }
-
-    fn state(&self) -> Vec<StateTensor> {
-        let numbered = self.layers.iter().enumerate().flat_map(|(number, layer)| {
-            layer.state().into_iter().map(move |tensor| StateTensor {
-                name: format!("{number}.{}", tensor.name),
-                data: tensor.data,
-            })
-        });
-        numbered.collect()
-    }
-
-    fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
-        let mut used = 0;
-        for (number, layer) in self.layers.iter_mut().enumerate() {
-            let prefix = format!("{number}.");
-            let own = state.iter().filter_map(|tensor| {
-                let name = tensor.name.strip_prefix(&prefix)?.to_owned();
-                Some(StateTensor { name, data: tensor.data.clone() })
-            });
-            let own: Vec<StateTensor> = own.collect();
-            used += own.len();
-            layer.restore(&own)?;
-        }
-        if used == state.len() {
-            return Ok(());
-        }
-        let what = format!("{} stored arrays belong to no layer", state.len() - used);
-        Err(Error::State { layer: self.path.clone(), what })
-    }
-
-    fn freeze_wiring(&mut self) -> Result<()> {
-        self.layers.iter_mut().try_for_each(|layer| layer.freeze_wiring())
+    fn clocks(&self) -> Option<usize> {
+        self.layers[0].1.clocks()
     }
 
     fn input_width(&self) -> Option<usize> {
-        self.layers[0].input_width()
+        self.layers[0].1.input_width()
     }
 
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
         let mut signal = input.clone();
         let mut seen = std::collections::BTreeMap::new();
-        for layer in &self.layers {
-            let kind = layer.spec().kind();
+        for (own, layer) in &self.layers {
+            let kind = layer.base().spec().kind();
             let count = seen.entry(kind).or_insert(0usize);
-            let part = if name.is_empty() {
-                format!("{kind}{count}")
-            } else {
-                format!("{name}_{kind}{count}")
-            };
+            let own =
+                if own.parse::<usize>().is_ok() { format!("{kind}{count}") } else { own.clone() };
             *count += 1;
-            signal = layer.freeze(&part, &signal, build)?;
+            signal = layer.freeze(&names::part(name, &own), &signal, build)?;
         }
         Ok(signal)
     }

@@ -16,7 +16,7 @@ use lutweave_lut::{Net, NetlistBuilder, Role, bits_for};
 use lutweave_tensor::{DType, Dataset, FrameBuffer, Values};
 use serde::{Deserialize, Serialize};
 
-use crate::layer::{Frozen, check_batch};
+use crate::layer::{Ancestors, Base, Frozen};
 use crate::{Error, Layer, LayerSpec, Result, Saved, Signal, Site};
 
 /// Most thresholds of one input.
@@ -91,7 +91,7 @@ impl Thermometer {
     }
 
     fn expand(&self, site: &Site<'_>) -> Result<Vec<f32>> {
-        let inputs = site.input.nodes();
+        let inputs = site.input().nodes();
         if self.levels == 0 || self.levels > MAX_LEVELS {
             return Err(site.option_error("levels", format!("1 to {MAX_LEVELS}"), self.levels));
         }
@@ -166,17 +166,15 @@ impl LayerSpec for Thermometer {
     }
 
     fn build(&self, site: &Site<'_>) -> Result<Box<dyn Layer>> {
-        if !matches!(site.input.dtype, DType::U8 | DType::F32) {
+        if !matches!(site.input().dtype, DType::U8 | DType::F32) {
             return Err(site.input_error("numbers of u8 or f32"));
         }
         let thresholds = self.expand(site)?;
-        let mut shape = site.input.shape.clone();
+        let mut shape = site.input().shape.clone();
         shape[0] *= self.levels;
         Ok(Box::new(Encoder {
+            base: Base::new(self.clone(), site, Signal::bits(&shape)),
             spec: self.clone(),
-            path: site.path.clone(),
-            input: site.input.clone(),
-            output: Signal::bits(&shape),
             thresholds,
         }))
     }
@@ -185,10 +183,8 @@ impl LayerSpec for Thermometer {
 /// The built encoder.
 #[derive(Debug)]
 struct Encoder {
+    base: Base,
     spec: Thermometer,
-    path: String,
-    input: Signal,
-    output: Signal,
     /// `[inputs][levels]`.
     thresholds: Vec<f32>,
 }
@@ -196,9 +192,9 @@ struct Encoder {
 impl Encoder {
     /// For each output node the input node and the level.
     fn outputs(&self) -> impl Iterator<Item = (usize, usize)> {
-        let points = self.input.nodes() / self.input.shape[0];
+        let points = self.base.input().nodes() / self.base.input().shape[0];
         let levels = self.spec.levels;
-        (0..self.output.nodes()).map(move |node| {
+        (0..self.base.output().nodes()).map(move |node| {
             let (channel, level) = (node / points / levels, node / points % levels);
             (channel * points + node % points, level)
         })
@@ -206,26 +202,22 @@ impl Encoder {
 }
 
 impl Layer for Encoder {
-    fn spec(&self) -> &dyn LayerSpec {
-        &self.spec
+    fn base(&self) -> &Base {
+        &self.base
     }
 
-    fn input(&self) -> &Signal {
-        &self.input
+    fn base_mut(&mut self) -> &mut Base {
+        &mut self.base
     }
 
-    fn output(&self) -> &Signal {
-        &self.output
-    }
-
-    fn ancestors(&self, input: &[Vec<u64>]) -> Vec<Vec<u64>> {
-        let of = |(node, _): (usize, usize)| input.get(node).cloned();
-        self.outputs().map(of).collect::<Option<_>>().unwrap_or_default()
+    fn ancestors(&self, inputs: &[Ancestors]) -> Vec<Ancestors> {
+        let of = |(node, _): (usize, usize)| inputs[0].get(node).cloned();
+        vec![self.outputs().map(of).collect::<Option<_>>().unwrap_or_default()]
     }
 
     fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
-        check_batch(&self.path, &self.input, x)?;
-        let mut y = FrameBuffer::zeros(DType::Bit, &self.output.shape, x.frames())?;
+        self.base.check(x)?;
+        let mut y = FrameBuffer::zeros(DType::Bit, &self.base.output().shape, x.frames())?;
         backend.threshold(x, &self.thresholds, self.spec.levels, &mut y)?;
         Ok(y)
     }
@@ -249,18 +241,18 @@ impl Layer for Encoder {
     }
 
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
-        if self.input.dtype != DType::U8 {
+        if self.base.input().dtype != DType::U8 {
             let why = format!(
                 "it compares {} inputs; hardware compares whole numbers: scale the data to u8",
-                self.input.dtype
+                self.base.input().dtype
             );
-            return Err(Error::Freeze { layer: self.path.clone(), why });
+            return Err(self.base.freeze_error(why));
         }
         build.group(name, Role::Encoder)?;
         let mut made: BTreeMap<(usize, u64), Net> = BTreeMap::new();
         let mut constants: BTreeMap<bool, Net> = BTreeMap::new();
         let largest = (1u64 << self.spec.width) - 1;
-        let mut words = Vec::with_capacity(self.output.nodes());
+        let mut words = Vec::with_capacity(self.base.output().nodes());
         for (node, level) in self.outputs() {
             let threshold = self.thresholds[node * self.spec.levels + level];
             // x > t for whole x is x >= floor(t) + 1.
@@ -326,11 +318,8 @@ mod tests {
     fn levels_are_channels() {
         let set = data((0..=16).collect(), 1);
         let site = Site {
-            input: Signal { dtype: DType::U8, shape: vec![2, 3] },
-            ancestors: (0..6).map(|i| vec![1 << i]).collect(),
-            path: "0.thermometer".to_owned(),
-            seed: 0,
-            place: &[0],
+            ancestors: vec![(0..6).map(|i| vec![1 << i]).collect()],
+            ..Site::alone(Signal { dtype: DType::U8, shape: vec![2, 3] }, "0.thermometer", 0)
         };
         let layer = Thermometer::uniform(&set, 3).unwrap().build(&site).unwrap();
         assert_eq!(layer.output().shape, [6, 3]);
@@ -339,7 +328,7 @@ mod tests {
         let bits: Vec<u8> = y.to_frame_bits().unwrap().into_iter().map(u8::from).collect();
         // thresholds 4, 8, 12
         assert_eq!(bits, [0, 1, 1, 0, 0, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1]);
-        let ancestors = layer.ancestors(&site.ancestors);
+        let ancestors = layer.ancestors(&site.ancestors).remove(0);
         assert_eq!(ancestors[4], [2], "channel 0, level 1, point 1 depends on input 1");
         assert_eq!(ancestors[17], [32]);
     }

@@ -46,6 +46,46 @@ fn learns_a_small_task() {
     assert_eq!((history.epochs.len(), history.stopped), (8, false));
 }
 
+/// A network of bits that become real numbers, and pixels that have classes.
+#[test]
+fn learns_from_any_kind_of_target() {
+    let (train, test) = (quarters(600, 1), quarters(200, 2));
+    let wanted = |data: &Dataset, make: fn(Vec<u32>) -> Targets| {
+        let labels = data.classes().unwrap().1.to_vec();
+        Dataset::new("other", &[16], data.values().clone(), make(labels)).unwrap()
+    };
+    // The brightest quarter as four numbers.
+    let real: fn(Vec<u32>) -> Targets = |labels| {
+        let one_hot = |label: u32| (0..4).map(move |class| f32::from(u8::from(class == label)));
+        Targets::Real { shape: vec![4], values: labels.into_iter().flat_map(one_hot).collect() }
+    };
+    // Of two positions, whether the quarter's number has that bit.
+    let pixels: fn(Vec<u32>) -> Targets = |labels| {
+        let bits = labels.into_iter().flat_map(|label| [label & 1, label >> 1]).collect();
+        Targets::Pixels { count: 2, shape: vec![2], labels: bits }
+    };
+    let run = |make, loss: Box<dyn Loss>, shape: &[usize]| {
+        let (train, test) = (wanted(&train, make), wanted(&test, make));
+        let mut net = Sequential::new(train.shape())
+            .then(Thermometer::uniform(&train, 3).unwrap())
+            .then(LutLayer::new(80))
+            .then(LutLayer::new(40))
+            .then(lutweave_nn::BinaryToReal::new().output(shape))
+            .build(3)
+            .unwrap();
+        let trainer = Trainer::new(Adam::new(0.02), loss).epochs(8).batch(50);
+        trainer.fit(&mut net, &train, &test).unwrap().epochs
+    };
+    let epochs = run(real, Box::<crate::MeanSquaredError>::default(), &[4]);
+    let (first, last) = (&epochs[0], &epochs[7]);
+    assert_eq!(last.metric, "mean squared error");
+    assert!(last.test_accuracy < 0.12 && last.loss < first.loss, "{last:?}");
+    let epochs = run(pixels, Box::new(SoftmaxCrossEntropy), &[2, 2]);
+    let last = &epochs[7];
+    assert_eq!(last.metric, "accuracy");
+    assert!(last.test_accuracy > 0.85, "{last:?}");
+}
+
 #[test]
 fn threads_do_not_change_a_bit() {
     let (train, test) = (quarters(300, 1), quarters(50, 2));

@@ -2,28 +2,34 @@
 
 use std::borrow::Cow;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use lutweave_backend::{Isa, Kernel};
+use lutweave_backend::{Sites, finite};
 use lutweave_lut::Wiring;
 use lutweave_tensor::{DType, rng};
 
 use super::LutLayer;
 use super::learned::Learned;
-use super::norm::{BatchNorm, Norm};
+use super::norm::{BatchNorm, Moments, Norm};
 use super::on_bits::Scratch;
-use crate::layer::state_f32;
-use crate::{Error, Parameter, Result, Signal, Site, StateData, StateTensor};
+use super::windowed::Kernel;
+use crate::layer::{Base, Cost, Windows, state_f32, state_u32};
+use crate::{Error, Parameter, Result, Signal, Site, StateTensor};
 
 /// Settings, wiring, parameters and running statistics of a layer.
 #[derive(Debug)]
 pub(super) struct Body {
+    pub(super) base: Base,
     pub(super) spec: LutLayer,
-    pub(super) path: String,
-    pub(super) input: Signal,
-    pub(super) output: Signal,
     /// The fixed wiring; before learned wiring is frozen, see [`wiring`](Self::wiring).
     pub(super) fixed: Wiring,
     pub(super) learned: Option<Learned>,
+    /// The wiring of one window, where the layer slides over an image.
+    kernel: Option<Kernel>,
+    /// Places of each node: nodes of the wiring that share its table, see [`Sites`].
+    pub(super) share: usize,
+    /// Whether the last two sources of the wiring are the constants 0 and 1.
+    pub(super) constants: bool,
     pub(super) weights: Parameter,
     running_mean: Vec<f32>,
     running_variance: Vec<f32>,
@@ -54,12 +60,13 @@ impl Body {
         }
         let dtype = if spec.real_output { DType::F32 } else { DType::Bit };
         Self {
-            path: site.path.clone(),
-            input: site.input.clone(),
-            output: Signal { dtype, shape: spec.output_shape() },
+            base: Base::new(spec.clone(), site, Signal { dtype, shape: spec.output_shape() }),
             fixed,
             learned,
-            weights: Parameter::new(values, spec.model.range()),
+            kernel: None,
+            weights: Parameter::new("weights", values, spec.model.range()),
+            share: 1,
+            constants: false,
             running_mean: vec![0.0; spec.nodes],
             running_variance: vec![1.0; spec.nodes],
             steps: 0,
@@ -73,6 +80,23 @@ impl Body {
     /// Parameters of one node.
     pub(super) fn size(&self) -> usize {
         self.weights.values.len() / self.spec.nodes
+    }
+
+    /// A layer at all positions of a window.
+    pub(super) fn windowed(
+        spec: LutLayer,
+        fixed: Wiring,
+        kernel: Kernel,
+        windows: &Windows,
+        site: &Site<'_>,
+    ) -> Self {
+        let mut body = Self::new(spec, fixed, None, site);
+        let shape = windows.shape(body.spec.nodes);
+        let output = Signal { dtype: body.base.output().dtype, shape };
+        body.base = Base::new(body.spec.clone(), site, output);
+        (body.share, body.constants) = (windows.positions(), kernel.has_border());
+        body.kernel = Some(kernel);
+        body
     }
 
     /// The parameters with this step's noise, where the model has noise. Every node has a stream
@@ -96,14 +120,20 @@ impl Body {
     /// The trained map of one node, from the running statistics.
     pub(super) fn trained_norm(&self, node: usize) -> Option<Norm> {
         let settings = self.spec.batch_norm?;
-        Some(Norm::new(self.running_mean[node], self.running_variance[node], settings))
+        let (mean, variance) = (self.running_mean[node], self.running_variance[node]);
+        Some(Norm::new(Moments { mean, variance }, settings))
+    }
+
+    /// Where the tables are used, with this wiring.
+    pub(super) fn sites<'a>(&self, wiring: &'a Wiring) -> Result<Sites<'a>> {
+        Ok(Sites::shared(wiring, self.share, self.constants)?)
     }
 
     /// The wiring that is still being learned, as the scores choose it now.
     pub(super) fn choice(&self) -> Result<Option<Wiring>> {
         match &self.learned {
             Some(learned) if !learned.frozen => {
-                Ok(Some(learned.choice(self.input.nodes(), self.spec.fan_in)?))
+                Ok(Some(learned.choice(self.base.input().nodes(), self.spec.fan_in)?))
             }
             _ => Ok(None),
         }
@@ -127,13 +157,19 @@ impl Body {
     }
 
     /// Ends a step: takes over the statistics of its batch, and freezes the wiring when it is time.
-    pub(super) fn end_step(&mut self, norms: &[Norm]) -> Result<()> {
-        self.update_statistics(norms);
+    pub(super) fn end_step(&mut self, moments: impl Iterator<Item = Moments>) -> Result<()> {
+        self.update_statistics(moments);
         let due = self.spec.frozen_after.is_some_and(|batches| self.steps >= batches);
         if due && self.learned.as_ref().is_some_and(|learned| !learned.frozen) {
             self.freeze_wiring()?;
         }
         Ok(())
+    }
+
+    /// Nodes, and nodes at every position.
+    pub(super) fn cost(&self) -> Cost {
+        let luts = self.spec.nodes as u64;
+        Cost { luts, unrolled: luts * self.share as u64, ..Cost::default() }
     }
 
     /// All parameters.
@@ -149,21 +185,39 @@ impl Body {
     }
 
     /// Takes over the statistics of a batch, and counts the step.
-    pub(super) fn update_statistics(&mut self, norms: &[Norm]) {
+    pub(super) fn update_statistics(&mut self, moments: impl Iterator<Item = Moments>) {
         self.steps = self.steps.wrapping_add(1);
         let Some(BatchNorm { momentum, .. }) = self.spec.batch_norm else { return };
         let running = self.running_mean.iter_mut().zip(&mut self.running_variance);
-        for ((mean, variance), norm) in running.zip(norms) {
-            *mean = *mean * momentum + norm.mean * (1.0 - momentum);
-            *variance = *variance * momentum + norm.variance * (1.0 - momentum);
+        for ((mean, variance), batch) in running.zip(moments) {
+            *mean = *mean * momentum + batch.mean * (1.0 - momentum);
+            *variance = *variance * momentum + batch.variance * (1.0 - momentum);
         }
     }
 
-    pub(super) fn check_finite(&self) -> Result<()> {
-        if Isa::best().run(Largest(&self.weights.values)) < f32::INFINITY.to_bits() {
+    /// The parameters of one node, or none where one of them is not finite, which `faulty` then
+    /// says.
+    pub(super) fn finite<'p>(
+        &self,
+        parameters: &'p [f32],
+        node: usize,
+        faulty: &AtomicBool,
+    ) -> Option<&'p [f32]> {
+        let size = self.size();
+        let own = &parameters[node * size..(node + 1) * size];
+        if finite(own) {
+            return Some(own);
+        }
+        faulty.store(true, Ordering::Relaxed);
+        None
+    }
+
+    /// An error where a parameter was not finite.
+    pub(super) fn check(&self, faulty: &AtomicBool) -> Result<()> {
+        if !faulty.load(Ordering::Relaxed) {
             return Ok(());
         }
-        Err(Error::NotFinite { layer: self.path.clone(), what: "a parameter".to_owned() })
+        Err(Error::NotFinite { layer: self.base.path().to_owned(), what: "a parameter".to_owned() })
     }
 
     /// Arrays for a step: those of an earlier one where there are any.
@@ -180,70 +234,47 @@ impl Body {
     }
 
     pub(super) fn state(&self) -> Vec<StateTensor> {
-        let u32s = |name: &str, values: Vec<u32>| StateTensor {
-            name: name.to_owned(),
-            data: StateData::U32(values),
-        };
         let choice = self.choice().ok().flatten();
-        let wiring = choice.as_ref().unwrap_or(&self.fixed);
+        let fixed = self.kernel.as_ref().map_or(&self.fixed, |kernel| &kernel.wiring);
+        let wiring = choice.as_ref().unwrap_or(fixed);
         let mut state = vec![
-            u32s("wiring", wiring.table().to_vec()),
+            StateTensor::u32("wiring", wiring.table()),
             StateTensor::f32("weights", &self.weights.values),
             StateTensor::f32("running_mean", &self.running_mean),
             StateTensor::f32("running_variance", &self.running_variance),
-            u32s("steps", vec![self.steps as u32, (self.steps >> 32) as u32]),
+            StateTensor::u32("steps", &[self.steps as u32, (self.steps >> 32) as u32]),
         ];
         state.extend(self.learned.iter().flat_map(Learned::state));
         state
     }
 
     pub(super) fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
-        let (path, nodes) = (&self.path, self.spec.nodes);
+        let (path, nodes) = (self.base.path(), self.spec.nodes);
         let weights = state_f32(state, "weights", self.weights.values.len(), path)?;
         let mean = state_f32(state, "running_mean", nodes, path)?;
         let variance = state_f32(state, "running_variance", nodes, path)?;
         if variance.iter().any(|&variance| variance <= 0.0) {
             let what = "stored running_variance is not positive".to_owned();
-            return Err(Error::State { layer: path.clone(), what });
+            return Err(Error::State { layer: path.to_owned(), what });
         }
         let table = state_u32(state, "wiring", nodes * self.spec.fan_in, path)?;
         let steps = state_u32(state, "steps", 2, path)?;
-        let sources = self.input.nodes();
+        let sources = self.base.input().nodes();
         let learned = self.learned.as_ref().map(|learned| learned.stored(state, sources, path));
         let learned = learned.transpose()?;
-        let fixed = Wiring::explicit(sources, self.spec.fan_in, table.to_vec())?;
+        let fixed = match &mut self.kernel {
+            None => Wiring::explicit(sources, self.spec.fan_in, table.to_vec())?,
+            Some(kernel) => {
+                let seen = kernel.wiring.sources();
+                kernel.wiring = Wiring::explicit(seen, self.spec.fan_in, table.to_vec())?;
+                kernel.expand(&kernel.wiring)?
+            }
+        };
         self.steps = u64::from(steps[0]) | u64::from(steps[1]) << 32;
         (self.fixed, self.learned) = (fixed, learned);
         self.weights.values.copy_from_slice(weights);
         self.running_mean.copy_from_slice(mean);
         self.running_variance.copy_from_slice(variance);
         Ok(())
-    }
-}
-
-pub(super) fn state_u32<'a>(
-    state: &'a [StateTensor],
-    name: &str,
-    length: usize,
-    layer: &str,
-) -> Result<&'a [u32]> {
-    match state.iter().find(|tensor| tensor.name == name).map(|tensor| &tensor.data) {
-        Some(StateData::U32(values)) if values.len() == length => Ok(values),
-        _ => {
-            let what = format!("stored state has no {length} indices called `{name}`");
-            Err(Error::State { layer: layer.to_owned(), what })
-        }
-    }
-}
-
-/// The bits of the number furthest from zero; those of infinity or more where one is not finite.
-struct Largest<'a>(&'a [f32]);
-
-impl Kernel for Largest<'_> {
-    type Output = u32;
-
-    #[inline(always)]
-    fn run(self) -> u32 {
-        self.0.iter().fold(0, |largest, value| largest.max(value.abs().to_bits()))
     }
 }

@@ -15,10 +15,8 @@
 use lutweave_lut::{MAX_FAN_IN, Wiring};
 use rayon::prelude::*;
 
-use crate::layer::state_f32;
-use crate::{Error, Parameter, Result, Site, StateData, StateTensor};
-
-use super::body::state_u32;
+use crate::layer::{state_f32, state_u32};
+use crate::{Error, Parameter, Result, Site, StateTensor};
 
 /// What candidate 0 is ahead of the others at the beginning: a few steps of an optimizer.
 const HEAD_START: f32 = 0.01;
@@ -74,7 +72,12 @@ impl Learned {
         }
         let mut scores = vec![0.0; slots * count];
         scores.iter_mut().step_by(count).for_each(|score| *score = HEAD_START);
-        Ok(Self { candidates, scores: Parameter::new(scores, None), count, frozen: false })
+        Ok(Self {
+            candidates,
+            scores: Parameter::new("scores", scores, None),
+            count,
+            frozen: false,
+        })
     }
 
     /// The wiring that the scores choose. Costs one comparison a candidate.
@@ -90,14 +93,10 @@ impl Learned {
     }
 
     pub(super) fn state(&self) -> Vec<StateTensor> {
-        let u32s = |name: &str, values: Vec<u32>| StateTensor {
-            name: name.to_owned(),
-            data: StateData::U32(values),
-        };
         vec![
-            u32s("candidates", self.candidates.clone()),
+            StateTensor::u32("candidates", &self.candidates),
             StateTensor::f32("scores", &self.scores.values),
-            u32s("wiring_frozen", vec![u32::from(self.frozen)]),
+            StateTensor::u32("wiring_frozen", &[u32::from(self.frozen)]),
         ]
     }
 
@@ -124,7 +123,7 @@ impl Learned {
                 return refuse("repeat within an input");
             }
         }
-        let scores = Parameter::new(scores, self.scores.range);
+        let scores = Parameter::new("scores", scores, self.scores.range);
         Ok(Self { candidates, scores, count: self.count, frozen })
     }
 }

@@ -1,7 +1,7 @@
 //! From the values of a node to its bits, and from pattern sums back to values: batch norm and the
 //! window of the straight-through estimator, on `2^fan_in` numbers instead of frames.
 
-use lutweave_backend::{Isa, Kernel};
+use lutweave_backend::{Entries, Isa, Kernel};
 use serde::{Deserialize, Serialize};
 
 /// Smallest variance; part of the numeric contract.
@@ -27,42 +27,54 @@ impl Default for BatchNorm {
     }
 }
 
+/// Mean and variance of the values of one node.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moments {
+    pub(super) mean: f32,
+    pub(super) variance: f32,
+}
+
 /// The affine map of one node from `V` to `v`, and the batch statistics behind it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Norm {
-    pub(super) mean: f32,
-    pub(super) variance: f32,
+    pub(super) moments: Moments,
     rstd: f32,
     gamma: f32,
     beta: f32,
 }
 
 impl Norm {
-    pub(super) fn new(mean: f32, variance: f32, settings: BatchNorm) -> Self {
-        let rstd = (1.0 / f64::from(variance).sqrt()) as f32;
-        Self { mean, variance, rstd, gamma: settings.gamma, beta: settings.beta }
+    pub(super) fn new(moments: Moments, settings: BatchNorm) -> Self {
+        let rstd = (1.0 / f64::from(moments.variance).sqrt()) as f32;
+        Self { moments, rstd, gamma: settings.gamma, beta: settings.beta }
+    }
+
+    /// From exact sums.
+    fn of(mean: f64, variance: f64, settings: BatchNorm) -> Self {
+        let (mean, variance) = (mean as f32, variance.max(MIN_VARIANCE) as f32);
+        Self::new(Moments { mean, variance }, settings)
     }
 
     /// Mean and variance of the values over the frames: a sum over patterns.
     pub(super) fn of_patterns(values: &[f32], counts: &[u32], settings: BatchNorm) -> Self {
-        let (mean, variance) = Isa::best().run(Moments { values, counts });
-        Self::new(mean as f32, variance.max(MIN_VARIANCE) as f32, settings)
+        let (mean, variance) = Isa::best().run(OfPatterns { values, counts });
+        Self::of(mean, variance, settings)
     }
 
-    /// Mean and variance of the values of one node in all frames.
-    pub(super) fn of_frames(values: &[f32], settings: BatchNorm) -> Self {
-        let frames = values.len() as f64;
-        let mean = sum(values.len(), |f| f64::from(values[f])) / frames;
-        let squares = sum(values.len(), |f| {
-            let centred = f64::from(values[f]) - mean;
+    /// Mean and variance of the values of one node in all frames, at each of its places a row.
+    pub(super) fn of_frames(values: Rows<'_>, settings: BatchNorm) -> Self {
+        let count = values.count() as f64;
+        let mean = values.sum(f64::from) / count;
+        let squares = values.sum(|value| {
+            let centred = f64::from(value) - mean;
             centred * centred
         });
-        Self::new(mean as f32, (squares / frames).max(MIN_VARIANCE) as f32, settings)
+        Self::of(mean, squares / count, settings)
     }
 
     #[inline(always)]
     fn apply(&self, value: f32) -> f32 {
-        (value - self.mean) * self.rstd * self.gamma + self.beta
+        (value - self.moments.mean) * self.rstd * self.gamma + self.beta
     }
 }
 
@@ -82,12 +94,32 @@ fn sum(length: usize, f: impl Fn(usize) -> f64) -> f64 {
     lanes.iter().sum()
 }
 
-struct Moments<'a> {
+/// The rows of one node, one a place.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows<'a> {
+    /// With padding.
+    pub(super) values: &'a [f32],
+    pub(super) stride: usize,
+    pub(super) frames: usize,
+}
+
+impl Rows<'_> {
+    fn count(&self) -> usize {
+        self.values.len() / self.stride * self.frames
+    }
+
+    /// The sum of `f` of each value, row by row.
+    fn sum(&self, f: impl Fn(f32) -> f64) -> f64 {
+        self.values.chunks_exact(self.stride).map(|row| sum(self.frames, |k| f(row[k]))).sum()
+    }
+}
+
+struct OfPatterns<'a> {
     values: &'a [f32],
     counts: &'a [u32],
 }
 
-impl Kernel for Moments<'_> {
+impl Kernel for OfPatterns<'_> {
     type Output = (f64, f64);
 
     #[inline(always)]
@@ -104,8 +136,22 @@ impl Kernel for Moments<'_> {
     }
 }
 
+/// The output of one node for every pattern: bits, or `v` clamped to `[0, 1]`.
+pub(super) fn output(values: &[f32], norm: Option<&Norm>, entries: Entries<'_>) {
+    match entries {
+        Entries::Bits(table) => pack(values, norm, table),
+        Entries::Values(own) => {
+            own.copy_from_slice(values);
+            apply(own, norm);
+            for value in own {
+                *value = value.clamp(0.0, 1.0);
+            }
+        }
+    }
+}
+
 /// The output bits of one node for every pattern, as a packed table.
-pub(super) fn pack(values: &[f32], norm: Option<&Norm>, table: &mut [u64]) {
+fn pack(values: &[f32], norm: Option<&Norm>, table: &mut [u64]) {
     Isa::best().run(Pack { values, norm, table });
 }
 
@@ -121,7 +167,8 @@ impl Kernel for Pack<'_> {
     #[inline(always)]
     fn run(self) {
         // Without batch norm the same expression passes a value through: x − 0, times 1, plus 0.
-        let identity = Norm { mean: 0.0, variance: 1.0, rstd: 1.0, gamma: 1.0, beta: 0.0 };
+        let moments = Moments { mean: 0.0, variance: 1.0 };
+        let identity = Norm { moments, rstd: 1.0, gamma: 1.0, beta: 0.0 };
         let norm = self.norm.copied().unwrap_or(identity);
         for (table, values) in self.table.iter_mut().zip(self.values.chunks(64)) {
             *table = values
@@ -175,7 +222,7 @@ impl Kernel for Backward<'_> {
         let (sums, scale) = (&mut self.sums[..length], &mut self.scale[..length]);
         let offset = &mut self.offset[..length];
         let frames = f64::from(counts.iter().sum::<u32>());
-        let (mean, rstd) = (f64::from(norm.mean), f64::from(norm.rstd));
+        let (mean, rstd) = (f64::from(norm.moments.mean), f64::from(norm.rstd));
         let open = norm.gamma * norm.rstd;
         for ((sum, scale), &value) in sums.iter_mut().zip(scale.iter_mut()).zip(values) {
             let v = norm.apply(value);
@@ -207,31 +254,32 @@ pub(super) fn apply(values: &mut [f32], norm: Option<&Norm>) {
     }
 }
 
-/// Maps values to `v` clamped to `[0, 1]`, in place.
-pub(super) fn clamp(values: &mut [f32], norm: Option<&Norm>) {
-    apply(values, norm);
-    for value in values {
-        *value = value.clamp(0.0, 1.0);
-    }
-}
-
-/// The gradient of the values from that of the outputs, in place, frame by frame; the formulas are
-/// those of [`backward`].
-pub(super) fn backward_frames(norm: Option<&Norm>, u: &[f32], dy: &mut [f32]) {
+/// The gradient of the values of one node from that of the outputs, in place, frame by frame, one
+/// row a place; the formulas are those of [`backward`].
+pub(super) fn backward_frames(norm: Option<&Norm>, u: Rows<'_>, dy: &mut [f32]) {
     let Some(norm) = norm else { return };
-    for (dy, &u) in dy.iter_mut().zip(u) {
-        let v = norm.apply(u);
-        if v <= 0.0 || v >= 1.0 {
-            *dy = 0.0;
+    let rows = || u.values.chunks_exact(u.stride).map(|row| &row[..u.frames]);
+    for (dy, u) in dy.chunks_exact_mut(u.stride).zip(rows()) {
+        for (dy, &u) in dy.iter_mut().zip(u) {
+            let v = norm.apply(u);
+            if v <= 0.0 || v >= 1.0 {
+                *dy = 0.0;
+            }
         }
     }
-    let (frames, mean, rstd) = (u.len() as f64, f64::from(norm.mean), f64::from(norm.rstd));
+    let frames = u.count() as f64;
+    let (mean, rstd) = (f64::from(norm.moments.mean), f64::from(norm.rstd));
     let gamma = f64::from(norm.gamma);
-    let total = gamma * sum(u.len(), |f| f64::from(dy[f]));
-    let product = gamma * sum(u.len(), |f| f64::from(dy[f]) * (f64::from(u[f]) - mean));
+    let pairs = || dy.chunks_exact(u.stride).zip(rows());
+    let total = gamma * pairs().map(|(dy, _)| sum(u.frames, |f| f64::from(dy[f]))).sum::<f64>();
+    let product =
+        |dy: &[f32], u: &[f32]| sum(u.len(), |f| f64::from(dy[f]) * (f64::from(u[f]) - mean));
+    let product = gamma * pairs().map(|(dy, u)| product(dy, u)).sum::<f64>();
     let dvar = -rstd * rstd * rstd * product;
     let dmean = (-rstd * total - mean * dvar) / frames;
-    for (dy, &u) in dy.iter_mut().zip(u) {
-        *dy = (gamma * rstd * f64::from(*dy) + dmean + f64::from(u) * dvar / frames) as f32;
+    for (dy, u) in dy.chunks_exact_mut(u.stride).zip(rows()) {
+        for (dy, &u) in dy.iter_mut().zip(u) {
+            *dy = (gamma * rstd * f64::from(*dy) + dmean + f64::from(u) * dvar / frames) as f32;
+        }
     }
 }

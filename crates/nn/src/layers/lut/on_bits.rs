@@ -1,19 +1,22 @@
 //! A LUT layer on bits: everything about the parameters happens on tables.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use lutweave_backend::{Backend, Slopes, table_words};
-use lutweave_lut::{MAX_FAN_IN, NetlistBuilder, Role, TruthTable, Wiring};
+use lutweave_backend::{Backend, Entries, Sites, Slopes, TableGradient, table_words};
+use lutweave_lut::{MAX_FAN_IN, Net, NetlistBuilder, Role, TruthTable, Wiring};
 use lutweave_tensor::{DType, FrameBuffer};
 use rayon::prelude::*;
 
 use super::body::Body;
-use super::norm::{self, Norm};
-use crate::layer::{Frozen, check_batch, saved_as};
-use crate::{Error, Layer, LayerSpec, Parameter, Result, Saved, Signal, StateTensor};
+use super::norm::{self, Moments, Norm};
+use crate::layer::{Ancestors, Base, Cost, Frozen, saved_as};
+use crate::{Layer, Parameter, Result, Saved, StateTensor};
 
 /// Fewest nodes a thread takes at once, so that small layers are not torn apart.
 const MIN_NODES: usize = 16;
+/// Numbers of the batch that are kept for each node, after its values: mean and variance.
+const MOMENTS: usize = 2;
 
 /// The built layer.
 #[derive(Debug)]
@@ -26,7 +29,6 @@ struct Tape {
     /// The parameters of this step, where noise was added to them.
     noisy: Option<Vec<f32>>,
     scratch: Scratch,
-    norms: Vec<Norm>,
     /// The choice of this step, where wiring is being learned.
     choice: Option<Wiring>,
 }
@@ -36,9 +38,8 @@ struct Tape {
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     counts: Vec<u32>,
-    /// `V`.
-    values: Vec<f32>,
-    tables: Vec<u64>,
+    /// `V` of each node, then its moments: `[nodes][2^fan_in + MOMENTS]`.
+    state: Vec<f32>,
     sums: Vec<f32>,
     scale: Vec<f32>,
     offset: Vec<f32>,
@@ -58,7 +59,7 @@ impl OnBits {
 
     /// The input as bits: as it is, or compared with 0.5.
     fn bits(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<Arc<FrameBuffer>> {
-        check_batch(&self.0.path, &self.0.input, &x)?;
+        self.0.base.check(&x)?;
         if x.dtype() == DType::Bit {
             return Ok(x);
         }
@@ -67,120 +68,131 @@ impl OnBits {
         Ok(Arc::new(bits))
     }
 
-    /// `V` of the trained nodes.
-    fn trained_values(&self) -> Result<Vec<f32>> {
-        self.0.check_finite()?;
-        let (entries, size) = (self.entries(), self.0.size());
-        let mut values = vec![0f32; self.0.spec.nodes * entries];
-        values.par_chunks_mut(entries).enumerate().for_each(|(node, values)| {
-            let params = &self.0.weights.values[node * size..(node + 1) * size];
-            self.0.spec.model.hardened(params, values);
-        });
-        Ok(values)
-    }
-
     /// Words of the packed table of one node.
     fn words(&self) -> usize {
         table_words(self.0.spec.fan_in)
     }
 
-    /// The answer: bits from the packed tables, or numbers from `V` and the map of each node to `v`.
-    fn answer(
-        &self,
-        x: &FrameBuffer,
-        values: &[f32],
-        norms: &[Norm],
-        tables: &[u64],
-        wiring: &Wiring,
-        backend: &dyn Backend,
-    ) -> Result<FrameBuffer> {
-        let body = &self.0;
-        let mut y = FrameBuffer::zeros(body.output.dtype, &body.output.shape, x.frames())?;
-        if body.spec.real_output {
-            let mut clamped = values.to_vec();
-            for (node, values) in clamped.chunks_mut(self.entries()).enumerate() {
-                norm::clamp(values, norms.get(node));
-            }
-            backend.value_forward(x, wiring, &clamped, &mut y)?;
-        } else {
-            backend.table_forward(x, wiring, tables, &mut y)?;
+    /// What the trained node makes of each pattern.
+    fn trained(&self, node: usize, entries: Entries<'_>, faulty: &AtomicBool) {
+        let mut values = [0f32; 1 << MAX_FAN_IN];
+        let values = &mut values[..self.entries()];
+        if let Some(parameters) = self.0.finite(&self.0.weights.values, node, faulty) {
+            self.0.spec.model.hardened(parameters, values);
+            norm::output(values, self.0.trained_norm(node).as_ref(), entries);
         }
+    }
+
+    /// The packed tables of the trained nodes.
+    fn trained_tables(&self) -> Result<Vec<u64>> {
+        let (words, faulty) = (self.words(), AtomicBool::new(false));
+        let mut tables = vec![0u64; self.0.spec.nodes * words];
+        let nodes = tables.par_chunks_mut(words).with_min_len(MIN_NODES).enumerate();
+        nodes.for_each(|(node, table)| self.trained(node, Entries::Bits(table), &faulty));
+        self.0.check(&faulty)?;
+        Ok(tables)
+    }
+
+    /// The answer of the trained layer to bits.
+    fn trained_answer(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
+        let body = &self.0;
+        let wiring = body.wiring()?;
+        let sites = body.sites(&wiring)?;
+        let mut y =
+            FrameBuffer::zeros(body.base.output().dtype, &body.base.output().shape, x.frames())?;
+        if !body.spec.real_output {
+            backend.table_forward(x, sites, &self.trained_tables()?, &mut y)?;
+            return Ok(y);
+        }
+        let faulty = AtomicBool::new(false);
+        let mut outputs = vec![0f32; body.spec.nodes * self.entries()];
+        for (node, entries) in outputs.chunks_mut(self.entries()).enumerate() {
+            self.trained(node, Entries::Values(entries), &faulty);
+        }
+        body.check(&faulty)?;
+        backend.value_forward(x, sites, &outputs, &mut y)?;
         Ok(y)
     }
+}
 
-    /// The output bits of every node and pattern, packed.
-    fn pack(&self, values: &[f32], norms: &[Norm]) -> Vec<u64> {
-        let words = self.words();
-        let mut tables = vec![0u64; self.0.spec.nodes * words];
-        let pairs = tables.par_chunks_mut(words).zip(values.par_chunks(self.entries()));
-        let pairs = pairs.with_min_len(MIN_NODES).enumerate();
-        pairs.for_each(|(node, (table, values))| norm::pack(values, norms.get(node), table));
-        tables
+impl OnBits {
+    /// The nets of the input, and after them those of the constants where the wiring has them.
+    fn with_constants(
+        &self,
+        name: &str,
+        mut bits: Vec<Net>,
+        build: &mut NetlistBuilder,
+    ) -> Result<Vec<Net>> {
+        if self.0.constants {
+            bits.push(build.constant(format!("{name}_zero"), false)?);
+            bits.push(build.constant(format!("{name}_one"), true)?);
+        }
+        Ok(bits)
     }
+}
 
-    fn trained_norms(&self) -> Vec<Norm> {
-        (0..self.0.spec.nodes).map_while(|node| self.0.trained_norm(node)).collect()
+impl Scratch {
+    /// Mean and variance of every node in the batch.
+    fn moments(&self, entries: usize) -> impl Iterator<Item = Moments> {
+        let nodes = self.state.chunks_exact(entries + MOMENTS);
+        nodes.map(move |node| Moments { mean: node[entries], variance: node[entries + 1] })
     }
 }
 
 impl Layer for OnBits {
-    fn spec(&self) -> &dyn LayerSpec {
-        &self.0.spec
+    fn base(&self) -> &Base {
+        &self.0.base
     }
 
-    fn input(&self) -> &Signal {
-        &self.0.input
+    fn base_mut(&mut self) -> &mut Base {
+        &mut self.0.base
     }
 
-    fn output(&self) -> &Signal {
-        &self.0.output
+    fn ancestors(&self, inputs: &[Ancestors]) -> Vec<Ancestors> {
+        let ancestors = self.0.wiring().ok().and_then(|wiring| wiring.ancestors(&inputs[0]).ok());
+        vec![ancestors.unwrap_or_default()]
     }
 
-    fn ancestors(&self, input: &[Vec<u64>]) -> Vec<Vec<u64>> {
-        let ancestors = self.0.wiring().ok().and_then(|wiring| wiring.ancestors(input).ok());
-        ancestors.unwrap_or_default()
-    }
-
-    fn luts(&self) -> usize {
-        self.0.spec.nodes
+    fn cost(&self) -> Cost {
+        self.0.cost()
     }
 
     fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
-        let (values, norms) = (self.trained_values()?, self.trained_norms());
-        let (wiring, tables) = (self.0.wiring()?, self.pack(&values, &norms));
         if x.dtype() == DType::Bit {
-            check_batch(&self.0.path, &self.0.input, x)?;
-            return self.answer(x, &values, &norms, &tables, &wiring, backend);
+            self.0.base.check(x)?;
+            return self.trained_answer(x, backend);
         }
         let x = self.bits(Arc::new(x.clone()), backend)?;
-        self.answer(&x, &values, &norms, &tables, &wiring, backend)
+        self.trained_answer(&x, backend)
     }
 
     fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
         let x = self.bits(x, backend)?;
-        self.0.check_finite()?;
-        let (spec, entries, size) = (&self.0.spec, self.entries(), self.0.size());
-        let choice = self.0.choice()?;
-        let wiring = choice.as_ref().unwrap_or(&self.0.fixed);
-        let mut scratch = self.0.take_scratch();
-        let counts = sized(&mut scratch.counts, spec.nodes * entries);
-        backend.pattern_counts(&x, wiring, counts)?;
-        let noisy = self.0.noisy();
-        let weights = noisy.as_ref().unwrap_or(&self.0.weights.values);
-        let (values, words) = (sized(&mut scratch.values, spec.nodes * entries), self.words());
-        let tables = sized(&mut scratch.tables, spec.nodes * words);
-        let nodes = values.par_chunks_mut(entries).zip(counts.par_chunks(entries));
-        let nodes = nodes.zip(tables.par_chunks_mut(words)).with_min_len(MIN_NODES).enumerate();
-        let norms = nodes.map(|(node, ((values, counts), table))| {
-            spec.model.values(&weights[node * size..(node + 1) * size], values);
+        let (body, spec, entries) = (&self.0, &self.0.spec, self.entries());
+        let choice = body.choice()?;
+        let sites = body.sites(choice.as_ref().unwrap_or(&body.fixed))?;
+        let noisy = body.noisy();
+        let weights = noisy.as_ref().unwrap_or(&body.weights.values);
+        let faulty = AtomicBool::new(false);
+        let make = |node: usize, counts: &[u32], state: &mut [f32], output: Entries<'_>| {
+            let Some(parameters) = body.finite(weights, node, &faulty) else { return };
+            let (values, moments) = state.split_at_mut(entries);
+            spec.model.values(parameters, values);
             let settings = spec.batch_norm;
             let norm = settings.map(|settings| Norm::of_patterns(values, counts, settings));
-            norm::pack(values, norm.as_ref(), table);
-            norm
-        });
-        let norms: Vec<Norm> = norms.collect::<Vec<_>>().into_iter().flatten().collect();
-        let y = self.answer(&x, values, &norms, tables, wiring, backend)?;
-        Ok((y, Box::new(Tape { x, noisy, scratch, norms, choice })))
+            if let Some(Norm { moments: Moments { mean, variance }, .. }) = norm {
+                moments.copy_from_slice(&[mean, variance]);
+            }
+            norm::output(values, norm.as_ref(), output);
+        };
+        let mut scratch = body.take_scratch();
+        let counts = sized(&mut scratch.counts, spec.nodes * entries);
+        let state = sized(&mut scratch.state, spec.nodes * (entries + MOMENTS));
+        let mut y =
+            FrameBuffer::zeros(body.base.output().dtype, &body.base.output().shape, x.frames())?;
+        backend.counted_forward(&x, sites, counts, state, &make, &mut y)?;
+        body.check(&faulty)?;
+        Ok((y, Box::new(Tape { x, noisy, scratch, choice })))
     }
 
     fn backward(
@@ -190,58 +202,53 @@ impl Layer for OnBits {
         want_dx: bool,
         backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>> {
-        let mut tape = *saved_as::<Tape>(saved, &self.0.path)?;
+        let mut tape = *saved_as::<Tape>(saved, self.0.base.path())?;
         let (entries, size) = (self.entries(), self.0.size());
         let body = &mut self.0;
         let (spec, nodes) = (&body.spec, body.spec.nodes);
         let wiring = tape.choice.as_ref().unwrap_or(&body.fixed);
+        let sites = Sites::shared(wiring, body.share, body.constants)?;
         let learned = body.learned.as_mut().filter(|learned| !learned.frozen);
-        let Scratch { counts, values, sums, scale, offset, slopes, .. } = &mut tape.scratch;
-        let sums = sized(sums, nodes * entries);
-        backend.pattern_sums(&tape.x, wiring, dy, sums)?;
-        let (scale, offset) = (sized(scale, nodes * entries), sized(offset, nodes * entries));
         let Parameter { values: weights, gradient, .. } = &mut body.weights;
         let weights = tape.noisy.as_ref().unwrap_or(weights);
-        let params = |node: usize| &weights[node * size..(node + 1) * size];
-        let mut none = vec![0f32; if size == 0 { nodes } else { 0 }]; // models without parameters
-        let gradient = if size == 0 { &mut none } else { gradient };
-        let pieces = sums.par_chunks_mut(entries).zip(scale.par_chunks_mut(entries));
-        let pieces = pieces.zip(offset.par_chunks_mut(entries));
-        let pieces = pieces.zip(gradient.par_chunks_mut(size.max(1)));
+        let Scratch { counts, state, sums, scale, offset, slopes } = &mut tape.scratch;
         // Slopes only where something is to be sent down.
         let down = want_dx || learned.is_some();
-        let share = if down { entries * spec.fan_in } else { 1 };
-        let slopes = sized(slopes, nodes * share);
-        let pieces = pieces.zip(slopes.par_chunks_mut(share)).with_min_len(MIN_NODES);
-        pieces.enumerate().for_each(|(node, ((((sums, scale), offset), gradient), slopes))| {
-            let at = node * entries..(node + 1) * entries;
-            let (values, counts) = (&values[at.clone()], &counts[at]);
-            norm::backward(tape.norms.get(node), values, counts, sums, scale, offset);
-            spec.model.backward(params(node), sums, counts, &mut gradient[..size]);
-            if down {
-                for (i, slopes) in slopes.chunks_mut(entries).enumerate() {
-                    spec.model.slopes(params(node), values, i, slopes);
-                }
+        let slopes = sized(slopes, if down { nodes * entries * spec.fan_in } else { 0 });
+        let (scale, offset) = (sized(scale, nodes * entries), sized(offset, nodes * entries));
+        let make = |node: usize, own: TableGradient<'_>| {
+            let (values, moments) = state[node * (entries + MOMENTS)..].split_at(entries);
+            let moments = Moments { mean: moments[0], variance: moments[1] };
+            let norm = spec.batch_norm.map(|settings| Norm::new(moments, settings));
+            let counts = &counts[node * entries..(node + 1) * entries];
+            norm::backward(norm.as_ref(), values, counts, own.sums, own.scale, own.offset);
+            let parameters = &weights[node * size..(node + 1) * size];
+            spec.model.backward(parameters, own.sums, counts, own.parameters);
+            for (i, slopes) in own.slopes.chunks_mut(entries).enumerate() {
+                spec.model.slopes(parameters, values, i, slopes);
             }
-        });
-        let mut dx = None;
-        if down {
-            let folded = spec.model.is_multilinear();
-            let slopes = Slopes { scale, offset, slopes, folded };
-            if let Some(learned) = learned {
-                let sums = &mut learned.scores.gradient;
-                let candidates = &learned.candidates;
-                backend.candidate_sums(&tape.x, wiring, dy, slopes, candidates, sums)?;
-            }
-            if want_dx {
-                let shape = &body.input.shape;
-                let mut sources = FrameBuffer::zeros(DType::F32, shape, tape.x.frames())?;
-                backend.table_backward(&tape.x, wiring, dy, slopes, &mut sources)?;
-                dx = Some(sources);
-            }
+        };
+        // Asked for before the threads begin: they fall asleep where they must wait.
+        let zeros = || FrameBuffer::zeros(DType::F32, &body.base.input().shape, tape.x.frames());
+        let mut dx = want_dx.then(zeros).transpose()?;
+        let arrays = TableGradient {
+            sums: sized(sums, nodes * entries),
+            scale: &mut *scale,
+            offset: &mut *offset,
+            slopes: &mut *slopes,
+            parameters: gradient,
+        };
+        backend.summed_backward(&tape.x, sites, dy, arrays, &make)?;
+        let slopes = Slopes { scale, offset, slopes, folded: spec.model.is_multilinear() };
+        if let Some(learned) = learned {
+            let sums = &mut learned.scores.gradient;
+            backend.candidate_sums(&tape.x, wiring, dy, slopes, &learned.candidates, sums)?;
         }
+        if let Some(dx) = &mut dx {
+            backend.table_backward(&tape.x, sites, dy, slopes, dx)?;
+        }
+        body.end_step(tape.scratch.moments(entries))?;
         body.give_scratch(tape.scratch);
-        body.end_step(&tape.norms)?;
         Ok(dx)
     }
 
@@ -267,17 +274,19 @@ impl Layer for OnBits {
 
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
         let body = &self.0;
-        if body.spec.real_output || body.input.dtype != DType::Bit {
+        if body.spec.real_output || body.base.input().dtype != DType::Bit {
             let why =
                 "it reads or gives real numbers; hardware needs bits on both sides".to_owned();
-            return Err(Error::Freeze { layer: body.path.clone(), why });
+            return Err(body.base.freeze_error(why));
         }
-        let bits = input.bits(&body.path)?;
+        let bits = input.bits(body.base.path())?;
         build.group(name, Role::Core)?;
-        let tables = self.pack(&self.trained_values()?, &self.trained_norms());
+        let tables = self.trained_tables()?;
         let wiring = body.wiring()?;
-        let mut words = Vec::with_capacity(body.spec.nodes);
-        for (node, table) in tables.chunks(self.words()).enumerate() {
+        let mut words = Vec::with_capacity(wiring.nodes());
+        let bits = self.with_constants(name, bits, build)?;
+        for node in 0..wiring.nodes() {
+            let table = &tables[node / body.share * self.words()..][..self.words()];
             let mut packed = [0u64; (1 << MAX_FAN_IN) / 64];
             packed[..table.len()].copy_from_slice(table);
             let table = TruthTable::new(body.spec.fan_in, packed)?;

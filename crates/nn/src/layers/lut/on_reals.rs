@@ -1,18 +1,17 @@
 //! A LUT layer on inputs that are real numbers: frame by frame, batch norm over rows.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use lutweave_backend::{Backend, frame_blocks};
+use lutweave_backend::{Backend, Sites, frame_blocks};
 use lutweave_lut::NetlistBuilder;
 use lutweave_tensor::{DType, FrameBuffer};
 use rayon::prelude::*;
 
 use super::body::Body;
-use super::norm::{self, Norm};
-use crate::layer::{Frozen, check_batch, saved_as};
-use crate::{
-    Error, Layer, LayerSpec, Parameter, RealInputs, RealNode, Result, Saved, Signal, StateTensor,
-};
+use super::norm::{self, Norm, Rows};
+use crate::layer::{Ancestors, Base, Cost, Frozen, saved_as};
+use crate::{Error, Layer, Parameter, RealInputs, RealNode, Result, Saved, StateTensor};
 
 /// Frames of one unit of backward work of models with a function of their own: part of the numeric
 /// contract.
@@ -41,19 +40,27 @@ impl OnReals {
     /// The value of every node and frame.
     fn values(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
         let body = &self.0;
-        check_batch(&body.path, &body.input, x)?;
-        body.check_finite()?;
-        let mut u = FrameBuffer::zeros(DType::F32, &body.output.shape, x.frames())?;
+        body.base.check(x)?;
+        let faulty = AtomicBool::new(false);
+        for node in 0..body.spec.nodes {
+            body.finite(&body.weights.values, node, &faulty);
+        }
+        body.check(&faulty)?;
+        let mut u = FrameBuffer::zeros(DType::F32, &body.base.output().shape, x.frames())?;
         match body.spec.model.real() {
             RealInputs::Multilinear { binarize_table } => {
-                backend.real_forward(x, &body.fixed, &self.tables(binarize_table), &mut u)?;
+                let sites = body.sites(&body.fixed)?;
+                backend.real_forward(x, sites, &self.tables(binarize_table), &mut u)?;
             }
             RealInputs::Own(model) => {
                 let (size, frames, stride) = (body.size(), x.frames(), u.stride());
+                let constants = body.constant_rows(frames);
                 let rows = u.rows_mut::<f32>()?.par_chunks_mut(stride).enumerate();
-                rows.try_for_each(|(node, u)| {
+                rows.try_for_each(|(place, u)| {
+                    let node = place / body.share;
                     let params = &body.weights.values[node * size..(node + 1) * size];
-                    model.forward(params, &body.rows(x, node, 0..frames)?, &mut u[..frames])
+                    let x = body.rows(x, &constants, place, 0..frames)?;
+                    model.forward(params, &x, &mut u[..frames])
                 })?;
             }
             RealInputs::None => return Err(self.bits_only()),
@@ -62,7 +69,7 @@ impl OnReals {
     }
 
     fn bits_only(&self) -> Error {
-        let layer = self.0.path.clone();
+        let layer = self.0.base.path().to_owned();
         Error::State { layer, what: "its model takes bits only".to_owned() }
     }
 
@@ -75,8 +82,8 @@ impl OnReals {
     ) -> Result<FrameBuffer> {
         let mut v = u.clone();
         let (frames, stride) = (v.frames(), v.stride());
-        v.rows_mut::<f32>()?.par_chunks_mut(stride).enumerate().for_each(|(node, row)| {
-            norm::apply(&mut row[..frames], norms.get(node));
+        v.rows_mut::<f32>()?.par_chunks_mut(stride).enumerate().for_each(|(place, row)| {
+            norm::apply(&mut row[..frames], norms.get(place / self.0.share));
         });
         if self.0.spec.real_output {
             for value in v.rows_mut::<f32>()? {
@@ -84,7 +91,7 @@ impl OnReals {
             }
             return Ok(v);
         }
-        let mut y = FrameBuffer::zeros(DType::Bit, &self.0.output.shape, frames)?;
+        let mut y = FrameBuffer::zeros(DType::Bit, &self.0.base.output().shape, frames)?;
         backend.threshold(&v, &vec![0.5; v.nodes()], 1, &mut y)?;
         Ok(y)
     }
@@ -99,19 +106,23 @@ impl OnReals {
     ) -> Result<()> {
         let (body, frames) = (&self.0, x.frames());
         let (size, fan_in) = (body.size(), body.spec.fan_in);
+        let constants = body.constant_rows(frames);
         let mut blocks = frame_blocks(dx, BLOCK)?;
         let parts = blocks.par_iter_mut().enumerate().map(|(block, rows)| {
             let range = block * BLOCK..frames.min((block + 1) * BLOCK);
             let mut dparams = vec![0f32; body.weights.values.len()];
-            for node in 0..body.spec.nodes {
+            for place in 0..body.fixed.nodes() {
+                let node = place / body.share;
                 let at = node * size..(node + 1) * size;
-                let x = body.rows(x, node, range.clone())?;
-                let du = &du.row::<f32>(node)?[range.clone()];
+                let x = body.rows(x, &constants, place, range.clone())?;
+                let du = &du.row::<f32>(place)?[range.clone()];
                 let mut own = vec![0f32; fan_in * range.len()];
                 let params = &body.weights.values[at.clone()];
                 model.backward(params, &x, du, &mut dparams[at], &mut own)?;
-                for (&source, own) in body.fixed.node(node).iter().zip(own.chunks(range.len())) {
-                    for (dx, own) in rows[source as usize].iter_mut().zip(own) {
+                for (&source, own) in body.fixed.node(place).iter().zip(own.chunks(range.len())) {
+                    // Constants have no gradient.
+                    let Some(row) = rows.get_mut(source as usize) else { continue };
+                    for (dx, own) in row.iter_mut().zip(own) {
                         *dx += own;
                     }
                 }
@@ -128,40 +139,51 @@ impl OnReals {
 }
 
 impl Body {
-    /// The rows that a node reads, over a range of frames.
+    /// Rows of zeros and of ones where the wiring has constants, one after the other.
+    fn constant_rows(&self, frames: usize) -> Vec<f32> {
+        let mut rows = Vec::new();
+        if self.constants {
+            rows.resize(frames, 0.0);
+            rows.resize(2 * frames, 1.0);
+        }
+        rows
+    }
+
+    /// The rows that are read at one place, over a range of frames.
     fn rows<'x>(
         &self,
         x: &'x FrameBuffer,
-        node: usize,
+        constants: &'x [f32],
+        place: usize,
         frames: std::ops::Range<usize>,
     ) -> Result<Vec<&'x [f32]>> {
         let mut rows = Vec::with_capacity(self.spec.fan_in);
-        for &source in self.fixed.node(node) {
-            rows.push(&x.row::<f32>(source as usize)?[frames.clone()]);
+        for &source in self.fixed.node(place) {
+            let row = match (source as usize).checked_sub(x.nodes()) {
+                Some(constant) if self.constants => &constants[constant * x.frames()..],
+                _ => x.row::<f32>(source as usize)?,
+            };
+            rows.push(&row[frames.clone()]);
         }
         Ok(rows)
     }
 }
 
 impl Layer for OnReals {
-    fn spec(&self) -> &dyn LayerSpec {
-        &self.0.spec
+    fn base(&self) -> &Base {
+        &self.0.base
     }
 
-    fn input(&self) -> &Signal {
-        &self.0.input
+    fn base_mut(&mut self) -> &mut Base {
+        &mut self.0.base
     }
 
-    fn output(&self) -> &Signal {
-        &self.0.output
+    fn ancestors(&self, inputs: &[Ancestors]) -> Vec<Ancestors> {
+        vec![self.0.fixed.ancestors(&inputs[0]).unwrap_or_default()]
     }
 
-    fn ancestors(&self, input: &[Vec<u64>]) -> Vec<Vec<u64>> {
-        self.0.fixed.ancestors(input).unwrap_or_default()
-    }
-
-    fn luts(&self) -> usize {
-        self.0.spec.nodes
+    fn cost(&self) -> Cost {
+        self.0.cost()
     }
 
     fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
@@ -174,9 +196,10 @@ impl Layer for OnReals {
         let u = self.values(&x, backend)?;
         let mut norms = Vec::new();
         if let Some(settings) = self.0.spec.batch_norm {
-            for node in 0..u.nodes() {
-                norms.push(Norm::of_frames(u.row::<f32>(node)?, settings));
-            }
+            let (stride, frames) = (u.stride(), u.frames());
+            let nodes = u.rows::<f32>()?.par_chunks(stride * self.0.share);
+            let of_node = |values| Norm::of_frames(Rows { values, stride, frames }, settings);
+            norms = nodes.map(of_node).collect();
         }
         let y = self.answer(&u, &norms, backend)?;
         Ok((y, Box::new(Tape { x, u, norms })))
@@ -189,32 +212,34 @@ impl Layer for OnReals {
         want_dx: bool,
         backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>> {
-        let tape = saved_as::<Tape>(saved, &self.0.path)?;
+        let tape = saved_as::<Tape>(saved, self.0.base.path())?;
         let mut du = dy.clone();
-        check_batch(&self.0.path, &Signal { dtype: DType::F32, ..self.0.output.clone() }, &du)?;
+        self.0.base.check_gradient(&du)?;
         if dy.frames() != tape.u.frames() {
             let (expected, got) = (format!("{}", tape.u.frames()), dy.frames());
             return Err(lutweave_tensor::Error::Frames { op: "backward", expected, got }.into());
         }
         let (frames, stride) = (du.frames(), du.stride());
         let u = tape.u.rows::<f32>()?;
-        let rows = du.rows_mut::<f32>()?.par_chunks_mut(stride).zip(u.par_chunks(stride));
-        rows.enumerate().for_each(|(node, (du, u))| {
-            norm::backward_frames(tape.norms.get(node), &u[..frames], &mut du[..frames]);
+        let all = stride * self.0.share;
+        let nodes = du.rows_mut::<f32>()?.par_chunks_mut(all).zip(u.par_chunks(all));
+        nodes.enumerate().for_each(|(node, (du, values))| {
+            norm::backward_frames(tape.norms.get(node), Rows { values, stride, frames }, du);
         });
-        let mut dx = FrameBuffer::zeros(DType::F32, &self.0.input.shape, frames)?;
+        let mut dx = FrameBuffer::zeros(DType::F32, &self.0.base.input().shape, frames)?;
         let spec = self.0.spec.clone();
         match spec.model.real() {
             RealInputs::Multilinear { binarize_table } => {
                 let tables = self.tables(binarize_table);
                 let gradient = &mut self.0.weights.gradient;
                 let target = want_dx.then_some(&mut dx);
-                backend.real_backward(&tape.x, &self.0.fixed, &tables, &du, gradient, target)?;
+                let sites = Sites::shared(&self.0.fixed, self.0.share, self.0.constants)?;
+                backend.real_backward(&tape.x, sites, &tables, &du, gradient, target)?;
             }
             RealInputs::Own(model) => self.own_backward(model, &tape.x, &du, &mut dx)?,
             RealInputs::None => return Err(self.bits_only()),
         }
-        self.0.update_statistics(&tape.norms);
+        self.0.update_statistics(tape.norms.iter().map(|norm| norm.moments));
         Ok(want_dx.then_some(dx))
     }
 
@@ -236,6 +261,6 @@ impl Layer for OnReals {
 
     fn freeze(&self, _name: &str, _input: &Frozen, _build: &mut NetlistBuilder) -> Result<Frozen> {
         let why = "it reads real numbers; switch `real_inputs` off".to_owned();
-        Err(Error::Freeze { layer: self.0.path.clone(), why })
+        Err(self.0.base.freeze_error(why))
     }
 }

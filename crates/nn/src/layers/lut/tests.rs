@@ -14,13 +14,7 @@ use crate::{Signal, StateData};
 const LOOSE: f64 = 1e-4;
 
 fn site(shape: &[usize]) -> Site<'static> {
-    Site {
-        input: Signal::bits(shape),
-        ancestors: Vec::new(),
-        path: "0.lut".to_owned(),
-        seed: 11,
-        place: &[0],
-    }
+    Site::alone(Signal::bits(shape), "0.lut", 11)
 }
 
 fn batch(nodes: usize, frames: usize, seed: u64) -> (FrameBuffer, Vec<Vec<bool>>) {
@@ -172,7 +166,7 @@ fn settings_are_checked() {
     let momentum = |momentum| Some(BatchNorm { momentum, ..BatchNorm::default() });
     assert!(error(LutLayer::new(3).batch_norm(momentum(1.0))).contains("momentum"));
     assert!(error(LutLayer::new(3).batch_norm(momentum(f32::NAN))).contains("momentum"));
-    let numbers = Site { input: Signal { dtype: DType::U8, shape: vec![4] }, ..bits.clone() };
+    let numbers = Site::alone(Signal { dtype: DType::U8, shape: vec![4] }, "0.lut", 11);
     let refused = LutLayer::new(3).build(&numbers).unwrap_err().to_string();
     assert_eq!(
         refused,

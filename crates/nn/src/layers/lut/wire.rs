@@ -60,7 +60,7 @@ impl LutLayer {
     /// The wiring at the beginning, and what is needed to learn it.
     pub(super) fn wire(&self, site: &Site<'_>) -> Result<(Wiring, Option<Learned>)> {
         self.check_live(site)?;
-        let (sources, nodes, fan_in) = (site.input.nodes(), self.nodes, self.fan_in);
+        let (sources, nodes, fan_in) = (site.input().nodes(), self.nodes, self.fan_in);
         let mut stream = site.stream(rng::WIRING);
         let mut below = |bound| rng::below(&mut stream, bound);
         let made = match &self.wiring {
@@ -77,7 +77,7 @@ impl LutLayer {
                 Wiring::depthwise(input, self.channels(site, input[0])?, fan_in, &mut below)
             }
             WiringRule::Gauss => {
-                let (input, output) = (&site.input.shape, self.output_shape());
+                let (input, output) = (&site.input().shape, self.output_shape());
                 if input.len() != output.len() {
                     let expected = format!("{} axes, as many as the input has", input.len());
                     return Err(site.option_error("shape", expected, output));
@@ -112,13 +112,18 @@ impl LutLayer {
         Ok((made.map_err(|error| named(site, error))?, None))
     }
 
+    /// Whether the wiring is learned.
+    pub(super) fn learns_wiring(&self) -> bool {
+        matches!(self.wiring, WiringRule::Learned { .. })
+    }
+
     /// Shape of what the layer gives.
     pub(super) fn output_shape(&self) -> Vec<usize> {
         self.shape.clone().unwrap_or_else(|| vec![self.nodes])
     }
 
     fn check_live(&self, site: &Site<'_>) -> Result<()> {
-        let (live, sources) = (self.live.len(), site.input.nodes());
+        let (live, sources) = (self.live.len(), site.input().nodes());
         if live == 0 {
             return Ok(());
         }
@@ -138,7 +143,7 @@ impl LutLayer {
     /// The sources that may be read.
     fn pool(&self, site: &Site<'_>) -> Vec<u32> {
         let is_live = |source: &u32| self.live.is_empty() || self.live[*source as usize];
-        (0..site.input.nodes() as u32).filter(is_live).collect()
+        (0..site.input().nodes() as u32).filter(is_live).collect()
     }
 
     /// Balanced or merely random wiring to the sources of a pool.
@@ -149,13 +154,13 @@ impl LutLayer {
         balanced: bool,
         below: &mut dyn FnMut(usize) -> usize,
     ) -> lutweave_lut::Result<Wiring> {
-        let ancestors: Vec<Vec<u64>> = if balanced && !site.ancestors.is_empty() {
-            pool.iter().map(|&source| site.ancestors[source as usize].clone()).collect()
+        let ancestors: Vec<Vec<u64>> = if balanced && !site.ancestors[0].is_empty() {
+            pool.iter().map(|&source| site.ancestors[0][source as usize].clone()).collect()
         } else {
             Vec::new()
         };
         Wiring::balanced(pool.len(), self.nodes, self.fan_in, &ancestors, below)?
-            .relabel(site.input.nodes(), pool)
+            .relabel(site.input().nodes(), pool)
     }
 
     /// Output channels of pointwise wiring.
@@ -184,7 +189,7 @@ impl LutLayer {
 /// The input's shape as `[channels, height, width]`.
 fn image(site: &Site<'_>) -> Result<[usize; 3]> {
     let expected = "an input of shape [channels, height, width] for this wiring";
-    <[usize; 3]>::try_from(site.input.shape.as_slice()).map_err(|_| site.input_error(expected))
+    <[usize; 3]>::try_from(site.input().shape.as_slice()).map_err(|_| site.input_error(expected))
 }
 
 /// An error about wiring, with the layer it is of.
@@ -203,13 +208,7 @@ mod tests {
     use crate::{LayerSpec, Signal, StateData};
 
     fn site(shape: &[usize]) -> Site<'static> {
-        Site {
-            input: Signal::bits(shape),
-            ancestors: Vec::new(),
-            path: "0.lut".to_owned(),
-            seed: 3,
-            place: &[0],
-        }
+        Site::alone(Signal::bits(shape), "0.lut", 3)
     }
 
     fn rules() -> Vec<WiringRule> {
@@ -251,7 +250,7 @@ mod tests {
     fn the_output_has_the_shape_asked_for() {
         let built = LutLayer::shaped(&[2, 4, 4]).fan_in(2).build(&site(&[9])).unwrap();
         assert_eq!(built.output().shape, [2, 4, 4]);
-        assert_eq!(built.luts(), 32);
+        assert_eq!(built.cost().luts, 32);
     }
 
     /// A layer's wiring.
@@ -353,7 +352,7 @@ mod tests {
             let real = spec.real_inputs;
             if real {
                 let input = Signal { dtype: DType::F32, shape: vec![2, 4, 4] };
-                let error = spec.build(&Site { input, ..site(&[1]) }).unwrap_err();
+                let error = spec.build(&Site::alone(input, "0.lut", 3)).unwrap_err();
                 assert_eq!(error.to_string(), want);
             } else {
                 assert_eq!(error(spec), want);

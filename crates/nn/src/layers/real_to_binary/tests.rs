@@ -10,7 +10,7 @@ const CLOSE: f32 = 1e-5;
 fn site(dtype: DType, shape: &[usize]) -> Site<'static> {
     let input = Signal { dtype, shape: shape.to_vec() };
     let ancestors = (0..input.nodes().min(100)).map(|i| vec![1 << (i % 64)]).collect();
-    Site { input, ancestors, path: "0.real_to_binary".to_owned(), seed: 5, place: &[0] }
+    Site { ancestors: vec![ancestors], ..Site::alone(input, "0.real_to_binary", 5) }
 }
 
 fn build(spec: &RealToBinary, shape: &[usize]) -> Box<dyn Layer> {
@@ -63,7 +63,7 @@ fn frames_and_depth_share_a_number() {
     let want = [0, 1].map(|k| PAIRS.map(|pair| u8::from(pair[k] > 0.5))).concat();
     assert_eq!(bits(layer.as_ref(), &[2, 3], &x), want);
     let ancestors = layer.ancestors(&site(DType::F32, &[2, 3]).ancestors);
-    assert_eq!((&ancestors[4], &ancestors[17]), (&vec![2], &vec![32]));
+    assert_eq!((&ancestors[0][4], &ancestors[0][17]), (&vec![2], &vec![32]));
 }
 
 /// One case of the golden files, its first frames.
@@ -315,7 +315,7 @@ fn what_does_not_fit_is_refused() {
         new()
             .depth(MAX_SIZE)
             .build(&Site {
-                input: Signal { dtype: DType::U8, shape: vec![usize::MAX / 2] },
+                inputs: vec![Signal { dtype: DType::U8, shape: vec![usize::MAX / 2] }],
                 ..site(DType::U8, &[2])
             })
             .is_err()

@@ -6,6 +6,7 @@ use lutweave_tensor::{DType, FrameBuffer, rng};
 use proptest::prelude::*;
 
 use super::*;
+use crate::StateData;
 use crate::models::Smoothed;
 use crate::{GroupSum, LutLayer, Network, Sequential, WiringRule, arg_max};
 
@@ -193,13 +194,7 @@ fn state_comes_back() {
 fn gradients_are_those_of_the_choice() {
     let backends: [&dyn Backend; 2] = [&Reference, &Cpu::new()];
     for backend in backends {
-        let site = Site {
-            input: crate::Signal::bits(&[SOURCES]),
-            ancestors: Vec::new(),
-            path: "0.lut".to_owned(),
-            seed: 4,
-            place: &[0],
-        };
+        let site = Site::alone(crate::Signal::bits(&[SOURCES]), "0.lut", 4);
         let spec = learned(1, None).batch_norm(None);
         let mut layer = crate::LayerSpec::build(&spec, &site).unwrap();
         let mut parameters = layer.parameters_mut();

@@ -1,0 +1,242 @@
+//! The built dense layer.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use lutweave_backend::{Backend, FixedPoint, TwoLevels, Window};
+use lutweave_lut::NetlistBuilder;
+use lutweave_tensor::{DType, FrameBuffer, rng};
+
+use super::{BitValues, Dense, fixed_point};
+use crate::layer::{Base, Cost, Frozen, saved_as, state_f32};
+use crate::{Layer, Parameter, Result, Saved, Signal, Site, StateTensor};
+
+/// The largest number below zero: zero is above it, so that its sign is +1.
+const BELOW_ZERO: f32 = -f32::from_bits(1);
+/// Where the gradient of a sign passes: from −1 to 1, both included.
+const SIGN_WINDOW: f32 = 1.0 + f32::EPSILON;
+
+/// Weights, bias and what is done to numbers on their way.
+#[derive(Debug)]
+pub(super) struct Matrix {
+    base: Base,
+    spec: Dense,
+    outputs: usize,
+    weights: Parameter,
+    bias: Option<Parameter>,
+    /// To what weights, inputs and outputs are rounded.
+    round: [Option<FixedPoint>; 3],
+}
+
+fn sign(value: f32) -> f32 {
+    if value > BELOW_ZERO { 1.0 } else { -1.0 }
+}
+
+impl Matrix {
+    pub(super) fn new(
+        spec: &Dense,
+        (inputs, outputs): (usize, usize),
+        site: &Site<'_>,
+    ) -> Result<Self> {
+        let mut stream = site.stream(rng::INIT);
+        let nodes = spec.groups * outputs;
+        let weights = spec.initialise.draw(nodes * inputs, inputs, &mut stream);
+        let bias = spec.bias.then(|| spec.initialise.draw(nodes, inputs, &mut stream));
+        let mut weights =
+            Parameter::new("weights", weights, spec.binary_weights.then_some((-1.0, 1.0)));
+        weights.project();
+        Ok(Self {
+            base: Base::new(spec.clone(), site, Signal::reals(&spec.shape)),
+            spec: spec.clone(),
+            outputs,
+            weights,
+            bias: bias.map(|bias| Parameter::new("bias", bias, None)),
+            round: [
+                fixed_point(spec.quantise.weights, "weights", site)?,
+                fixed_point(spec.quantise.inputs, "inputs", site)?,
+                fixed_point(spec.quantise.outputs, "outputs", site)?,
+            ],
+        })
+    }
+
+    /// The levels of input bits.
+    fn levels(&self) -> TwoLevels {
+        let low = if self.spec.bits == BitValues::Signs { -1.0 } else { 0.0 };
+        TwoLevels { threshold: 0.0, low, high: 1.0 }
+    }
+
+    /// The input as it enters the product; none for the input itself.
+    fn entering(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<Option<FrameBuffer>> {
+        let reals = || FrameBuffer::zeros(DType::F32, x.shape(), x.frames());
+        Ok(if x.dtype() == DType::Bit {
+            let mut entered = reals()?;
+            backend.levels(x, self.levels(), &mut entered)?;
+            Some(entered)
+        } else if self.spec.binary_inputs {
+            let mut entered = reals()?;
+            let signs = TwoLevels { threshold: BELOW_ZERO, low: -1.0, high: 1.0 };
+            backend.levels(x, signs, &mut entered)?;
+            Some(entered)
+        } else if let [_, Some(to), _] = self.round {
+            let mut entered = reals()?;
+            backend.quantise(x, to, &mut entered)?;
+            Some(entered)
+        } else {
+            None
+        })
+    }
+
+    /// The weights as they enter the product.
+    fn effective_weights(&self) -> Cow<'_, [f32]> {
+        let weights = &self.weights.values;
+        match self.round[0] {
+            _ if self.spec.binary_weights => weights.iter().map(|&w| sign(w)).collect(),
+            Some(to) => weights.iter().map(|&w| to.round(w)).collect(),
+            None => Cow::Borrowed(weights),
+        }
+    }
+
+    fn effective_bias(&self) -> Cow<'_, [f32]> {
+        match (&self.bias, self.round[0]) {
+            (None, _) => Cow::Owned(vec![0.0; self.spec.groups * self.outputs]),
+            (Some(bias), None) => Cow::Borrowed(&bias.values),
+            (Some(bias), Some(to)) => bias.values.iter().map(|&b| to.round(b)).collect(),
+        }
+    }
+
+    /// The gradient of the input `x`.
+    fn backward_input(
+        &self,
+        x: &FrameBuffer,
+        dy: &FrameBuffer,
+        backend: &dyn Backend,
+    ) -> Result<FrameBuffer> {
+        let mut weights = self.effective_weights();
+        let mut dx = FrameBuffer::zeros(DType::F32, x.shape(), x.frames())?;
+        if x.dtype() == DType::Bit && self.spec.bits == BitValues::Signs {
+            // From 0 to 1 a bit goes from −1 to 1, twice as far.
+            weights.to_mut().iter_mut().for_each(|w| *w *= 2.0);
+        }
+        backend.affine_backward_input(dy, &weights, self.spec.groups, &mut dx)?;
+        if self.spec.binary_inputs {
+            let window = Window { low: -SIGN_WINDOW, high: SIGN_WINDOW, slope: 1.0 };
+            let all = dx;
+            dx = FrameBuffer::zeros(DType::F32, x.shape(), x.frames())?;
+            backend.window_backward(x, &all, window, &mut dx)?;
+        }
+        Ok(dx)
+    }
+
+    /// Adds the gradients of the parameters.
+    fn backward_parameters(
+        &mut self,
+        x: &FrameBuffer,
+        dy: &FrameBuffer,
+        backend: &dyn Backend,
+    ) -> Result<()> {
+        let entered = self.entering(x, backend)?;
+        let x = entered.as_ref().unwrap_or(x);
+        let mut unused = Vec::new();
+        let dbias = if let Some(bias) = &mut self.bias {
+            &mut bias.gradient
+        } else {
+            unused.resize(self.spec.groups * self.outputs, 0.0);
+            &mut unused
+        };
+        let (groups, gradient) = (self.spec.groups, &mut self.weights.gradient);
+        if !self.spec.binary_weights {
+            backend.affine_backward_weights(x, dy, groups, gradient, dbias)?;
+            return Ok(());
+        }
+        let mut of_signs = vec![0.0; gradient.len()];
+        backend.affine_backward_weights(x, dy, groups, &mut of_signs, dbias)?;
+        let all = gradient.iter_mut().zip(of_signs).zip(&self.weights.values);
+        for ((gradient, of_sign), weight) in all {
+            if weight.abs() <= 1.0 {
+                *gradient += of_sign;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Layer for Matrix {
+    fn base(&self) -> &Base {
+        &self.base
+    }
+
+    fn base_mut(&mut self) -> &mut Base {
+        &mut self.base
+    }
+
+    fn cost(&self) -> Cost {
+        let macs = self.weights.values.len() as u64;
+        let bits = self.base.input().dtype == DType::Bit;
+        if self.spec.binary_weights && (self.spec.binary_inputs || bits) {
+            return Cost { binary_macs: macs, ..Cost::default() };
+        }
+        Cost { macs, ..Cost::default() }
+    }
+
+    fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
+        self.base.check(x)?;
+        let entered = self.entering(x, backend)?;
+        let x = entered.as_ref().unwrap_or(x);
+        let (weights, bias) = (self.effective_weights(), self.effective_bias());
+        let mut y = FrameBuffer::zeros(DType::F32, &self.base.output().shape, x.frames())?;
+        backend.affine_forward(x, &weights, &bias, self.spec.groups, &mut y)?;
+        if let [_, _, Some(to)] = self.round {
+            let sums = y;
+            y = FrameBuffer::zeros(DType::F32, sums.shape(), sums.frames())?;
+            backend.quantise(&sums, to, &mut y)?;
+        }
+        Ok(y)
+    }
+
+    fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
+        Ok((self.evaluate(&x, backend)?, Box::new(x)))
+    }
+
+    fn backward(
+        &mut self,
+        saved: Saved,
+        dy: &FrameBuffer,
+        want_dx: bool,
+        backend: &dyn Backend,
+    ) -> Result<Option<FrameBuffer>> {
+        let x = saved_as::<Arc<FrameBuffer>>(saved, self.base.path())?;
+        self.base.check_gradient(dy)?;
+        if !self.base.frozen() {
+            self.backward_parameters(&x, dy, backend)?;
+        }
+        if want_dx { Ok(Some(self.backward_input(&x, dy, backend)?)) } else { Ok(None) }
+    }
+
+    fn parameters(&self) -> Vec<&Parameter> {
+        [&self.weights].into_iter().chain(&self.bias).collect()
+    }
+
+    fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
+        [&mut self.weights].into_iter().chain(&mut self.bias).collect()
+    }
+
+    fn state(&self) -> Vec<StateTensor> {
+        let parameters = self.parameters().into_iter();
+        parameters.map(|parameter| StateTensor::f32(parameter.name, &parameter.values)).collect()
+    }
+
+    fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
+        let path = self.base.path();
+        let weights = state_f32(state, "weights", self.weights.values.len(), path)?;
+        if let Some(bias) = &mut self.bias {
+            let values = state_f32(state, "bias", bias.values.len(), path)?;
+            bias.values.copy_from_slice(values);
+        }
+        self.weights.values.copy_from_slice(weights);
+        Ok(())
+    }
+
+    fn freeze(&self, _name: &str, _input: &Frozen, _build: &mut NetlistBuilder) -> Result<Frozen> {
+        Err(self.base.freeze_error("it sums real numbers, which have no form in a netlist"))
+    }
+}

@@ -1,0 +1,101 @@
+//! Softmax over the channels, axis 0, apart for every point of the other axes:
+//! `y[c] = e^x[c] / Σ e^x[k]`.
+//!
+//! It is taken of `x` less its maximum, so it is a distribution for any finite numbers. For a loss
+//! on scores use the cross entropy of `lutweave-train` that contains it. Reads and gives f32.
+//!
+//! Source: `Softmax` of `BinaryBrain`, whose maximum begins at 0, so that scores far below 0 give
+//! zeros only.
+
+use std::sync::Arc;
+
+use lutweave_backend::Backend;
+use lutweave_lut::NetlistBuilder;
+use lutweave_tensor::{DType, FrameBuffer};
+use serde::{Deserialize, Serialize};
+
+use crate::layer::{Base, Frozen, saved_as};
+use crate::{Layer, LayerSpec, Result, Saved, Site};
+
+/// Settings of softmax: none.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Softmax {}
+
+impl Softmax {
+    /// Over axis 0.
+    pub fn new() -> Self {
+        Self {}
+    }
+
+    pub(crate) fn from_config(config: &serde_json::Value) -> Result<Self> {
+        crate::registry::parse("softmax", config)
+    }
+}
+
+impl LayerSpec for Softmax {
+    fn kind(&self) -> &'static str {
+        "softmax"
+    }
+
+    fn config(&self) -> serde_json::Value {
+        serde_json::json!(self)
+    }
+
+    fn build(&self, site: &Site<'_>) -> Result<Box<dyn Layer>> {
+        if site.input().dtype != DType::F32 {
+            return Err(site.input_error("numbers of f32"));
+        }
+        Ok(Box::new(Channels { base: Base::new(self.clone(), site, site.input().clone()) }))
+    }
+}
+
+/// The built layer.
+#[derive(Debug)]
+struct Channels {
+    base: Base,
+}
+
+impl Layer for Channels {
+    fn base(&self) -> &Base {
+        &self.base
+    }
+
+    fn base_mut(&mut self) -> &mut Base {
+        &mut self.base
+    }
+
+    fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
+        self.base.check(x)?;
+        let mut y = FrameBuffer::zeros(DType::F32, x.shape(), x.frames())?;
+        backend.softmax(x, &mut y)?;
+        Ok(y)
+    }
+
+    fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
+        let y = self.evaluate(&x, backend)?;
+        Ok((y.clone(), Box::new(y)))
+    }
+
+    fn backward(
+        &mut self,
+        saved: Saved,
+        dy: &FrameBuffer,
+        want_dx: bool,
+        backend: &dyn Backend,
+    ) -> Result<Option<FrameBuffer>> {
+        let y = saved_as::<FrameBuffer>(saved, self.base.path())?;
+        self.base.check_gradient(dy)?;
+        if !want_dx {
+            return Ok(None);
+        }
+        let mut dx = FrameBuffer::zeros(DType::F32, dy.shape(), dy.frames())?;
+        backend.softmax_backward(&y, dy, &mut dx)?;
+        Ok(Some(dx))
+    }
+
+    fn freeze(&self, _name: &str, _input: &Frozen, _build: &mut NetlistBuilder) -> Result<Frozen> {
+        let why = "it gives real numbers; the largest score is the same without it";
+        Err(self.base.freeze_error(why))
+    }
+}

@@ -1,0 +1,38 @@
+//! Cross-entropy of single probabilities.
+
+use lutweave_tensor::{FrameBuffer, Target};
+
+use super::cross_entropy::floored;
+use super::wanted::by_element;
+use super::{Loss, Reduction};
+use crate::Result;
+
+/// Binary cross-entropy of answers that are probabilities already, a yes or no for each node:
+/// `−t · ln y − (1 − t) · ln(1 − y)`, gradient `−t / y + (1 − t) / (1 − y)`.
+///
+/// Real targets are from 0 to 1; classes count as 1 at their own node and 0 at the others. `y` and
+/// `1 − y` count as [`PROBABILITY_FLOOR`](super::PROBABILITY_FLOOR) where they are less.
+///
+/// `BinaryBrain`'s `LossBinaryCrossEntropy` is [`Reduction::FrameMean`], without a floor.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BinaryCrossEntropy {
+    /// Over what it is averaged.
+    pub reduction: Reduction,
+}
+
+impl Loss for BinaryCrossEntropy {
+    fn evaluate_part(
+        &self,
+        y: &FrameBuffer,
+        target: &Target,
+        whole: f64,
+    ) -> Result<(f32, FrameBuffer)> {
+        let divisor = self.reduction.divisor(y.nodes(), whole)?;
+        by_element("binary cross-entropy", y, target, [0.0, 1.0], divisor, |y, t| {
+            let (yes, no) = (floored(y), floored(1.0 - y));
+            let logarithm = |probability: f32| libm::log(f64::from(probability));
+            let (t64, slope) = (f64::from(t), (1.0 - t) / no - t / yes);
+            (-t64 * logarithm(yes) - (1.0 - t64) * logarithm(no), slope)
+        })
+    }
+}

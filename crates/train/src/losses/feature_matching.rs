@@ -1,0 +1,50 @@
+//! Making the inner answers of one network like those of another.
+
+use lutweave_tensor::{DType, FrameBuffer, Target};
+
+use super::wanted::not_taken;
+use super::{Loss, MeanSquaredError};
+use crate::Result;
+
+/// Feature matching (Romero et al. 2015, "hints"): the mean squared difference between the answers
+/// of a layer and those of a layer of a teacher, over nodes and frames.
+///
+/// Bits count as 0 and 1, on either side. Shapes may differ where the number of nodes does not.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FeatureMatching;
+
+impl FeatureMatching {
+    /// The mean squared difference between two buffers, and its gradient with respect to the
+    /// student's.
+    ///
+    /// # Errors
+    ///
+    /// When they are not of as many nodes and frames, or of types other than bits and f32.
+    pub fn between(
+        self,
+        student: &FrameBuffer,
+        teacher: &FrameBuffer,
+    ) -> Result<(f32, FrameBuffer)> {
+        let target = Target::Real(as_numbers(teacher)?);
+        self.evaluate(student, &target)
+    }
+}
+
+impl Loss for FeatureMatching {
+    fn evaluate_part(
+        &self,
+        y: &FrameBuffer,
+        target: &Target,
+        whole: f64,
+    ) -> Result<(f32, FrameBuffer)> {
+        let Target::Real(_) = target.own() else {
+            return Err(not_taken("feature matching", "real numbers", target));
+        };
+        MeanSquaredError::default().evaluate_part(&as_numbers(y)?, target, whole)
+    }
+}
+
+/// Bits as numbers.
+fn as_numbers(x: &FrameBuffer) -> Result<FrameBuffer> {
+    Ok(if x.dtype() == DType::Bit { x.convert(DType::F32)? } else { x.clone() })
+}

@@ -1,0 +1,32 @@
+//! Squared differences, for regression and auto-encoders.
+
+use lutweave_tensor::{FrameBuffer, Target};
+
+use super::wanted::by_element;
+use super::{Loss, Reduction};
+use crate::Result;
+
+/// Mean squared error: `(y − t)²`, gradient `2 · (y − t)`, both divided as [`Reduction`] says.
+///
+/// Classes count as 1 at their own node and 0 at the others. `BinaryBrain`'s `LossMeanSquaredError`,
+/// whose "mean" is [`Reduction::Mean`] and "sum" [`Reduction::Sum`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MeanSquaredError {
+    /// Over what it is averaged.
+    pub reduction: Reduction,
+}
+
+impl Loss for MeanSquaredError {
+    fn evaluate_part(
+        &self,
+        y: &FrameBuffer,
+        target: &Target,
+        whole: f64,
+    ) -> Result<(f32, FrameBuffer)> {
+        let divisor = self.reduction.divisor(y.nodes(), whole)?;
+        by_element("mean squared error", y, target, [0.0, 1.0], divisor, |y, t| {
+            let difference = f64::from(y) - f64::from(t);
+            (difference * difference, 2.0 * (y - t))
+        })
+    }
+}

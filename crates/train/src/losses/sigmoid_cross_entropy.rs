@@ -1,0 +1,38 @@
+//! Sigmoid and binary cross-entropy in one.
+
+use lutweave_tensor::{FrameBuffer, Target};
+
+use super::wanted::by_element;
+use super::{Loss, Reduction};
+use crate::Result;
+
+/// Binary cross-entropy of the sigmoid `σ(y) = 1 / (1 + e^−y)` of scores, a yes or no for each node:
+/// `max(y, 0) − y · t + ln(1 + e^−|y|)`, gradient `σ(y) − t`.
+///
+/// This form is safe for scores of any size. Real targets are from 0 to 1; classes count as 1 at
+/// their own node and 0 at the others.
+///
+/// `BinaryBrain`'s `LossSigmoidCrossEntropy` has the gradient of [`Reduction::FrameMean`] and reports
+/// the loss of [`Reduction::Mean`]; here they belong together.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SigmoidCrossEntropy {
+    /// Over what it is averaged.
+    pub reduction: Reduction,
+}
+
+impl Loss for SigmoidCrossEntropy {
+    fn evaluate_part(
+        &self,
+        y: &FrameBuffer,
+        target: &Target,
+        whole: f64,
+    ) -> Result<(f32, FrameBuffer)> {
+        let divisor = self.reduction.divisor(y.nodes(), whole)?;
+        by_element("sigmoid cross-entropy", y, target, [0.0, 1.0], divisor, |y, t| {
+            let small = libm::expf(-y.abs()); // from 0 to 1
+            let sigmoid = if y >= 0.0 { 1.0 } else { small } / (1.0 + small);
+            let (y, t64) = (f64::from(y), f64::from(t));
+            (y.max(0.0) - y * t64 + libm::log1p(f64::from(small)), sigmoid - t)
+        })
+    }
+}

@@ -1,0 +1,109 @@
+//! Optimizers: how parameters follow their gradients.
+//!
+//! Each is a rule for one number, run over all of them in one pass: new value, clamp to the
+//! parameter's range, gradient cleared. The pass is near memory bandwidth for large networks, and
+//! gives the same bits for any number of threads and on every instruction set.
+
+mod ada_grad;
+mod adam;
+mod adam_w;
+mod bop;
+mod clip;
+mod groups;
+mod sgd;
+mod shift_ada_max;
+mod slots;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Debug;
+
+use lutweave_nn::{Parameter, StateTensor};
+
+pub use self::ada_grad::AdaGrad;
+pub use self::adam::Adam;
+pub use self::adam_w::AdamW;
+pub use self::bop::Bop;
+pub use self::clip::Clip;
+pub use self::groups::Groups;
+pub use self::sgd::Sgd;
+pub use self::shift_ada_max::ShiftAdaMax;
+use crate::{Error, Result};
+
+/// Changes parameters along their gradients.
+pub trait Optimizer: Debug + Send {
+    /// One update with the given learning rate: changes the values, clamps them to the parameter's
+    /// range and clears the gradients. Parameters come in the same order every time. Frozen ones
+    /// keep their values.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] for settings out of range, [`Error::State`] when the parameters are not
+    /// those of the update before or of the restored state.
+    fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()>;
+
+    /// The learning rate before any schedule.
+    fn learning_rate(&self) -> f32;
+
+    /// What it has gathered: step counts and moments, as named arrays. Settings are not among them.
+    fn state(&self) -> Vec<StateTensor>;
+
+    /// Takes over what [`state`](Self::state) of an optimizer of the same kind gave: training then
+    /// goes on as if it had not stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::State`] when it is of something else. Nothing is changed then.
+    fn restore(&mut self, state: &[StateTensor]) -> Result<()>;
+}
+
+impl<O: Optimizer + ?Sized> Optimizer for Box<O> {
+    fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
+        (**self).update(parameters, learning_rate)
+    }
+
+    fn learning_rate(&self) -> f32 {
+        (**self).learning_rate()
+    }
+
+    fn state(&self) -> Vec<StateTensor> {
+        (**self).state()
+    }
+
+    fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
+        (**self).restore(state)
+    }
+}
+
+/// Refuses a setting that is not from `low` to `high`, `high` itself left out; NaN never is.
+fn check_option(
+    option: &'static str,
+    value: f32,
+    (low, high): (f32, f32),
+    expected: &'static str,
+) -> Result<()> {
+    if (low..high).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::Option { option, expected, got: value.to_string() })
+}
+
+/// A factor of decay: from 0, to below 1.
+fn check_decay(option: &'static str, value: f32) -> Result<()> {
+    check_option(option, value, (0.0, 1.0), "from 0 to below 1")
+}
+
+/// A number from 0 that is finite.
+fn check_positive(option: &'static str, value: f32) -> Result<()> {
+    check_option(option, value, (0.0, f32::INFINITY), "a finite number that is not negative")
+}
+
+fn check_rate(value: f32) -> Result<()> {
+    check_positive("learning rate", value)
+}
+
+/// `1 − decayˢᵗᵉᵖˢ`, by which moments that began at zero are too small.
+fn bias(decay: f32, steps: u32) -> f64 {
+    1.0 - libm::pow(f64::from(decay), f64::from(steps))
+}

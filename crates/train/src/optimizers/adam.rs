@@ -1,0 +1,95 @@
+//! Steps of nearly equal length for every number.
+
+use lutweave_nn::{Parameter, StateTensor};
+
+use super::slots::Slots;
+use super::sweep::{Rule, sweep};
+use super::{Optimizer, bias, check_decay, check_option, check_rate};
+use crate::Result;
+
+/// Adam (Kingma and Ba 2015), with the bias correction folded into the step size as in its
+/// section 2:
+///
+/// ```text
+/// m = β₁·m + (1 − β₁)·g        v = β₂·v + (1 − β₂)·g²
+/// p = p − lr·√(1 − β₂ᵗ)/(1 − β₁ᵗ) · m / (√v + ε)
+/// ```
+///
+/// So ε is outside the correction and works less than in the textbook form, which
+/// [`AdamW`](super::AdamW) has. `BinaryBrain`'s `OptimizerAdam`.
+#[derive(Debug, Clone)]
+pub struct Adam {
+    learning_rate: f32,
+    betas: (f32, f32),
+    epsilon: f32,
+    slots: Slots<2>,
+}
+
+impl Adam {
+    /// Adam with β₁ 0.9, β₂ 0.999, ε 1e-7 (BinaryBrain's defaults).
+    pub fn new(learning_rate: f32) -> Self {
+        let slots = Slots::new("adam", ["m", "v"]);
+        Self { learning_rate, betas: (0.9, 0.999), epsilon: 1e-7, slots }
+    }
+
+    /// How much of the mean of gradients and of the mean of squares goes on, each from 0 to below
+    /// 1.
+    #[must_use]
+    pub fn betas(self, beta1: f32, beta2: f32) -> Self {
+        Self { betas: (beta1, beta2), ..self }
+    }
+
+    /// What is added to the root so that it is not zero; more than 0.
+    #[must_use]
+    pub fn epsilon(self, epsilon: f32) -> Self {
+        Self { epsilon, ..self }
+    }
+}
+
+/// The checks of the settings that Adam and its kin have.
+pub(super) fn check_settings(rate: f32, (beta1, beta2): (f32, f32), epsilon: f32) -> Result<()> {
+    check_rate(rate)?;
+    check_decay("beta1", beta1)?;
+    check_decay("beta2", beta2)?;
+    check_option("epsilon", epsilon, (f32::MIN_POSITIVE, f32::INFINITY), "a positive number")
+}
+
+impl Optimizer for Adam {
+    fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
+        check_settings(learning_rate, self.betas, self.epsilon)?;
+        let (beta1, beta2) = self.betas;
+        let (steps, slots) = self.slots.begin(&parameters)?;
+        let rate = f64::from(learning_rate) * bias(beta2, steps).sqrt() / bias(beta1, steps);
+        sweep(parameters, slots, Step { rate: rate as f32, beta1, beta2, epsilon: self.epsilon });
+        Ok(())
+    }
+
+    fn learning_rate(&self) -> f32 {
+        self.learning_rate
+    }
+
+    fn state(&self) -> Vec<StateTensor> {
+        self.slots.state()
+    }
+
+    fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
+        self.slots.restore(state)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    rate: f32,
+    beta1: f32,
+    beta2: f32,
+    epsilon: f32,
+}
+
+impl Rule<2> for Step {
+    #[inline(always)]
+    fn step(self, value: f32, gradient: f32, [m, v]: &mut [f32; 2]) -> f32 {
+        *m += (1.0 - self.beta1) * (gradient - *m);
+        *v += (1.0 - self.beta2) * (gradient * gradient - *v);
+        value - self.rate * *m / (v.sqrt() + self.epsilon)
+    }
+}

@@ -1,0 +1,101 @@
+//! Adam with weight decay of its own.
+
+use lutweave_nn::{Parameter, StateTensor};
+
+use super::adam::check_settings;
+use super::slots::Slots;
+use super::sweep::{Rule, sweep};
+use super::{Optimizer, bias, check_positive};
+use crate::Result;
+
+/// AdamW (Loshchilov and Hutter 2019): Adam whose weight decay does not pass through the moments.
+///
+/// ```text
+/// m = β₁·m + (1 − β₁)·g        v = β₂·v + (1 − β₂)·g²
+/// p = p − lr·decay·p − lr · m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε)
+/// ```
+#[derive(Debug, Clone)]
+pub struct AdamW {
+    learning_rate: f32,
+    betas: (f32, f32),
+    epsilon: f32,
+    weight_decay: f32,
+    slots: Slots<2>,
+}
+
+impl AdamW {
+    /// AdamW with β₁ 0.9, β₂ 0.999, ε 1e-8 and weight decay 0.01.
+    pub fn new(learning_rate: f32) -> Self {
+        let slots = Slots::new("adamw", ["m", "v"]);
+        Self { learning_rate, betas: (0.9, 0.999), epsilon: 1e-8, weight_decay: 0.01, slots }
+    }
+
+    /// How much of the mean of gradients and of the mean of squares goes on, each from 0 to below
+    /// 1.
+    #[must_use]
+    pub fn betas(self, beta1: f32, beta2: f32) -> Self {
+        Self { betas: (beta1, beta2), ..self }
+    }
+
+    /// What is added to the root so that it is not zero; more than 0.
+    #[must_use]
+    pub fn epsilon(self, epsilon: f32) -> Self {
+        Self { epsilon, ..self }
+    }
+
+    /// The share of each value, times the learning rate, that a step takes off; from 0.
+    #[must_use]
+    pub fn weight_decay(self, weight_decay: f32) -> Self {
+        Self { weight_decay, ..self }
+    }
+}
+
+impl Optimizer for AdamW {
+    fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
+        check_settings(learning_rate, self.betas, self.epsilon)?;
+        check_positive("weight decay", self.weight_decay)?;
+        let (beta1, beta2) = self.betas;
+        let (steps, slots) = self.slots.begin(&parameters)?;
+        let step = Step {
+            keep: 1.0 - learning_rate * self.weight_decay,
+            rate: (f64::from(learning_rate) / bias(beta1, steps)) as f32,
+            root: (1.0 / bias(beta2, steps).sqrt()) as f32,
+            beta1,
+            beta2,
+            epsilon: self.epsilon,
+        };
+        sweep(parameters, slots, step);
+        Ok(())
+    }
+
+    fn learning_rate(&self) -> f32 {
+        self.learning_rate
+    }
+
+    fn state(&self) -> Vec<StateTensor> {
+        self.slots.state()
+    }
+
+    fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
+        self.slots.restore(state)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    keep: f32,
+    rate: f32,
+    root: f32,
+    beta1: f32,
+    beta2: f32,
+    epsilon: f32,
+}
+
+impl Rule<2> for Step {
+    #[inline(always)]
+    fn step(self, value: f32, gradient: f32, [m, v]: &mut [f32; 2]) -> f32 {
+        *m += (1.0 - self.beta1) * (gradient - *m);
+        *v += (1.0 - self.beta2) * (gradient * gradient - *v);
+        self.keep * value - self.rate * *m / (v.sqrt() * self.root + self.epsilon)
+    }
+}

@@ -1,0 +1,119 @@
+//! Gradient descent.
+
+use lutweave_nn::{Parameter, StateTensor};
+
+use super::slots::Slots;
+use super::sweep::{Rule, sweep};
+use super::{Optimizer, check_decay, check_positive, check_rate};
+use crate::Result;
+
+/// Stochastic gradient descent, with momentum where wanted (Sutskever et al. 2013):
+///
+/// ```text
+/// g = g + decay · p        m = momentum · m + g
+/// p = p − lr · m           with Nesterov: p − lr · (g + momentum · m)
+/// ```
+///
+/// Without momentum it remembers nothing.
+#[derive(Debug, Clone)]
+pub struct Sgd {
+    learning_rate: f32,
+    momentum: f32,
+    nesterov: bool,
+    weight_decay: f32,
+    plain: Slots<0>,
+    moving: Slots<1>,
+}
+
+impl Sgd {
+    /// Plain descent: no momentum, no weight decay.
+    pub fn new(learning_rate: f32) -> Self {
+        Self {
+            learning_rate,
+            momentum: 0.0,
+            nesterov: false,
+            weight_decay: 0.0,
+            plain: Slots::new("sgd", []),
+            moving: Slots::new("sgd", ["m"]),
+        }
+    }
+
+    /// The share of the last step that goes on, from 0 to below 1; often 0.9.
+    #[must_use]
+    pub fn momentum(self, momentum: f32) -> Self {
+        Self { momentum, ..self }
+    }
+
+    /// Whether to look ahead by the momentum (Nesterov).
+    #[must_use]
+    pub fn nesterov(self, nesterov: bool) -> Self {
+        Self { nesterov, ..self }
+    }
+
+    /// How much of each value is added to its gradient, from 0.
+    #[must_use]
+    pub fn weight_decay(self, weight_decay: f32) -> Self {
+        Self { weight_decay, ..self }
+    }
+}
+
+impl Optimizer for Sgd {
+    fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
+        check_rate(learning_rate)?;
+        check_decay("momentum", self.momentum)?;
+        check_positive("weight decay", self.weight_decay)?;
+        let (decay, momentum) = (self.weight_decay, self.momentum);
+        if momentum > 0.0 {
+            let rule = Moving { rate: learning_rate, decay, momentum, nesterov: self.nesterov };
+            let (_, slots) = self.moving.begin(&parameters)?;
+            sweep(parameters, slots, rule);
+        } else {
+            let (_, slots) = self.plain.begin(&parameters)?;
+            sweep(parameters, slots, Plain { rate: learning_rate, decay });
+        }
+        Ok(())
+    }
+
+    fn learning_rate(&self) -> f32 {
+        self.learning_rate
+    }
+
+    fn state(&self) -> Vec<StateTensor> {
+        if self.momentum > 0.0 { self.moving.state() } else { self.plain.state() }
+    }
+
+    fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
+        if self.momentum > 0.0 { self.moving.restore(state) } else { self.plain.restore(state) }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Plain {
+    rate: f32,
+    decay: f32,
+}
+
+impl Rule<0> for Plain {
+    #[inline(always)]
+    fn step(self, value: f32, gradient: f32, _: &mut [f32; 0]) -> f32 {
+        value - self.rate * (gradient + self.decay * value)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Moving {
+    rate: f32,
+    decay: f32,
+    momentum: f32,
+    nesterov: bool,
+}
+
+impl Rule<1> for Moving {
+    #[inline(always)]
+    fn step(self, value: f32, gradient: f32, [m]: &mut [f32; 1]) -> f32 {
+        let gradient = gradient + self.decay * value;
+        *m = self.momentum * *m + gradient;
+        let step = if self.nesterov { gradient + self.momentum * *m } else { *m };
+        value - self.rate * step
+    }
+}
