@@ -4,6 +4,7 @@
 mod bit_error;
 mod case;
 mod check;
+mod convolution;
 mod dropout;
 mod images;
 mod layer;

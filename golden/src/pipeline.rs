@@ -181,7 +181,7 @@ impl Run<'_> {
             let (part, own) = (&plan.parts[0], own_state(&state, number));
             for (name, want) in &layer.params_final {
                 let slot = part.layout.iter().find(|slot| slot.name == name);
-                let Some(got) = slot.and_then(|slot| numbers(&own, slot.array)) else {
+                let Some(got) = slot.and_then(|slot| numbers(&own, &slot.array)) else {
                     return fail(format!("layers[{number}]: unknown parameter `{name}`"));
                 };
                 check.tensor(&format!("layers[{number}].params_final.{name}"), &got, want)?;

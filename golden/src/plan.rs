@@ -12,7 +12,7 @@ use lutweave::tensor::DType;
 
 use crate::case::{Config, MAX_ELEMENTS, Shape, Tensors};
 use crate::options::{self, Kind};
-use crate::{Outcome, fail, images, real, skip};
+use crate::{Outcome, convolution, fail, images, real, skip};
 
 /// Largest fan-in of a case.
 const MAX_FAN_IN: usize = 8;
@@ -60,19 +60,19 @@ pub(crate) struct Part {
 }
 
 /// A recorded parameter, and where it is in the layer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Slot {
     /// The recorded name.
     pub(crate) name: &'static str,
     /// The array of the layer that it is in, behind those of earlier slots with the same one.
-    pub(crate) array: &'static str,
+    pub(crate) array: String,
     /// How many of its numbers are of this layer.
     pub(crate) length: usize,
 }
 
 /// Recorded parameters that are in one array of the layer, one after the other.
 fn weights(parts: &[(&'static str, usize)]) -> Vec<Slot> {
-    parts.iter().map(|&(name, length)| Slot { name, array: "weights", length }).collect()
+    parts.iter().map(|&(name, length)| Slot { name, array: "weights".to_owned(), length }).collect()
 }
 
 /// How an operation is done in lutweave.
@@ -160,6 +160,7 @@ pub(crate) fn plan(recorded: Recorded<'_>) -> Outcome<Plan> {
         "BinaryToReal" => binary_to_real(recorded)?,
         "BitEncode" => bit_encode(recorded)?,
         "Reduce" => reduce(recorded)?,
+        "Convolution2d" => convolution::plan(recorded)?,
         "MaxPooling" => images::max_pooling(recorded)?,
         "StochasticMaxPooling" => images::stochastic_max_pooling(recorded)?,
         "UpSampling" => images::up_sampling(recorded)?,

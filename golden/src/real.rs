@@ -40,7 +40,7 @@ pub(crate) fn plan(recorded: Recorded<'_>) -> Outcome<Plan> {
 }
 
 fn slot(name: &'static str, array: &'static str, length: usize) -> Slot {
-    Slot { name, array, length }
+    Slot { name, array: array.to_owned(), length }
 }
 
 fn expect_shape(recorded: Recorded<'_>, shape: &Shape) -> Outcome<()> {

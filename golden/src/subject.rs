@@ -307,7 +307,7 @@ impl<'a> Subject<'a> {
         let mut all = Vec::new();
         for (layer, part) in self.layers.iter().zip(&self.plan.parts) {
             let at = part.layout.iter().position(|slot| slot.name == name)?;
-            let slot = part.layout[at];
+            let slot = &part.layout[at];
             let before = part.layout[..at].iter().filter(|other| other.array == slot.array);
             let start: usize = before.map(|slot| slot.length).sum();
             let mut gradient = None;

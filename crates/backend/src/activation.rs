@@ -5,9 +5,9 @@ use lutweave_tensor::{DType, FrameBuffer};
 use crate::Result;
 use crate::check::{check_dtype, check_rows, check_size};
 
-/// Activations and their gradients. Results are the same bits for any number of threads; those of
-/// everything but [`sigmoid`](Self::sigmoid) and [`softmax`](Self::softmax) are also the same for
-/// every backend, NaN's own bits aside.
+/// Activations and their gradients. Results are the same bits for any number of threads; but for
+/// [`sigmoid`](Self::sigmoid), [`softmax`](Self::softmax) and the gradient of softmax they are also
+/// the same for every backend, NaN's own bits aside.
 pub trait ActivationKernels {
     /// `x > threshold` as a bit; NaN gives 0.
     ///

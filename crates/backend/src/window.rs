@@ -11,17 +11,17 @@ use crate::rows::check_sources;
 
 /// Lowering and its inverse, for bits and f32.
 ///
-/// A layer that is used at `P` positions of `F` frames sees `P · F` frames, **position-major**: frame
-/// `f` at position `p` is frame `p · F + f`. So both directions copy rows of `F` frames and never
-/// look inside. `sources` is [`Window::sources`](lutweave_lut::Window::sources), one row of all `P`
-/// positions for each window element. Every kernel does a range of the positions, so that callers
-/// can keep what is lowered in the cache; frame 0 is then the first position of the range.
+/// A layer that is used at `P` positions of `F` frames sees `P · F` frames, **position-major**:
+/// frame `f` at position `p` is frame `p · F + f`. So both directions copy rows of `F` frames and
+/// never look inside. `sources` is [`Window::sources`](lutweave_lut::Window::sources), one row of
+/// all `P` positions for each window element. Every kernel does a range of the positions, so that
+/// callers can keep what is lowered in the cache; frame 0 is then the first position of the range.
 ///
 /// `BinaryBrain` (`ConvolutionIm2Col`, `ConvolutionCol2Im`) has them frame-major, `f · P + p`.
 pub trait WindowKernels {
-    /// Window elements as nodes: `y[e, (p − start) · F + f] = x[sources[e, p], f]` for the positions
-    /// `p` of the range, or `border` where there is no source; in bits, that is 1 when above
-    /// [`THRESHOLD`](lutweave_tensor::THRESHOLD).
+    /// Window elements as nodes: `y[e, (p − start) · F + f] = x[sources[e, p], f]` for the
+    /// positions `p` of the range, or `border` where there is no source; in bits, that is 1 when
+    /// above [`THRESHOLD`](lutweave_tensor::THRESHOLD).
     ///
     /// # Errors
     ///
@@ -37,9 +37,9 @@ pub trait WindowKernels {
         y: &mut FrameBuffer,
     ) -> Result<()>;
 
-    /// The gradient of [`lower`](Self::lower), added:
-    /// `dx[sources[e, p], f] += dy[e, (p − start) · F + f]`, in the order of elements, then positions. A pixel gets the gradient of every place it
-    /// was copied to, the border included; that of constants is dropped.
+    /// The gradient of [`lower`](Self::lower), added: `dx[sources[e, p], f] += dy[e, (p − start) ·
+    /// F + f]`, in the order of elements, then positions. A pixel gets the gradient of every place
+    /// it was copied to, the border included; that of constants is dropped.
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
 //! `lutweave bench`: how fast this machine trains.
 
 mod kernels;
+mod nets;
 mod train;
 
 use std::path::PathBuf;
@@ -56,7 +57,8 @@ pub(crate) struct KernelArguments {
 #[command(after_help = "\
 Examples:
   lutweave bench train --net mnist-simple --data-dir data
-  LUTWEAVE_DATA=data lutweave bench train --net mnist-simple --epochs 4 --json")]
+  LUTWEAVE_DATA=data lutweave bench train --net mnist-simple --epochs 4 --json
+  lutweave bench train --net mnist-cnn --images 640")]
 pub(crate) struct TrainArguments {
     /// The network.
     #[arg(long, value_enum, default_value_t = Net::MnistSimple)]
@@ -65,6 +67,10 @@ pub(crate) struct TrainArguments {
     /// Passes over the training images.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u32).range(1..=1000))]
     pub(crate) epochs: u32,
+
+    /// Images of an epoch [default: 60000, and 1280 for mnist-cnn].
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=60_000))]
+    pub(crate) images: Option<u32>,
 
     /// Threads to train with [default: one per core].
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
@@ -85,6 +91,9 @@ pub(crate) enum Net {
     /// BinaryBrain's simple MNIST network: 784 → 2304-384-64-360-60-10 LUT6, 15 frames an image,
     /// batches of 64.
     MnistSimple,
+    /// BinaryBrain's convolutional MNIST network: two blocks of two 3 x 3 convolutions and a pooling,
+    /// then a 4 x 4 convolution, 3,594 LUT6, 7 frames an image, batches of 64.
+    MnistCnn,
 }
 
 /// Runs a measurement.

@@ -1,7 +1,8 @@
 //! Windows that slide over an image: which input each of their elements reads at each position.
 //!
 //! Along an axis of `n` pixels, with filter `f`, dilation `d`, stride `s` and offset `o`, element
-//! `k` at position `p` reads pixel `p · s + k · d − o`; a window covers `e = d · (f − 1) + 1` pixels.
+//! `k` at position `p` reads pixel `p · s + k · d − o`; a window covers `e = d · (f − 1) + 1`
+//! pixels.
 //!
 //! | [`Padding`] | positions | offset |
 //! |---|---|---|
@@ -11,8 +12,8 @@
 //! | `Explicit` | `⌊(n + before + after − e) / s⌋ + 1` | `before` |
 //!
 //! `BinaryBrain`'s `ConvolutionIm2Col` has `Valid` and `Same` without dilation, its pooling
-//! `Partial` with a stride equal to the filter. Unlike there, a pixel further outside than the image
-//! is large is reflected or wrapped as often as it takes.
+//! `Partial` with a stride equal to the filter. Unlike there, a pixel further outside than the
+//! image is large is reflected or wrapped as often as it takes.
 
 use serde::{Deserialize, Serialize};
 

@@ -53,6 +53,29 @@ pub trait LayerSpec: Debug + Send + Sync {
     }
 }
 
+/// A shared specification is one.
+impl<S: LayerSpec + ?Sized> LayerSpec for Arc<S> {
+    fn kind(&self) -> &'static str {
+        self.as_ref().kind()
+    }
+
+    fn config(&self) -> serde_json::Value {
+        self.as_ref().config()
+    }
+
+    fn inputs(&self) -> RangeInclusive<usize> {
+        self.as_ref().inputs()
+    }
+
+    fn build(&self, site: &Site<'_>) -> Result<Box<dyn Layer>> {
+        self.as_ref().build(site)
+    }
+
+    fn build_windowed(&self, site: &Site<'_>, windows: &Windows) -> Option<Result<Windowed>> {
+        self.as_ref().build_windowed(site, windows)
+    }
+}
+
 /// A layer for use at all positions of a window, and what it gives at one of them.
 pub type Windowed = (Box<dyn Layer>, Signal);
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use lutweave_backend::Cpu;
 use lutweave_nn::{
-    BatchNormalization, Binarize, Dense, Dropout, DropoutScale, HardTanh, Layer, LayerSpec, Relu,
-    Sequential, Sigmoid, Signal, Site, Softmax, StochasticBatchNormalization,
+    BatchNormalization, Binarize, BitValues, Dense, Dropout, DropoutScale, HardTanh, Initialise,
+    Layer, LayerSpec, Precision, Quantise, Relu, Sequential, Sigmoid, Signal, Site, Softmax,
+    StochasticBatchNormalization, registry,
 };
 use lutweave_tensor::{DType, FrameBuffer, rng};
 
@@ -264,7 +265,7 @@ fn binary_modes_are_switched_and_stored() {
 
 #[test]
 fn dropout_keeps_sums_on_average() {
-    let x = FrameBuffer::from_frames(&[50], &[1f32; 50 * 400]).unwrap();
+    let x = FrameBuffer::from_frames(&[50], &vec![1f32; 50 * 400]).unwrap();
     for spec in [Dropout::new(0.25), Dropout::new(0.25).per_node(true)] {
         for scale in [DropoutScale::Inverted, DropoutScale::Inference] {
             let layer = build(&spec.clone().scale(scale), &[50]);
@@ -310,13 +311,36 @@ fn only_reals_are_read() {
     assert!(reals(&BatchNormalization::new().momentum(1.0)).is_err());
 }
 
+#[test]
+fn settings_come_back() {
+    let precision = Some(Precision { bits: 8, step: Some(0.5) });
+    let quantise = Quantise { weights: precision, inputs: None, outputs: precision };
+    let specs: [&dyn LayerSpec; 10] = [
+        &Dense::new(&[2, 3]).groups(2).initialise(Initialise::Normal(0.1)).quantise(quantise),
+        &Dense::new(&[3]).bits_as(BitValues::Signs).binary_weights(true).bias(false),
+        &BatchNormalization::new().momentum(0.5).fixed(true, false).per_channel(true),
+        &StochasticBatchNormalization::new().range(0.5, 0.25),
+        &Binarize::new().levels(-1.0, 2.0).window(-0.5, 3.0).slope(1.0),
+        &Sigmoid::new().binary(true),
+        &Relu::new().bits(true),
+        &HardTanh::new().range(-2.0, 0.5),
+        &Softmax::new(),
+        &Dropout::new(0.25).per_node(true).scale(DropoutScale::Inference),
+    ];
+    for spec in specs {
+        let again = registry::spec(spec.kind(), &spec.config()).unwrap();
+        assert_eq!((again.kind(), again.config()), (spec.kind(), spec.config()));
+        assert_eq!(format!("{again:?}"), format!("{spec:?}"));
+    }
+}
+
 /// Dense, batch norm and sign in a chain learn a rule of signs.
 #[test]
 fn a_binary_dense_network_learns() {
     let net = Sequential::new(&[4]).reading(DType::F32);
     let net = net.then(Dense::new(&[32]).bias(false)).then(BatchNormalization::new());
     let net = net.then(Binarize::new());
-    let net = net.then(Dense::new(&[1]).bits_as(lutweave_nn::BitValues::Signs));
+    let net = net.then(Dense::new(&[1]).bits_as(BitValues::Signs));
     let mut net = net.build(7).unwrap();
     let x = draw(&[4], 256, 9);
     let rows: Vec<Vec<f32>> = (0..2).map(|n| x.row(n).unwrap().to_vec()).collect();

@@ -6,6 +6,7 @@ mod dtype;
 mod error;
 mod frames;
 mod numeric;
+mod recycle;
 pub mod rng;
 mod storage;
 mod targets;

@@ -4,19 +4,25 @@ use std::fmt;
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::{Element, Error, Result};
+use crate::{Element, Error, Result, recycle};
 
 /// Bytes of one line: one AVX-512 register, one cache line.
 pub(crate) const LINE_BYTES: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C, align(64))]
-struct Line([u8; LINE_BYTES]);
+pub(crate) struct Line([u8; LINE_BYTES]);
 
 /// Zeroed lines of 64 bytes.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(crate) struct Storage {
     lines: Vec<Line>,
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        recycle::give(std::mem::take(&mut self.lines));
+    }
 }
 
 impl fmt::Debug for Storage {
@@ -38,6 +44,11 @@ impl Storage {
     /// changes when there is too little memory.
     pub(crate) fn reset(&mut self, bytes: usize) -> Result<()> {
         let lines = bytes.div_ceil(LINE_BYTES);
+        if lines > self.lines.capacity()
+            && let Some(kept) = recycle::take(lines)
+        {
+            recycle::give(std::mem::replace(&mut self.lines, kept));
+        }
         let more = lines.saturating_sub(self.lines.len());
         self.lines.try_reserve_exact(more).map_err(|_| Error::Memory { bytes })?;
         self.lines.clear();

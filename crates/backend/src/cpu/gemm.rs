@@ -40,7 +40,6 @@ pub(super) fn multiply(
     assert!(rows > 0 && depth > 0 && columns > 0, "an empty product: {size:?}");
     assert!(a.holds(rows, depth) && b.holds(depth, columns), "too small for {size:?}");
     assert!(columns <= stride && (rows - 1) * stride + columns <= c.len(), "no room for {size:?}");
-    let beta = if add { 1.0 } else { 0.0 };
     #[cfg(not(miri))]
     // SAFETY: asserted above, every element that the strides and sizes name lies inside its slice;
     // rows of `c` do not overlap, and `c` is borrowed alone. Slices are at most `isize::MAX` bytes,
@@ -58,7 +57,7 @@ pub(super) fn multiply(
             b.values.as_ptr(),
             b.row.cast_signed(),
             b.column.cast_signed(),
-            beta,
+            if add { 1.0 } else { 0.0 },
             c.as_mut_ptr(),
             stride.cast_signed(),
             1,
@@ -69,7 +68,8 @@ pub(super) fn multiply(
         for (column, c) in c.iter_mut().enumerate().take(columns) {
             let term =
                 |d| a.values[r * a.row + d * a.column] * b.values[d * b.row + column * b.column];
-            *c = beta * *c + (0..depth).map(term).sum::<f32>();
+            let before = if add { *c } else { 0.0 };
+            *c = before + (0..depth).map(term).sum::<f32>();
         }
     }
 }

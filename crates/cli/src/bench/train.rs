@@ -1,20 +1,14 @@
 //! `lutweave bench train`.
 
-use lutweave::nn::{BinaryToReal, Network, RealToBinary};
 use lutweave::prelude::*;
 use lutweave::tensor::{Targets, Values, rng};
 use lutweave::train::Epoch;
 
-use super::{Net, TrainArguments};
+use super::TrainArguments;
+use super::nets::Known;
 use crate::error::Result;
 use crate::report::{grouped, percent};
 
-/// Frames an image is shown in.
-const FRAMES: usize = 15;
-/// LUTs of each layer.
-const LAYERS: [usize; 6] = [2304, 384, 64, 360, 60, 10];
-/// Images of an update.
-const BATCH: usize = 64;
 /// Images of an epoch of MNIST.
 const EPOCH: usize = 60_000;
 
@@ -24,12 +18,13 @@ pub(super) fn run(arguments: &TrainArguments) -> Result<()> {
         rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
     }
     let (train, test, real) = images(arguments)?;
-    let Net::MnistSimple = arguments.net;
-    let mut net = simple(&train)?;
+    let mut known = arguments.net.build(&train)?;
+    let images = arguments.images.map_or(known.images, |images| images as usize);
+    let train = train.select(&(0..images.min(train.len())).collect::<Vec<_>>())?;
     let trainer = Trainer::new(Adam::new(1e-3), SoftmaxCrossEntropy)
         .schedule(Schedule::Constant)
         .epochs(arguments.epochs as usize)
-        .batch(BATCH)
+        .batch(known.batch)
         .on_epoch(|epoch, _| {
             eprintln!(
                 "epoch {}/{}  loss {:.4}  test {}  {} images/s",
@@ -41,11 +36,11 @@ pub(super) fn run(arguments: &TrainArguments) -> Result<()> {
             );
             std::ops::ControlFlow::Continue(())
         });
-    let history = trainer.fit(&mut net, &train, &test)?;
+    let history = trainer.fit(&mut known.net, &train, &test)?;
     let mut speeds: Vec<f64> = history.epochs.iter().map(|epoch| epoch.images_per_s).collect();
     speeds.sort_by(f64::total_cmp);
     let speed = speeds[speeds.len() / 2];
-    report(arguments, &net, speed, history.epochs.last(), real);
+    report(arguments, &known, speed, history.epochs.last(), real);
     Ok(())
 }
 
@@ -72,26 +67,16 @@ fn random(samples: usize) -> Result<Dataset> {
     Ok(Dataset::new("random", &[1, 28, 28], Values::U8(values), targets)?)
 }
 
-/// BinaryBrain's `MnistDifferentiableLutSimple`.
-fn simple(train: &Dataset) -> Result<Network> {
-    let frames = RealToBinary::new().frames(FRAMES).range(0.0, 255.0);
-    let mut layers = Sequential::new(train.shape()).then(frames);
-    for nodes in LAYERS {
-        layers = layers.then(LutLayer::new(nodes).wiring(WiringRule::Random));
-    }
-    Ok(layers.then(BinaryToReal::new().frames(FRAMES)).build(1)?)
-}
-
-fn report(arguments: &TrainArguments, net: &Network, speed: f64, last: Option<&Epoch>, real: bool) {
-    let luts = net.luts();
-    let ns = 1e9 / (speed * (luts * FRAMES) as f64);
+fn report(arguments: &TrainArguments, known: &Known, speed: f64, last: Option<&Epoch>, real: bool) {
+    let cost = known.net.describe().cost();
+    let ns = 1e9 / (speed * cost.unrolled as f64 * known.frames as f64);
     let seconds = EPOCH as f64 / speed;
     let threads = rayon::current_num_threads();
     let accuracy = last.filter(|_| real).map(|epoch| epoch.test_accuracy);
     let memory = peak_memory();
     if arguments.json {
         let object = serde_json::json!({
-            "net": "mnist-simple",
+            "net": known.name,
             "isa": lutweave::backend::Isa::best().name(),
             "threads": threads,
             "images_per_s": speed,
@@ -104,8 +89,12 @@ fn report(arguments: &TrainArguments, net: &Network, speed: f64, last: Option<&E
         return;
     }
     say!(
-        "mnist-simple: {} LUTs, {FRAMES} frames an image, batches of {BATCH}, {threads} threads, {}",
-        grouped(luts),
+        "{}: {} LUTs, {} with all positions, {} frames an image, batches of {}, {threads} threads, {}",
+        known.name,
+        grouped(cost.luts as usize),
+        grouped(cost.unrolled as usize),
+        known.frames,
+        known.batch,
         lutweave::backend::Isa::best()
     );
     say!(

@@ -1,7 +1,7 @@
 //! Add: the sum of several inputs, as in a residual connection.
 //!
-//! All are f32 of one shape; the gradient of each is that of the output. Hardware has no form of it:
-//! with bits, concatenate and let a layer of LUTs read both.
+//! All are f32 of one shape; the gradient of each is that of the output. Hardware has no form of
+//! it: with bits, concatenate and let a layer of LUTs read both.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;

@@ -185,12 +185,13 @@ impl LayerSpec for Convolution {
                 other => other,
             })?;
             let place: Vec<u64> = site.place.iter().copied().chain([group as u64]).collect();
-            let (name, path) = if self.groups == 1 {
-                ("inner".to_owned(), tree::join(&site.path, self.inner.kind()))
-            } else {
-                (format!("group{group}"), tree::join(&site.path, &format!("group{group}")))
+            let name = if self.groups == 1 { "inner".to_owned() } else { format!("group{group}") };
+            let site = Site {
+                path: tree::join(&site.path, &name),
+                place: &place,
+                seed: site.seed,
+                ..site.clone()
             };
-            let site = Site { path, place: &place, seed: site.seed, ..site.clone() };
             let made = self.group(&site, &windows, name)?;
             nodes += match made.how {
                 How::InPlace => made.layer.output().nodes() / windows.positions(),

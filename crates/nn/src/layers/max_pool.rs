@@ -1,7 +1,7 @@
 //! Max pooling: the largest value of a window, in each channel.
 //!
-//! `[c, h, w]` becomes `[c, oh, ow]`. Windows lie side by side, the last ones of a row or column cut
-//! off by the image, unless stride and padding say otherwise; what lies outside the image is no
+//! `[c, h, w]` becomes `[c, oh, ow]`. Windows lie side by side, the last ones of a row or column
+//! cut off by the image, unless stride and padding say otherwise; what lies outside the image is no
 //! part of a window.
 //!
 //! It reads f32, and its gradient goes to the first of the largest values; or bits, and it is their
@@ -20,8 +20,9 @@ use crate::{Layer, LayerSpec, Result, Site, registry};
 ///
 /// ```
 /// use lutweave_nn::{MaxPool, Sequential};
+/// use lutweave_tensor::DType;
 ///
-/// let net = Sequential::new(&[3, 7, 7]).then(MaxPool::new([2, 2])).build(1)?;
+/// let net = Sequential::new(&[3, 7, 7]).reading(DType::Bit).then(MaxPool::new([2, 2])).build(1)?;
 /// assert_eq!(net.output().shape, [3, 4, 4]);
 /// # Ok::<(), lutweave_nn::Error>(())
 /// ```

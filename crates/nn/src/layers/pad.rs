@@ -1,8 +1,8 @@
 //! Pad: rows and columns around an image.
 //!
 //! `[c, h, w]` becomes `[c, top + h + bottom, left + w + right]`; what lies outside is what
-//! [`Border`] says, a constant being the value given, zero at first. Gradients of what was copied go
-//! to where it was copied from. It takes any type of element. In hardware it is wires.
+//! [`Border`] says, a constant being the value given, zero at first. Gradients of what was copied
+//! go to where it was copied from. It takes any type of element. In hardware it is wires.
 
 use lutweave_lut::{Border, Padding, Window};
 use serde::{Deserialize, Serialize};

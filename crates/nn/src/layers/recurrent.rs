@@ -112,7 +112,7 @@ impl LayerSpec for Recurrent {
         let read = (input.nodes() / steps) + self.state;
         lutweave_tensor::node_count("recurrent", &[read])?;
         let seen = Signal { dtype: input.dtype, shape: vec![read] };
-        let path = tree::join(&site.path, self.cell.kind());
+        let path = tree::join(&site.path, "cell");
         let inner = Site { inputs: vec![seen], ancestors: vec![Vec::new()], path, ..site.clone() };
         inner.check_inputs(self.cell.as_ref())?;
         let cell = self.cell.build(&inner)?;

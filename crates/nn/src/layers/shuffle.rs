@@ -1,8 +1,8 @@
 //! Shuffle: nodes dealt out to groups, as channels are between grouped convolutions.
 //!
-//! With unit `U` and `N` nodes, which are a multiple of it, and `G = N / U`: output node `i · U + j`
-//! is input node `j · G + i`, for `i < G` and `j < U`. The shape stays. It takes any type of element.
-//! In hardware it is wires.
+//! With unit `U` and `N` nodes, which are a multiple of it, and `G = N / U`: output node `i · U +
+//! j` is input node `j · G + i`, for `i < G` and `j < U`. The shape stays. It takes any type of
+//! element. In hardware it is wires.
 //!
 //! Source: `Shuffle` of BinaryBrain.
 

@@ -1,11 +1,12 @@
 //! Stochastic max pooling: the probability that at least one pixel of a window is 1, in each
 //! channel, when pixels are independent probabilities.
 //!
-//! `[c, h, w]` becomes `[c, oh, ow]` with `y = 1 − Π (1 − x)` over the pixels of the window that are
-//! in the image, and `dx = dy · Π (1 − x)` over the others of them. Windows lie side by side, the
-//! last ones of a row or column cut off by the image, unless stride and padding say otherwise. It reads f32, not clamped; or bits,
-//! of which it is the OR, with the gradient of the numbers 0 and 1. In hardware it is a tree of OR LUTs for each
-//! output; f32 has no such form.
+//! `[c, h, w]` becomes `[c, oh, ow]` with `y = 1 − Π (1 − x)` over the pixels of the window that
+//! are in the image, and `dx = dy · Π (1 − x)` over the others of them. Windows lie side by side,
+//! the last ones of a row or column cut off by the image, unless stride and padding say otherwise.
+//!
+//! It reads f32, which is not clamped; or bits, and it is their OR, with the gradient of the
+//! numbers 0 and 1. In hardware it is a tree of OR LUTs for each output; f32 has no such form.
 //!
 //! Source: `StochasticMaxPooling` and `StochasticMaxPooling2x2` of BinaryBrain. There, backward is
 //! for 2 × 2 only and takes bits for −1 and +1.

@@ -1,8 +1,8 @@
 //! Up-sampling: every pixel becomes a block of pixels.
 //!
-//! `[c, h, w]` becomes `[c, h · fh, w · fw]`. Each pixel of a block is a copy, or, sparse, only the one
-//! at `(fh / 2, fw / 2)` is and the others are zero. The gradient of a pixel is the sum over its
-//! copies. It takes any type of element. In hardware it is wires.
+//! `[c, h, w]` becomes `[c, h · fh, w · fw]`. Each pixel of a block is a copy, or, sparse, only the
+//! one at `(fh / 2, fw / 2)` is and the others are zero. The gradient of a pixel is the sum over
+//! its copies. It takes any type of element. In hardware it is wires.
 //!
 //! Source: `UpSampling` of BinaryBrain.
 

@@ -1,0 +1,83 @@
+//! The networks that are measured: those of BinaryBrain's samples.
+
+use lutweave::nn::{BinaryToReal, Convolution, MaxPool, Network, RealToBinary};
+use lutweave::prelude::*;
+
+use super::Net;
+use crate::error::Result;
+
+/// A network to train, and how.
+pub(super) struct Known {
+    pub(super) name: &'static str,
+    /// Frames an image is shown in.
+    pub(super) frames: usize,
+    /// Images of an update.
+    pub(super) batch: usize,
+    /// Images of an epoch, unless another number is asked for.
+    pub(super) images: usize,
+    pub(super) net: Network,
+}
+
+impl Net {
+    /// The network for images like these.
+    pub(super) fn build(self, train: &Dataset) -> Result<Known> {
+        Ok(match self {
+            Self::MnistSimple => {
+                let net = simple(train, 15)?;
+                Known { name: "mnist-simple", frames: 15, batch: 64, images: 60_000, net }
+            }
+            Self::MnistCnn => {
+                let net = cnn(train, 7)?;
+                Known { name: "mnist-cnn", frames: 7, batch: 64, images: 1_280, net }
+            }
+        })
+    }
+}
+
+/// Layers of six-input LUTs with random wiring.
+fn chain(layers: Sequential, nodes: &[usize]) -> Sequential {
+    let lut = |&nodes: &usize| LutLayer::new(nodes).wiring(WiringRule::Random);
+    nodes.iter().map(lut).fold(layers, Sequential::then)
+}
+
+fn modulated(train: &Dataset, frames: usize) -> Sequential {
+    Sequential::new(train.shape()).then(RealToBinary::new().frames(frames).range(0.0, 255.0))
+}
+
+/// `MnistDifferentiableLutSimple`: 3,182 LUTs.
+fn simple(train: &Dataset, frames: usize) -> Result<Network> {
+    let layers = chain(modulated(train, frames), &[2304, 384, 64, 360, 60, 10]);
+    Ok(layers.then(BinaryToReal::new().frames(frames)).build(1)?)
+}
+
+/// `MnistDifferentiableLutCnn`: 3,594 LUTs, most of them at hundreds of positions.
+fn cnn(train: &Dataset, frames: usize) -> Result<Network> {
+    let conv =
+        |filter, nodes: &[usize]| Convolution::new(filter, chain(Sequential::inner(), nodes));
+    let net = modulated(train, frames)
+        .then(conv([3, 3], &[216, 36]))
+        .then(conv([3, 3], &[432, 72]))
+        .then(MaxPool::new([2, 2]))
+        .then(conv([3, 3], &[432, 72]))
+        .then(conv([3, 3], &[864, 144]))
+        .then(MaxPool::new([2, 2]))
+        .then(conv([4, 4], &[768, 128, 360, 60, 10]))
+        .then(BinaryToReal::new().frames(frames).output(&[10]));
+    Ok(net.build(1)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use lutweave::tensor::{Targets, Values};
+
+    use super::*;
+
+    #[test]
+    fn sizes_are_those_of_the_samples() {
+        let labels = Targets::Classes { count: 10, labels: vec![0] };
+        let one = Dataset::new("one", &[1, 28, 28], Values::U8(vec![0; 784]), labels).unwrap();
+        let (simple, cnn) = (simple(&one, 15).unwrap(), cnn(&one, 7).unwrap());
+        assert_eq!((simple.luts(), cnn.luts()), (3182, 3594));
+        assert_eq!([simple.output().shape.clone(), cnn.output().shape.clone()], [[10], [10]]);
+    }
+}
