@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use lutweave_backend::{
-    Backend, Cpu, EncodeKernels, Entries, Isa, Reference, Sites, Slopes, TableGradient,
-    TableKernels, table_words,
+    Backend, Cpu, EncodeKernels, Entries, Isa, MakeEntries, Reference, Sites, Slopes,
+    TableGradient, TableKernels, table_words,
 };
 use lutweave_lut::Wiring;
 use lutweave_tensor::{DType, FrameBuffer, rng};
@@ -150,7 +150,7 @@ fn compare_calls(backend: &dyn Backend, case: &Case) {
         match own {
             Entries::Bits(bits) => {
                 for (k, &count) in counts.iter().enumerate() {
-                    bits[k / 64] |= u64::from(count + k as u32 & 1) << (k % 64);
+                    bits[k / 64] |= u64::from((count + k as u32) & 1) << (k % 64);
                 }
             }
             Entries::Values(values) => {
@@ -257,8 +257,8 @@ fn operands_that_do_not_fit_are_refused() {
         assert!(b.pattern_counts(&o.x, constants, &mut [0; 32]).is_err());
         let pairs = Sites::shared(&o.wiring, 2, false).unwrap();
         assert!(b.pattern_counts(&o.x, pairs, &mut [0; 32]).is_err());
-        let make: &(dyn Fn(usize, &[u32], &mut [f32], Entries<'_>) + Sync) = &|_, _, _, _| {};
-        let mut forward = |counts: &mut [u32], state: &mut [f32], y: &mut FrameBuffer| {
+        let make: MakeEntries<'_> = &|_, _, _, _| {};
+        let forward = |counts: &mut [u32], state: &mut [f32], y: &mut FrameBuffer| {
             b.counted_forward(&o.x, w, counts, state, make, y)
         };
         assert!(forward(&mut [0; 31], &mut [], &mut y).is_err());

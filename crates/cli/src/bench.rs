@@ -3,6 +3,7 @@
 mod kernels;
 mod nets;
 mod train;
+mod tree;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

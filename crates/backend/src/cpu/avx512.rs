@@ -275,7 +275,6 @@ avx512! {
         let padded = frames.next_multiple_of(WORD);
         let run = portable::run(frames);
         let mut index = [0u8; WORD];
-        sums.fill(0.0);
         for first in (0..node.places()).step_by(run) {
             let mut parts = [[0f32; E]; PARTS];
             for place in first..node.places().min(first + run) {
@@ -295,7 +294,8 @@ avx512! {
             }
             for (k, sum) in sums.iter_mut().enumerate().take(E) {
                 let pair = |part: usize| parts[part][k] + parts[part + 1][k];
-                *sum += (pair(0) + pair(2)) + (pair(4) + pair(6));
+                let total = (pair(0) + pair(2)) + (pair(4) + pair(6));
+                *sum = if first == 0 { total } else { *sum + total };
             }
         }
     }
@@ -407,7 +407,6 @@ avx512! {
             let inputs = node.inputs::<N>(place);
             let mut dx = [std::ptr::null_mut::<f32>(); N];
             for (dx, row) in dx.iter_mut().zip(targets) {
-                let row = &mut row[spread.start()..];
                 assert!(row.len() >= words.len() * WORD, "a row of dx is shorter than dy");
                 *dx = row.as_mut_ptr();
             }

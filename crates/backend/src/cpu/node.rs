@@ -87,9 +87,7 @@ impl<'a> Inputs<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Spread<'a> {
     pub(super) places: Range<usize>,
-    /// The frame with which the rows of `dx` begin.
-    pub(super) block: usize,
-    /// First frame to be worked on, at the beginning of a packed word, and how many.
+    /// First frame, at the beginning of a packed word, and how many; the rows of `dx` begin there.
     pub(super) first: usize,
     pub(super) frames: usize,
     /// Gradient of the output: one row a place of the table, of `dy_stride` frames.
@@ -113,12 +111,6 @@ impl<'a> Spread<'a> {
     #[inline(always)]
     pub(super) fn dy(&self, place: usize) -> &'a [f32] {
         &self.dy[place * self.dy_stride + self.first..][..self.frames]
-    }
-
-    /// Where the frames to be worked on begin in the rows of `dx`.
-    #[inline(always)]
-    pub(super) fn start(&self) -> usize {
-        self.first - self.block
     }
 
     /// The row to which the gradient of input `i` goes.

@@ -55,8 +55,9 @@ pub(super) fn counts(node: Node<'_>, frames: usize, counts: &mut [u32]) {
                     *new = *known & bits;
                 }
             }
-            for (count, set) in counts.iter_mut().zip(&sets).skip(1) {
-                *count += set.count_ones();
+            for (count, set) in counts.iter_mut().zip(&sets) {
+                // That of the empty set may overflow; it is known without counting.
+                *count = count.wrapping_add(set.count_ones());
             }
         }
     }
@@ -205,7 +206,7 @@ pub(super) fn spread_place(
         }
         let slopes = spread.slopes.chunks_exact(entries);
         for (i, (&source, slopes)) in node.sources(place).iter().zip(slopes).enumerate() {
-            let dx = &mut rows[spread.target(i, source)][spread.start() + start..];
+            let dx = &mut rows[spread.target(i, source)][start..];
             for ((dx, &k), e) in dx[..dy.len()].iter_mut().zip(&patterns).zip(e) {
                 *dx += slopes[usize::from(k)] * e;
             }

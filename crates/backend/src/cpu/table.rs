@@ -17,12 +17,15 @@ use crate::{Result, Sites};
 
 /// Most frames that one unit of backward work covers.
 const BACKWARD_BLOCK: usize = 1024;
-/// Frames and places that are worked on together where tables are shared, so that the rows of `dx`
-/// that nearby places write stay in the cache from one table to the next.
-const TILE_FRAMES: usize = 256;
+/// Places that are worked on together where tables are shared, so that the rows of `dx` that nearby
+/// places write stay in the cache from one table to the next.
 const TILE_PLACES: usize = 8;
 /// Fewest places a thread takes at once, so that small layers are not torn apart.
 const MIN_PLACES: usize = 16;
+
+/// Most places that one kernel works on before the next does: so many that each runs on from row to
+/// row, so few that what is made of them stays in the cache.
+const MOST_PLACES: usize = 128;
 
 /// Fewest tables a thread takes at once.
 fn min_tables(sites: Sites<'_>) -> usize {
@@ -43,11 +46,11 @@ trait Tables: Sized + Send {
     fn split_at(self, at: usize) -> (Self, Self);
 }
 
-/// Does the work of all tables on as many threads as there are, `most` tables or fewer at a time:
-/// so many that the kernels run on from table to table, so few that their arrays stay in the cache.
-fn for_each<T: Tables>(all: T, most: usize, work: impl Fn(T) + Sync) {
+/// Does the work of all tables on as many threads as there are, [`MOST_PLACES`] or fewer at a time.
+fn for_each<T: Tables>(all: T, sites: Sites<'_>, work: impl Fn(T) + Sync) {
+    let (least, most) = (min_tables(sites), MOST_PLACES.div_ceil(sites.share()));
     let halve = |part: T| match part.len() / 2 {
-        half if half < most => (part, None),
+        half if half < least => (part, None),
         half => {
             let (first, second) = part.split_at(half);
             (first, Some(second))
@@ -269,7 +272,7 @@ impl TableKernels for Cpu {
         };
         let all = Forward { first: 0, len: sites.tables(), counts, state, y };
         let (entries, row) = (1usize << fan_in, stride * sites.share());
-        for_each(all, min_tables(sites), |Forward { first, len, counts, state, y }| {
+        for_each(all, sites, |Forward { first, len, counts, state, y }| {
             let node = |table: usize| Node::new(&rows, sites, first + table);
             for (table, counts) in counts.chunks_exact_mut(entries).enumerate() {
                 self.isa().counts(node(table), x.frames(), counts);
@@ -281,7 +284,7 @@ impl TableKernels for Cpu {
             };
             match y {
                 Output::Bits(y) => {
-                    let mut bits = [[0u64; table_words(MAX_FAN_IN)]; MIN_PLACES];
+                    let mut bits = [[0u64; table_words(MAX_FAN_IN)]; MOST_PLACES];
                     let bits = &mut bits[..len];
                     for (table, bits) in bits.iter_mut().enumerate() {
                         make(table, Entries::Bits(&mut bits[..table_words(fan_in)]));
@@ -318,7 +321,7 @@ impl TableKernels for Cpu {
         let (rows, stride, share) = (rows(x, sites)?, dy.stride(), sites.share());
         let dy = dy.rows::<f32>()?;
         let all = Backward { first: 0, len: sites.tables(), arrays };
-        for_each(all, min_tables(sites), |Backward { first, len, mut arrays }| {
+        for_each(all, sites, |Backward { first, len, mut arrays }| {
             for (table, sums) in arrays.sums.chunks_exact_mut(1 << sites.fan_in()).enumerate() {
                 let (node, table) = (Node::new(&rows, sites, first + table), first + table);
                 let dy = &dy[table * share * stride..][..share * stride];
@@ -359,28 +362,23 @@ impl Cpu {
     fn spread(self, layer: &Layer<'_>, block: usize, length: usize, rows: &mut [&mut [f32]]) {
         let sites = layer.sites;
         let (share, fan_in, entries) = (sites.share(), sites.fan_in(), 1usize << sites.fan_in());
-        let (tile, group) = if share == 1 { (length, 1) } else { (TILE_FRAMES, TILE_PLACES) };
-        for start in (0..length).step_by(tile) {
-            for place in (0..share).step_by(group) {
-                for table in 0..sites.tables() {
-                    let at = table * entries;
-                    let dy = &layer.dy[table * share * layer.dy_stride..];
-                    let spread = Spread {
-                        places: place..share.min(place + group),
-                        block,
-                        first: block + start,
-                        frames: tile.min(length - start),
-                        dy: &dy[..share * layer.dy_stride],
-                        dy_stride: layer.dy_stride,
-                        scale: &layer.slopes.scale[at..][..entries],
-                        offset: &layer.slopes.offset[at..][..entries],
-                        slopes: &layer.slopes.slopes[at * fan_in..][..entries * fan_in],
-                        folded: layer.slopes.folded,
-                        sources: layer.sources,
-                    };
-                    let node = Node::new(layer.rows, sites, table);
-                    self.isa().spread(node, &spread, rows);
-                }
+        for place in (0..share).step_by(TILE_PLACES) {
+            for table in 0..sites.tables() {
+                let at = table * entries;
+                let dy = &layer.dy[table * share * layer.dy_stride..];
+                let spread = Spread {
+                    places: place..share.min(place + TILE_PLACES),
+                    first: block,
+                    frames: length,
+                    dy: &dy[..share * layer.dy_stride],
+                    dy_stride: layer.dy_stride,
+                    scale: &layer.slopes.scale[at..][..entries],
+                    offset: &layer.slopes.offset[at..][..entries],
+                    slopes: &layer.slopes.slopes[at * fan_in..][..entries * fan_in],
+                    folded: layer.slopes.folded,
+                    sources: layer.sources,
+                };
+                self.isa().spread(Node::new(layer.rows, sites, table), &spread, rows);
             }
         }
     }

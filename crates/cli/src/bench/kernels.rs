@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use lutweave::backend::{Cpu, Isa, RealKernels as _, Reference, Sites, TableKernels as _};
+use lutweave::backend::{Cpu, Isa, Reference, Sites, TableKernels as _};
 use lutweave::lut::Wiring;
 use lutweave::prelude::*;
 use lutweave::tensor::rng;
 
 use super::KernelArguments;
+use super::tree::{self, Outputs, Tree};
 use crate::error::Result;
 
 /// Rows that the nodes read: the pixels of MNIST.
@@ -168,32 +169,31 @@ fn reference(fan_in: usize) -> Result<Times> {
 /// The yardstick: the per-frame formula as a tree of `2^n` multiplexers on real numbers, sixteen
 /// frames a step in AVX2, without batch norm. None where there is no AVX2.
 fn multiplexer_tree(fan_in: usize, nodes: usize, frames: usize) -> Result<[Option<f64>; 3]> {
-    let Ok(cpu) = Cpu::with(Isa::Avx2) else { return Ok([None; 3]) };
+    let isa = Isa::Avx2;
+    if !isa.is_available() {
+        return Ok([None; 3]);
+    }
     let mut stream = rng::stream(3, &[]);
-    let x: Vec<f32> =
-        (0..SOURCES * frames).map(|_| [0.25, 0.75][rng::below(&mut stream, 2)]).collect();
-    let x = FrameBuffer::from_frames(&[SOURCES], &x)?;
-    let (_, dy) = operands(nodes, frames)?;
     let wiring =
         Wiring::random(SOURCES, nodes, fan_in, &mut |bound| rng::below(&mut stream, bound))?;
-    let tables: Vec<f32> = (0..nodes << fan_in).map(|_| rng::uniform(&mut stream)).collect();
-    let mut y = FrameBuffer::zeros(DType::F32, &[nodes], frames)?;
-    let mut dx = FrameBuffer::zeros(DType::F32, &[SOURCES], frames)?;
-    let mut dtables = vec![0f32; tables.len()];
-    let wrap = |done: lutweave::backend::Result<()>| done.map_err(lutweave::nn::Error::from);
-    let forward = median(nodes, frames, || {
-        Ok(timed(|| Ok(wrap(cpu.real_forward(&x, (&wiring).into(), &tables, &mut y))?))?.1)
-    })?;
-    let mut backward = |dx: &mut Option<&mut FrameBuffer>| {
-        median(nodes, frames, || {
-            let dx = dx.as_deref_mut();
-            let run = || {
-                Ok(wrap(cpu.real_backward(&x, (&wiring).into(), &tables, &dy, &mut dtables, dx))?)
-            };
-            Ok(timed(run)?.1)
+    let padded = tree::padded(frames);
+    let mut draw = |n: usize| (0..n).map(|_| rng::uniform(&mut stream)).collect::<Vec<f32>>();
+    let (tables, x, dy) = (draw(nodes << fan_in), draw(SOURCES * padded), draw(nodes * padded));
+    let tree = Tree { wiring: &wiring, tables: &tables, x: &x, dy: &dy };
+    let mut outputs = Outputs::default();
+    let mut time = |pass: &dyn Fn(&mut Outputs)| {
+        median(nodes, padded, || {
+            let ((), seconds) = timed(|| {
+                pass(&mut outputs);
+                Ok(())
+            })?;
+            Ok(seconds)
         })
     };
-    Ok([Some(forward), Some(backward(&mut None)?), Some(backward(&mut Some(&mut dx))?)])
+    let forward = time(&|outputs| tree.forward(isa, outputs))?;
+    let backward = time(&|outputs| tree.backward(isa, outputs, false))?;
+    let both = time(&|outputs| tree.backward(isa, outputs, true))?;
+    Ok([Some(forward), Some(backward), Some(both)])
 }
 
 fn table(rows: &[Row], nodes: usize, frames: usize) {
