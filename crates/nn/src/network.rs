@@ -167,14 +167,18 @@ impl Network {
         tree::restore(self.root.as_mut(), state)
     }
 
-    /// The samples `indices` of a data set, as a batch that the network reads.
+    /// The samples `indices` of a data set, as a batch that the network reads. A network that reads
+    /// bits takes u8 numbers as such, one where a number is above 0; one that reads f32 takes them as
+    /// they are.
     ///
     /// # Errors
     ///
     /// [`Error::Input`] when the data set is of another shape or type, an index error otherwise.
     pub fn batch(&self, data: &Dataset, indices: &[usize]) -> Result<FrameBuffer> {
         let (dtype, fits) = match data.values() {
-            Values::U8(_) => (DType::U8, self.input().dtype == DType::U8),
+            Values::U8(_) => {
+                (DType::U8, matches!(self.input().dtype, DType::U8 | DType::Bit | DType::F32))
+            }
             _ => (DType::F32, self.input().dtype == DType::F32),
         };
         if !fits || data.shape() != self.input().shape {
@@ -196,6 +200,14 @@ impl Network {
                     return Err(Error::NotFinite { layer, what });
                 }
                 FrameBuffer::from_frames(data.shape(), values)?
+            }
+            Values::U8(values) if self.input().dtype == DType::Bit => {
+                let bits: Vec<bool> = values.iter().map(|&value| value > 0).collect();
+                FrameBuffer::from_frame_bits(data.shape(), &bits)?
+            }
+            Values::U8(values) if self.input().dtype == DType::F32 => {
+                let numbers: Vec<f32> = values.iter().map(|&value| f32::from(value)).collect();
+                FrameBuffer::from_frames(data.shape(), &numbers)?
             }
             Values::U8(values) => FrameBuffer::from_frames(data.shape(), values)?,
             _ => {
@@ -271,7 +283,7 @@ impl Network {
         dy: &FrameBuffer,
         backend: &dyn Backend,
     ) -> Result<()> {
-        tree::check_finite(self.root.as_ref(), "the gradient that comes to it", dy)?;
+        tree::check_gradient(self.root.as_ref(), dy)?;
         pooled(|| self.root.backward(saved, dy, false, backend))?;
         self.check_gradients()
     }

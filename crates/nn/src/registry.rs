@@ -66,6 +66,11 @@ const LAYERS: &[(&str, MakeLayer)] = &[
 static MORE_LAYERS: RwLock<BTreeMap<String, MakeLayer>> = RwLock::new(BTreeMap::new());
 static MORE_MODELS: RwLock<BTreeMap<String, MakeModel>> = RwLock::new(BTreeMap::new());
 
+/// The kinds of layers that come with this crate.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    LAYERS.iter().map(|&(kind, _)| kind)
+}
+
 /// The specification of a layer of this kind with these settings.
 ///
 /// # Errors
