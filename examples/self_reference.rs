@@ -79,9 +79,10 @@ fn main() -> anyhow::Result<()> {
     let words = net.port_words(&test)?;
     let at = |step: usize| (0..64).fold(0, |all, n| all | words[n * STEPS + step] << n);
     for step in 0..STEPS {
-        match step + 1 == STEPS {
-            true => clocked.settle(&[at(step)])?,
-            false => clocked.step(&[at(step)])?,
+        if step + 1 < STEPS {
+            clocked.step(&[at(step)])?;
+        } else {
+            clocked.settle(&[at(step)])?;
         }
     }
     let class = clocked.output(0).next().unwrap_or(0);

@@ -74,8 +74,8 @@ pub trait TableKernels {
         sums: &mut [f32],
     ) -> Result<()>;
 
-    /// Writes the gradient of the sources to `dx` (f32, one row a source, none for constants): the sum
-    /// over all that read them of `slope_i[k] * (scale[k] * dy[place, f] + offset[k])`, `k = k(f)`.
+    /// Adds the gradient of the sources to `dx` (f32, one row a source, none for constants):
+    /// `dx[source(place, i), f] += slope_i[k] * (scale[k] * dy[place, f] + offset[k])`, `k = k(f)`.
     ///
     /// # Errors
     ///

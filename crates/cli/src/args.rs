@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, value_parser};
 
 use crate::bench::BenchCommand;
+use crate::data::DataCommand;
 
 /// Trains networks of look-up tables, and turns them into hardware that is shown to compute the
 /// same.
@@ -30,6 +31,9 @@ pub(crate) enum Command {
     /// Measure how fast this machine trains.
     #[command(subcommand)]
     Bench(BenchCommand),
+    /// Data sets: list, download, look at.
+    #[command(subcommand)]
+    Data(DataCommand),
 }
 
 /// Options of `lutweave demo`.

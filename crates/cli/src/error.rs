@@ -39,6 +39,8 @@ pub(crate) enum Error {
     Backend(#[from] lutweave::backend::Error),
     #[error("load the data")]
     Data(#[from] data::Error),
+    #[error(transparent)]
+    DataSet(#[from] crate::data::Error),
     #[error("read the samples")]
     Tensor(#[from] tensor::Error),
     #[error("build the network")]
@@ -84,6 +86,12 @@ impl Error {
             Self::Rtl(rtl::Error::Tool { .. } | rtl::Error::Timeout { .. }) => {
                 Some("the files are written; leave this step out with --no-simulation".to_owned())
             }
+            Self::Data(data::Error::Folder { name, .. } | data::Error::Missing { name, .. })
+                if data::find_known(name).is_some() =>
+            {
+                Some(format!("lutweave data fetch {name}"))
+            }
+            Self::DataSet(error) => error.remedy(),
             _ => None,
         }
     }

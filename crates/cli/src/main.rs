@@ -7,6 +7,7 @@ mod say;
 
 mod args;
 mod bench;
+mod data;
 mod demo;
 mod error;
 mod interrupt;
@@ -35,5 +36,6 @@ fn run(command: &Command) -> error::Result<ExitCode> {
     match command {
         Command::Demo(arguments) => demo::run(arguments),
         Command::Bench(command) => bench::run(command),
+        Command::Data(command) => data::run(command),
     }
 }

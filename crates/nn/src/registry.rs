@@ -81,13 +81,11 @@ pub fn spec(kind: &str, config: &Value) -> Result<Arc<dyn LayerSpec>> {
         return make(config);
     }
     let more = MORE_LAYERS.read().unwrap_or_else(PoisonError::into_inner).get(kind).copied();
-    match more {
-        Some(make) => make(config),
-        None => {
-            let what = "there is no layer of this kind".to_owned();
-            Err(Error::State { layer: kind.chars().take(80).collect(), what })
-        }
-    }
+    let Some(make) = more else {
+        let what = "there is no layer of this kind".to_owned();
+        return Err(Error::State { layer: kind.chars().take(80).collect(), what });
+    };
+    make(config)
 }
 
 /// The LUT model of this kind with these settings.

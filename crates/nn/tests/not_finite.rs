@@ -1,5 +1,5 @@
 //! Numbers that are not finite stop a step, and the error says where they began.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::sync::Arc;
 

@@ -74,21 +74,6 @@ impl FrameBuffer {
         Ok(Self { dtype, shape: shape.to_vec(), nodes, frames, row_bytes, storage })
     }
 
-    /// A buffer to be overwritten: its padding is zero, its elements are anything.
-    ///
-    /// # Errors
-    ///
-    /// As [`zeros`](Self::zeros).
-    pub fn unset(dtype: DType, shape: &[usize], frames: usize) -> Result<Self> {
-        let (nodes, row_bytes) = Self::size(dtype, shape, frames)?;
-        let mut storage = Storage::unset(nodes * row_bytes)?;
-        let used = frames * dtype.bits() / 8; // whole bytes; the last bits of a row go with the rest
-        for row in storage.as_mut_slice::<u8>().chunks_exact_mut(row_bytes) {
-            row[used..].fill(0);
-        }
-        Ok(Self { dtype, shape: shape.to_vec(), nodes, frames, row_bytes, storage })
-    }
-
     /// Makes this a buffer of zeros of another size, reusing its memory where it suffices.
     ///
     /// # Errors

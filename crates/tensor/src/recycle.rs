@@ -18,7 +18,7 @@ const WASTE: usize = 2;
 /// What is kept, the latest last.
 static KEPT: Mutex<Vec<Vec<Line>>> = Mutex::new(Vec::new());
 
-/// A kept buffer with room for so many lines, the smallest that there is, its lines as they were left.
+/// A kept buffer of at least so many lines, the smallest that there is, emptied.
 pub(crate) fn take(lines: usize) -> Option<Vec<Line>> {
     if lines < SMALLEST {
         return None;
@@ -34,11 +34,12 @@ pub(crate) fn take(lines: usize) -> Option<Vec<Line>> {
 }
 
 /// Keeps a buffer that is no longer needed, in place of older ones where there are too many.
-pub(crate) fn give(buffer: Vec<Line>) {
+pub(crate) fn give(mut buffer: Vec<Line>) {
     let size = buffer.capacity();
     if !(SMALLEST..=MOST).contains(&size) {
         return;
     }
+    buffer.clear();
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     let mut total: usize = kept.iter().map(Vec::capacity).sum();
     let mut old = 0;
@@ -67,6 +68,6 @@ mod tests {
         assert!(take(SMALLEST - 1).is_none(), "small ones are not kept");
         assert!(take(capacity + 1).is_none_or(|other| other.as_ptr() != place));
         let again = take(capacity - 1).unwrap();
-        assert!(again.len() == 1 && again.as_ptr() == place);
+        assert!(again.is_empty() && again.as_ptr() == place);
     }
 }

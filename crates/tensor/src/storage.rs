@@ -43,26 +43,6 @@ impl Storage {
     /// Zeroes everything and changes the size, keeping the allocation where it suffices. Nothing
     /// changes when there is too little memory.
     pub(crate) fn reset(&mut self, bytes: usize) -> Result<()> {
-        self.make_room(bytes)?;
-        self.lines.clear();
-        self.lines.resize(bytes.div_ceil(LINE_BYTES), Line::zeroed());
-        Ok(())
-    }
-
-    /// Memory of at least `bytes` that holds anything.
-    pub(crate) fn unset(bytes: usize) -> Result<Self> {
-        let mut storage = Self::default();
-        storage.make_room(bytes)?;
-        // Where builds are checked, what is not overwritten shows: all ones are no number.
-        if cfg!(debug_assertions) {
-            storage.lines.clear();
-        }
-        storage.lines.resize(bytes.div_ceil(LINE_BYTES), Line([u8::MAX; LINE_BYTES]));
-        Ok(storage)
-    }
-
-    /// Makes room for so many bytes, in a kept buffer where there is one.
-    fn make_room(&mut self, bytes: usize) -> Result<()> {
         let lines = bytes.div_ceil(LINE_BYTES);
         if lines > self.lines.capacity()
             && let Some(kept) = recycle::take(lines)
@@ -70,7 +50,10 @@ impl Storage {
             recycle::give(std::mem::replace(&mut self.lines, kept));
         }
         let more = lines.saturating_sub(self.lines.len());
-        self.lines.try_reserve_exact(more).map_err(|_| Error::Memory { bytes })
+        self.lines.try_reserve_exact(more).map_err(|_| Error::Memory { bytes })?;
+        self.lines.clear();
+        self.lines.resize(lines, Line::zeroed());
+        Ok(())
     }
 
     pub(crate) fn as_slice<T: Element>(&self) -> &[T] {

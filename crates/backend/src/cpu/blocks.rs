@@ -78,17 +78,20 @@ impl Drop for Blocks<'_> {
     }
 }
 
-/// Writes a block's part of every row by way of a copy.
+/// Works on a block's part of every row by way of a copy.
 ///
 /// The parts of two blocks are neighbours in memory, and prefetching past the end of one takes cache
 /// lines away from the thread that works on the next, once per node. Here each thread works on
-/// memory of its own, and copies the rows in the end.
+/// memory of its own, and goes over the rows once before and once after.
 pub(super) fn apart(rows: &mut [&mut [f32]], length: usize, work: impl FnOnce(&mut [&mut [f32]])) {
     let stride = length.next_multiple_of(WORD) + WORD / 4; // no power of two
     ROWS.with_borrow_mut(|own| {
         own.resize(rows.len() * stride, 0.0);
         let mut parts = emptied(OWN.take());
         parts.extend(own.chunks_exact_mut(stride).map(|row| &mut row[..length]));
+        for (part, row) in parts.iter_mut().zip(rows.iter()) {
+            part.copy_from_slice(row);
+        }
         work(&mut parts);
         for (row, part) in rows.iter_mut().zip(&parts) {
             row.copy_from_slice(part);

@@ -1,7 +1,5 @@
 //! The table kernels: one table at a time, tables or frames over threads.
 
-use std::cell::RefCell;
-
 use lutweave_lut::MAX_FAN_IN;
 use lutweave_tensor::{DType, FrameBuffer, WORD};
 use rayon::prelude::*;
@@ -28,11 +26,6 @@ const MIN_PLACES: usize = 16;
 /// Most places that one kernel works on before the next does: so many that each runs on from row to
 /// row, so few that what is made of them stays in the cache.
 const MOST_PLACES: usize = 128;
-
-thread_local! {
-    /// Which rows of a block have been written, kept from call to call.
-    static WRITTEN: RefCell<Vec<bool>> = const { RefCell::new(Vec::new()) };
-}
 
 /// Fewest tables a thread takes at once.
 fn min_tables(sites: Sites<'_>) -> usize {
@@ -365,27 +358,8 @@ impl Cpu {
         }
     }
 
-    /// Spreads the gradients of all tables over one block of frames of `dx`. A row is cleared just
-    /// before it is first added to, so that it is in the cache then.
+    /// Spreads the gradients of all tables over one block of frames of `dx`.
     fn spread(self, layer: &Layer<'_>, block: usize, length: usize, rows: &mut [&mut [f32]]) {
-        WRITTEN.with_borrow_mut(|written| {
-            written.clear();
-            written.resize(rows.len(), false);
-            self.spread_into(layer, block, length, rows, written);
-            for (row, _) in rows.iter_mut().zip(&*written).filter(|(_, written)| !**written) {
-                row.fill(0.0);
-            }
-        });
-    }
-
-    fn spread_into(
-        self,
-        layer: &Layer<'_>,
-        block: usize,
-        length: usize,
-        rows: &mut [&mut [f32]],
-        written: &mut [bool],
-    ) {
         let sites = layer.sites;
         let (share, fan_in, entries) = (sites.share(), sites.fan_in(), 1usize << sites.fan_in());
         for place in (0..share).step_by(TILE_PLACES) {
@@ -404,16 +378,7 @@ impl Cpu {
                     folded: layer.slopes.folded,
                     sources: layer.sources,
                 };
-                let node = Node::new(layer.rows, sites, table);
-                for place in spread.places.clone() {
-                    for (i, &source) in node.sources(place).iter().enumerate() {
-                        let target = spread.target(i, source);
-                        if !std::mem::replace(&mut written[target], true) {
-                            rows[target].fill(0.0);
-                        }
-                    }
-                }
-                self.isa().spread(node, &spread, rows);
+                self.isa().spread(Node::new(layer.rows, sites, table), &spread, rows);
             }
         }
     }

@@ -138,7 +138,7 @@ impl TableKernels for Reference {
         }
         for (source, total) in total.chunks(frames).enumerate().take(sites.sources()) {
             for (dx, total) in dx.row_mut::<f32>(source)?.iter_mut().zip(total) {
-                *dx = *total as f32;
+                *dx = (f64::from(*dx) + total) as f32;
             }
         }
         Ok(())

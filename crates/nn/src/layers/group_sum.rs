@@ -112,7 +112,7 @@ impl Layer for Counter {
         if !want_dx {
             return Ok(None);
         }
-        let mut dx = FrameBuffer::unset(DType::F32, &self.base.input().shape, dy.frames())?;
+        let mut dx = FrameBuffer::zeros(DType::F32, &self.base.input().shape, dy.frames())?;
         backend.group_sum_backward(dy, self.scale, &mut dx)?;
         Ok(Some(dx))
     }

@@ -156,7 +156,7 @@ impl OnBits {
         let wiring = body.wiring()?;
         let (offset, folded) = (vec![0f32; scale.len()], spec.model.is_multilinear());
         let slopes = Slopes { scale: &scale, offset: &offset, slopes: &slopes, folded };
-        let mut dx = FrameBuffer::unset(DType::F32, &body.base.input().shape, x.frames())?;
+        let mut dx = FrameBuffer::zeros(DType::F32, &body.base.input().shape, x.frames())?;
         backend.table_backward(x, body.sites(&wiring)?, dy, slopes, &mut dx)?;
         Ok(dx)
     }
@@ -295,7 +295,7 @@ impl Layer for OnBits {
             }
         };
         // Asked for before the threads begin: they fall asleep where they must wait.
-        let rows = || FrameBuffer::unset(DType::F32, &body.base.input().shape, tape.x.frames());
+        let rows = || FrameBuffer::zeros(DType::F32, &body.base.input().shape, tape.x.frames());
         let mut dx = want_dx.then(rows).transpose()?;
         let arrays = TableGradient {
             sums: sized(sums, nodes * entries),
