@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+#![deny(unsafe_code)]
+
+mod block;
+mod engine;
+mod error;
+mod graph;
+mod isa;
+mod kernel;
+mod lower;
+mod measure;
+mod pack;
+mod program;
+mod rows;
+mod schedule;
+mod single;
+mod synth;
+mod tables;
+
+pub use engine::Engine;
+pub use error::{Error, Result};
+pub use isa::Isa;
+pub use measure::ternary_rate;
