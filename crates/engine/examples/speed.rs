@@ -59,7 +59,7 @@ fn main() {
                 let mut v: Vec<f64> = (0..21).map(|_| { let t = Instant::now(); f(); t.elapsed().as_secs_f64() }).collect();
                 v.sort_by(f64::total_cmp); (v[10], v[0]) };
             rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap().install(|| {
-                let c = e.core_rate(); println!("  {isa:9} core   {:7.2} M/s {:6.1} G lut/s", c / 1e6, c * *luts as f64 / 1e9);
+                let c = e.core_rate(Feed::Packed); println!("  {isa:9} core   {:7.2} M/s {:6.1} G lut/s, bytes {:7.2} pack {:7.2}", c / 1e6, c * *luts as f64 / 1e9, e.core_rate(Feed::Bytes) / 1e6, e.pack_rate() / 1e6);
                 let (m, lo) = time(&mut || e.run_packed(&xp, frames, &mut yp).unwrap());
                 let g = |s: f64| frames as f64 / s;
                 println!("  {isa:9} packed {:7.2} M/s (best {:7.2})  {:6.1} G lut/s (best {:6.1})", g(m) / 1e6, g(lo) / 1e6, g(m) * *luts as f64 / 1e9, g(lo) * *luts as f64 / 1e9);

@@ -11,7 +11,8 @@ pub(crate) fn load(program: &Program, x: &[u64], stride: usize, words: usize, ro
         let from = &x[row as usize * stride..][..words];
         let mut lines = rows.row_mut(slot as usize).iter_mut();
         let (whole, tail) = from.as_chunks::<8>();
-        for (line, words) in lines.by_ref().zip(whole) {
+        // In this order, so that no line is lost when the words end.
+        for (words, line) in whole.iter().zip(lines.by_ref()) {
             line.0 = *words;
         }
         if let Some(line) = lines.next() {
@@ -62,6 +63,22 @@ pub(crate) fn numbers(program: &Program, shape: &Shape, rows: &Rows, y: &mut [u3
         let outputs = &program.outputs()[first..first + width];
         first += width;
         for (index, y) in y.chunks_mut(64 * results).enumerate() {
+            if outputs.len() <= 8 {
+                let mut words = [0u64; 8];
+                for (to, &output) in words.iter_mut().zip(outputs) {
+                    *to = word(rows, output, index);
+                }
+                for (eight, y) in y.chunks_mut(8 * results).enumerate() {
+                    let words = words[..outputs.len()].iter().enumerate();
+                    let values = words.fold(0, |values, (bit, word)| {
+                        values | spread((word >> (8 * eight)) as u8) << bit
+                    });
+                    for (y, value) in y.chunks_mut(results).zip(values.to_le_bytes()) {
+                        y[place] = value.into();
+                    }
+                }
+                continue;
+            }
             let mut values = [0u32; 64];
             for (bit, &output) in outputs.iter().enumerate() {
                 let word = word(rows, output, index);
@@ -74,6 +91,13 @@ pub(crate) fn numbers(program: &Program, shape: &Shape, rows: &Rows, y: &mut [u3
             }
         }
     }
+}
+
+/// Bit `i` of a byte as byte `i` of a word.
+fn spread(bits: u8) -> u64 {
+    let each = u64::from(bits).wrapping_mul(0x0101_0101_0101_0101) & 0x8040_2010_0804_0201;
+    // The top bit of a byte is set where the byte is not zero.
+    (each + 0x7f7f_7f7f_7f7f_7f7f) >> 7 & 0x0101_0101_0101_0101
 }
 
 const _: () = assert!(size_of::<Line>() == 64);

@@ -10,6 +10,7 @@ use crate::block;
 use crate::graph::Graph;
 use crate::kernel;
 use crate::lower::{Row, lower_bits, lower_bytes};
+use crate::measure::Feed;
 use crate::pack::Packer;
 use crate::program::Program;
 use crate::rows::{FRAMES, Rows};
@@ -269,7 +270,7 @@ impl Engine {
             for block in blocks {
                 let start = block * width * FRAMES;
                 let count = (frames - start).min(width * FRAMES);
-                self.packer.pack(self.isa, &x[start * words..][..count * words], &mut rows);
+                self.pack(&x[start * words..][..count * words], &mut rows);
                 self.run_program(form, &mut rows);
                 let place = &mut y[(start - first * width * FRAMES) * results..][..count * results];
                 block::numbers(&form.program, &self.parts.shape, &rows, place);
@@ -407,6 +408,19 @@ impl Engine {
     /// Runs the program of a form on rows whose inputs are in place.
     pub(crate) fn run_program(&self, form: &Form, rows: &mut Rows) {
         kernel::run(self.isa, &form.program, rows);
+    }
+
+    /// What is compiled for one way in.
+    pub(crate) fn form(&self, feed: Feed) -> &Form {
+        match feed {
+            Feed::Packed => &self.parts.bits,
+            Feed::Bytes => &self.parts.bytes,
+        }
+    }
+
+    /// Turns a block of frames into the rows that the program for numbers reads.
+    pub(crate) fn pack(&self, x: &[u8], rows: &mut Rows) {
+        self.packer.pack(self.isa, x, rows);
     }
 
     fn take(&self, program: &Program, width: usize) -> Rows {

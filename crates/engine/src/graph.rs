@@ -9,7 +9,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Not;
 
-use crate::tables;
+use crate::wire::{Reader, Writer, fault};
+use crate::{Result, tables};
 
 /// Most operands of a gate.
 pub(crate) const MAX_OPERANDS: usize = 6;
@@ -110,6 +111,7 @@ impl Graph {
         self.inputs
     }
 
+    #[cfg(test)]
     pub(crate) fn input(&self, index: u32) -> Literal {
         debug_assert!(index < self.inputs);
         Literal::new(index + 1, false)
@@ -261,6 +263,41 @@ impl Graph {
             counts[node as usize] += 1;
         }
         counts
+    }
+
+    pub(crate) fn write(&self, writer: &mut Writer) {
+        writer.list([self.inputs]);
+        writer.list(self.outputs.iter().map(|output| output.0));
+        writer.list(self.gates.iter().flat_map(|gate| {
+            let table = [gate.table as u32, (gate.table >> 32) as u32];
+            [u32::from(gate.fan_in)].into_iter().chain(table).chain(gate.nodes)
+        }));
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self> {
+        let list = reader.list()?;
+        let &[inputs] = &list[..] else { return Err(fault("a graph has no inputs")) };
+        if inputs as usize > lutweave_lut::MAX_NETS {
+            return Err(fault("a graph has too many inputs"));
+        }
+        let mut graph = Self::new(inputs);
+        graph.outputs = reader.list()?.into_iter().map(Literal).collect();
+        for [fan_in, low, high, nodes @ ..] in reader.groups::<{ 3 + MAX_OPERANDS }>()? {
+            let table = u64::from(low) | u64::from(high) << 32;
+            let next = graph.nodes();
+            let fine = (2..=MAX_OPERANDS as u32).contains(&fan_in)
+                && tables::repeat(table, fan_in as usize) == table
+                && nodes[..fan_in as usize].windows(2).all(|pair| pair[0] < pair[1])
+                && (nodes[fan_in as usize - 1] as usize) < next;
+            if !fine {
+                return Err(fault("a gate of a graph is malformed"));
+            }
+            graph.gates.push(Gate { table, nodes, fan_in: fan_in as u8 });
+        }
+        if graph.outputs.iter().any(|output| output.node() as usize >= graph.nodes()) {
+            return Err(fault("an output of a graph does not exist"));
+        }
+        Ok(graph)
     }
 
     /// Gates that only one other gate reads become part of it, where that needs no more operands

@@ -213,6 +213,27 @@ unsafe fn one_table<W: Word, const WIDTH: usize, const FAN_IN: usize>(
     }
 }
 
+/// Words of one table of a program for one frame: target, six sources, table (low, high).
+pub(crate) const SINGLE_WORDS: usize = 9;
+
+/// Looks up tables for one frame, one byte a bit.
+///
+/// # Safety
+///
+/// The first seven words of every nine of `code` are below the length of `values`.
+pub(crate) unsafe fn single_tables(code: &[u32], values: &mut [u8]) {
+    let values = values.as_mut_ptr();
+    for table in code.as_chunks::<SINGLE_WORDS>().0 {
+        let &[target, a, b, c, d, e, f, low, high] = table;
+        // SAFETY: the caller's promise.
+        let bit = |place: u32, at: u32| unsafe { u32::from(*values.add(place as usize)) << at };
+        let index = (bit(a, 0) | bit(b, 1)) | (bit(c, 2) | bit(d, 3)) | (bit(e, 4) | bit(f, 5));
+        let entries = u64::from(low) | u64::from(high) << 32;
+        // SAFETY: the caller's promise.
+        unsafe { *values.add(target as usize) = (entries >> index & 1) as u8 };
+    }
+}
+
 /// Runs `loops` rounds of independent multiplexers in registers; returns how many of 512 bits that
 /// are.
 ///

@@ -16,8 +16,9 @@ mod schedule;
 mod single;
 mod synth;
 mod tables;
+mod wire;
 
 pub use engine::Engine;
 pub use error::{Error, Result};
 pub use isa::Isa;
-pub use measure::ternary_rate;
+pub use measure::{Feed, ternary_rate};

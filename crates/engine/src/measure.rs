@@ -20,12 +20,22 @@ pub fn ternary_rate(isa: Isa) -> f64 {
     median(RUNS, || kernel::yardstick(isa, LOOPS) as f64)
 }
 
+/// Which way in is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Feed {
+    /// Rows of bits, see [`Engine::run_packed`].
+    Packed,
+    /// Frames of numbers, see [`Engine::run_u8`].
+    Bytes,
+}
+
 impl Engine {
     /// Frames a second of the program alone on one core, without rows going in and results coming
-    /// out: the median of several runs on rows that stay in the cache where they fit.
-    pub fn core_rate(&self) -> f64 {
-        let form = &self.parts.bits;
-        let mut rows = Rows::new(form.program.slots(), self.width(&form.program, usize::MAX / 2));
+    /// out: the median of several runs on one block of frames.
+    pub fn core_rate(&self, feed: Feed) -> f64 {
+        let form = self.form(feed);
+        let width = self.width(&form.program, usize::MAX / 2);
+        let mut rows = Rows::new(form.program.slots(), width);
         let mut x = 0x9e37_79b9_7f4a_7c15u64;
         for line in &mut rows.lines {
             for word in &mut line.0 {
@@ -33,10 +43,23 @@ impl Engine {
                 *word = x;
             }
         }
-        let frames = (FRAMES * rows.width) as f64;
-        median(401, || {
+        median(101, || {
             self.run_program(form, &mut rows);
-            frames
+            (FRAMES * width) as f64
+        })
+    }
+
+    /// Frames of numbers a second that one core turns into the rows of bits that the program
+    /// reads: comparisons and transposition.
+    pub fn pack_rate(&self) -> f64 {
+        let program = &self.form(Feed::Bytes).program;
+        let width = self.width(program, usize::MAX / 2);
+        let mut rows = Rows::new(program.slots(), width);
+        let frames = FRAMES * width;
+        let x: Vec<u8> = (0..frames * self.input_words()).map(|i| (i * i >> 7) as u8).collect();
+        median(51, || {
+            self.pack(&x, &mut rows);
+            frames as f64
         })
     }
 }

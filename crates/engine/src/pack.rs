@@ -7,9 +7,12 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod avx512;
+
 use crate::Isa;
 use crate::lower::Row;
-use crate::rows::Rows;
+use crate::rows::{FRAMES, Line, Rows};
 
 /// Words of a chunk, and frames of a pass.
 const SIDE: usize = 64;
@@ -68,7 +71,9 @@ impl Packer {
                 level.at_least[place] = at_least;
                 level.slots[place] = slot;
             }
-            chunks.push(chunk);
+            if !chunk.levels.is_empty() {
+                chunks.push(chunk);
+            }
         }
         Self { words, chunks }
     }
@@ -76,35 +81,33 @@ impl Packer {
     /// Packs up to `512 * width` frames; rows past the last frame are those of zeros.
     pub(crate) fn pack(&self, isa: Isa, x: &[u8], rows: &mut Rows) {
         match isa {
-            // SAFETY: an engine runs with an instruction set that the machine has.
+            // SAFETY: an engine runs with an instruction set that the machine has, and the other
+            // features were just asked for.
             #[cfg(all(target_arch = "x86_64", not(miri)))]
-            Isa::Avx512 => unsafe { self.avx512(x, rows) },
-            // SAFETY: as above.
+            Isa::Avx512 if avx512::has_transposition() => unsafe { self.avx512(x, rows) },
+            // SAFETY: as above; AVX-512 comes with AVX2.
             #[cfg(all(target_arch = "x86_64", not(miri)))]
-            Isa::Avx2 => unsafe { self.avx2(x, rows) },
-            _ => self.body(x, rows, compare),
+            Isa::Avx512 | Isa::Avx2 => unsafe { self.avx2(x, rows) },
+            _ => self.body(x, rows, compare, transpose, gather),
         }
     }
 
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    #[target_feature(enable = "avx512f,avx512bw,avx2")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni,avx2")]
     fn avx512(&self, x: &[u8], rows: &mut Rows) {
-        self.body(x, rows, |bytes, level| {
-            use std::arch::x86_64::{_mm512_and_si512, _mm512_cmpge_epu8_mask, _mm512_loadu_si512};
-            // SAFETY: all three are 64 bytes; the machine has the instruction set.
-            unsafe {
-                let x = _mm512_loadu_si512(bytes.as_ptr().cast());
-                let masks = _mm512_loadu_si512(level.masks.as_ptr().cast());
-                let at_least = _mm512_loadu_si512(level.at_least.as_ptr().cast());
-                _mm512_cmpge_epu8_mask(_mm512_and_si512(x, masks), at_least)
-            }
-        });
+        self.body(
+            x,
+            rows,
+            |bytes, level| avx512::compare(bytes, &level.masks, &level.at_least),
+            |words| avx512::transpose(words),
+            |passes, lines| avx512::gather(passes, lines),
+        );
     }
 
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     #[target_feature(enable = "avx2")]
     fn avx2(&self, x: &[u8], rows: &mut Rows) {
-        self.body(x, rows, |bytes, level| {
+        let compare = |bytes: &[u8; SIDE], level: &Level| {
             use std::arch::x86_64::{
                 _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_max_epu8,
                 _mm256_movemask_epi8,
@@ -121,34 +124,55 @@ impl Packer {
                 u64::from(mask as u32)
             };
             half(0) | half(32) << 32
-        });
+        };
+        self.body(x, rows, compare, transpose, gather);
     }
 
+    /// Line by line of 512 frames, in eight passes of 64.
     #[inline(always)]
-    fn body(&self, x: &[u8], rows: &mut Rows, compare: impl Fn(&[u8; SIDE], &Level) -> u64) {
+    fn body(
+        &self,
+        x: &[u8],
+        rows: &mut Rows,
+        compare: impl Fn(&[u8; SIDE], &Level) -> u64,
+        transpose: impl Fn(&mut [u64; SIDE]),
+        gather: impl Fn(&[[u64; SIDE]; 8], &mut [Line; SIDE]),
+    ) {
         let frames = x.len() / self.words;
         let mut short = [0u8; SIDE];
-        for pass in 0..rows.width * 8 {
-            let from = (pass * SIDE).min(frames);
-            let to = (from + SIDE).min(frames);
+        let levels = self.chunks.iter().map(|chunk| chunk.levels.len()).max().unwrap_or(0);
+        let mut passes = vec![[[0u64; SIDE]; 8]; levels];
+        let mut lines = [Line::default(); SIDE];
+        for line in 0..rows.width {
             for chunk in &self.chunks {
-                for level in &chunk.levels {
-                    let mut bits = [0u64; SIDE];
-                    for (bits, frame) in bits.iter_mut().zip(from..to) {
-                        let bytes = &x[frame * self.words + chunk.first..];
-                        *bits = if let Some(bytes) = bytes.first_chunk::<SIDE>()
-                            && self.words >= SIDE
-                        {
-                            compare(bytes, level)
-                        } else {
-                            short[..self.words].copy_from_slice(&bytes[..self.words]);
-                            compare(&short, level)
-                        };
+                for pass in 0..8 {
+                    let from = (line * FRAMES + pass * SIDE).min(frames);
+                    let to = (from + SIDE).min(frames);
+                    // All levels of these bytes while they are near.
+                    for (level, passes) in chunk.levels.iter().zip(&mut passes) {
+                        let bits = &mut passes[pass];
+                        if to - from < SIDE {
+                            bits.fill(0);
+                        }
+                        for (bits, frame) in bits.iter_mut().zip(from..to) {
+                            let bytes = &x[frame * self.words + chunk.first..];
+                            *bits = if let Some(bytes) = bytes.first_chunk::<SIDE>()
+                                && self.words >= SIDE
+                            {
+                                compare(bytes, level)
+                            } else {
+                                short[..self.words].copy_from_slice(&bytes[..self.words]);
+                                compare(&short, level)
+                            };
+                        }
+                        transpose(bits);
                     }
-                    transpose(&mut bits);
-                    for (&slot, &word) in level.slots.iter().zip(&bits) {
+                }
+                for (level, passes) in chunk.levels.iter().zip(&passes) {
+                    gather(passes, &mut lines);
+                    for (&slot, bits) in level.slots.iter().zip(&lines) {
                         if slot != NONE {
-                            rows.lines[slot as usize * rows.width + pass / 8].0[pass % 8] = word;
+                            rows.lines[slot as usize * rows.width + line] = *bits;
                         }
                     }
                 }
@@ -157,7 +181,18 @@ impl Packer {
     }
 }
 
+/// The words of each row next to each other.
+#[inline(always)]
+fn gather(passes: &[[u64; SIDE]; 8], lines: &mut [Line; SIDE]) {
+    for (pass, bits) in passes.iter().enumerate() {
+        for (line, &bits) in lines.iter_mut().zip(bits) {
+            line.0[pass] = bits;
+        }
+    }
+}
+
 /// One bit a byte: whether it is at least its threshold.
+#[inline(always)]
 fn compare(bytes: &[u8; SIDE], level: &Level) -> u64 {
     let each = bytes.iter().zip(level.masks.iter().zip(&level.at_least)).enumerate();
     each.map(|(i, (&x, (&mask, &at_least)))| u64::from(x & mask >= at_least) << i)

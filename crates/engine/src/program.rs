@@ -14,6 +14,7 @@
 //! functions of these two are computed once for the group, and each table is a tree of
 //! multiplexers over them, with no branch and no code of its own.
 
+use crate::wire::{Reader, Writer, fault};
 use crate::{Error, Result};
 
 /// Kind of the runs of tables of four to six operands, less the fan-in.
@@ -87,6 +88,26 @@ impl Program {
             return fault("an operation names a slot that does not exist");
         }
         Ok(program)
+    }
+
+    pub(crate) fn write(&self, writer: &mut Writer) {
+        writer.list([self.slots]);
+        writer.list(self.inputs.iter().flat_map(|&(row, slot)| [row, slot]));
+        writer.list(self.code.iter().copied());
+        writer.list(self.outputs.iter().copied());
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>, rows: u32) -> Result<Self> {
+        let list = reader.list()?;
+        let &[slots] = &list[..] else { return Err(fault("a program has no slots")) };
+        let inputs: Vec<(u32, u32)> =
+            reader.groups::<2>()?.into_iter().map(|[row, slot]| (row, slot)).collect();
+        let code = reader.list()?;
+        // Each slot is for an input or the target of an operation.
+        if slots as usize > inputs.len() + code.len() {
+            return Err(fault("a program has more slots than it can use"));
+        }
+        Self::new(rows, slots, inputs, code, reader.list()?)
     }
 
     pub(crate) fn slots(&self) -> usize {

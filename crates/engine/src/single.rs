@@ -4,19 +4,20 @@
 //! here, each table is looked up by an index that its inputs make, and each popcount is a sum:
 //! neighbouring tables do not wait for each other, so a core works on several at once.
 
+#![allow(unsafe_code)]
+
 use lutweave_lut::{Netlist, Op};
 
+use crate::kernel::{SINGLE_WORDS, single_tables};
 use crate::lower::{Row, lower_bytes};
-use crate::{Error, Result};
+use crate::wire::{Reader, Writer, fault};
+use crate::Result;
 
 /// Kinds of operations, each followed by its words.
 const TABLES: u32 = 0; // count, then count times: target, six sources, table (low, high)
 const SUM: u32 = 1; // sources, target, width, then the sources
 const LARGEST: u32 = 2; // sources, target, width, words, then the sources
 const AT_LEAST: u32 = 3; // sources, target, threshold, then the sources
-
-/// Words of a table operation.
-const TABLE_WORDS: usize = 9;
 
 /// A checked program for one frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,9 +179,38 @@ impl Single {
         target
     }
 
+    pub(crate) fn write(&self, writer: &mut Writer) {
+        writer.list([self.values as u32]);
+        let tests = self.masks.iter().zip(&self.at_least);
+        writer.list(tests.map(|(&mask, &at_least)| u32::from(mask) | u32::from(at_least) << 8));
+        writer.list(self.code.iter().copied());
+        writer.list(self.outputs.iter().copied());
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>, words: usize, outputs: usize) -> Result<Self> {
+        let list = reader.list()?;
+        let &[values] = &list[..] else { return Err(fault("a program has no values")) };
+        let tests = reader.list()?;
+        let read = Self {
+            words,
+            masks: tests.iter().map(|test| *test as u8).collect(),
+            at_least: tests.iter().map(|test| (test >> 8) as u8).collect(),
+            values: values as usize,
+            code: reader.list()?,
+            outputs: reader.list()?,
+        };
+        // No operation makes more than a word of 32 bits.
+        if read.outputs.len() != outputs
+            || read.values > 2 + read.masks.len() + 32 * read.code.len()
+        {
+            return Err(fault("its program for one frame is of another size"));
+        }
+        Self::check(read)
+    }
+
     /// Every place named exists, so that running cannot fail.
     fn check(self) -> Result<Self> {
-        let fault = || Error::Format { what: "its program for one frame is damaged".to_owned() };
+        let damaged = || fault("its program for one frame is damaged");
         let values = self.values;
         let exist = |places: &[u32]| places.iter().all(|&place| (place as usize) < values);
         let range = |first: u32, width: u32| first as usize + width as usize <= values;
@@ -189,9 +219,9 @@ impl Single {
         fine &= if self.words == 0 { rows == 0 } else { rows.is_multiple_of(self.words) };
         let mut rest = &self.code[..];
         while let Some(operation) = split(&mut rest) {
-            fine &= match operation.ok_or_else(fault)? {
+            fine &= match operation.ok_or_else(damaged)? {
                 Operation::Tables(code) => {
-                    code.chunks_exact(TABLE_WORDS).all(|table| exist(&table[..7]))
+                    code.chunks_exact(SINGLE_WORDS).all(|table| exist(&table[..7]))
                 }
                 Operation::Sum { target, width, sources } => {
                     range(target, width) && width <= 32 && exist(sources)
@@ -209,7 +239,7 @@ impl Single {
                 }
             };
         }
-        if fine { Ok(self) } else { Err(fault()) }
+        if fine { Ok(self) } else { Err(damaged()) }
     }
 
     /// One byte per input word in, one word per output bit out. `values` is memory to reuse.
@@ -238,7 +268,10 @@ impl Single {
         };
         while let Some(Some(operation)) = split(&mut rest) {
             match operation {
-                Operation::Tables(code) => tables(code, values),
+                Operation::Tables(code) => {
+                    // SAFETY: `check` has seen that all places are below `self.values`.
+                    unsafe { single_tables(code, values) };
+                }
                 Operation::Sum { target, width, sources } => {
                     let sum = sources.iter().map(|&s| u32::from(values[s as usize])).sum();
                     spread(values, target, width, sum);
@@ -265,17 +298,6 @@ impl Single {
     }
 }
 
-/// A run of tables.
-fn tables(code: &[u32], values: &mut [u8]) {
-    for table in code.as_chunks::<TABLE_WORDS>().0 {
-        let &[target, a, b, c, d, e, f, low, high] = table;
-        let bit = |place: u32, shift: u32| u32::from(values[place as usize]) << shift;
-        let index = (bit(a, 0) | bit(b, 1)) | (bit(c, 2) | bit(d, 3)) | (bit(e, 4) | bit(f, 5));
-        let entries = u64::from(low) | u64::from(high) << 32;
-        values[target as usize] = (entries >> index & 1) as u8;
-    }
-}
-
 enum Operation<'a> {
     Tables(&'a [u32]),
     Sum { target: u32, width: u32, sources: &'a [u32] },
@@ -297,7 +319,7 @@ fn read(kind: u32, code: &[u32]) -> Option<(Operation<'_>, &[u32])> {
     let count = count as usize;
     match (kind, code) {
         (TABLES, code) => {
-            let (code, rest) = code.split_at_checked(count.checked_mul(TABLE_WORDS)?)?;
+            let (code, rest) = code.split_at_checked(count.checked_mul(SINGLE_WORDS)?)?;
             Some((Operation::Tables(code), rest))
         }
         (SUM, &[target, width, ref code @ ..]) => {

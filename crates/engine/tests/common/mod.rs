@@ -4,14 +4,14 @@
 use lutweave_lut::{Net, Netlist, NetlistBuilder, Op, Role, TruthTable};
 
 /// A small generator; its quality does not matter here.
-pub struct Numbers(u64);
+pub(crate) struct Numbers(u64);
 
 impl Numbers {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub fn word(&mut self) -> u64 {
+    pub(crate) fn word(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let x = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -19,17 +19,17 @@ impl Numbers {
     }
 
     /// A number below `end`.
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.word() % end as u64) as usize
     }
 
-    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len())]
     }
 }
 
 /// A netlist of up to `cells` cells of every kind, registers that only delay among them.
-pub fn netlist(seed: u64, cells: usize) -> Netlist {
+pub(crate) fn netlist(seed: u64, cells: usize) -> Netlist {
     let mut numbers = Numbers::new(seed);
     let mut build = NetlistBuilder::new("sample").unwrap();
     let mut nets: Vec<Net> = Vec::new();
@@ -89,12 +89,12 @@ pub fn netlist(seed: u64, cells: usize) -> Netlist {
 }
 
 /// The width of each input word.
-pub fn widths(netlist: &Netlist) -> Vec<usize> {
+pub(crate) fn widths(netlist: &Netlist) -> Vec<usize> {
     netlist.inputs().iter().flat_map(|port| vec![port.width; port.words]).collect()
 }
 
 /// `frames` frames of numbers that fit the input words and a byte.
-pub fn bytes(netlist: &Netlist, frames: usize, seed: u64) -> Vec<u8> {
+pub(crate) fn bytes(netlist: &Netlist, frames: usize, seed: u64) -> Vec<u8> {
     let mut numbers = Numbers::new(seed);
     let widths = widths(netlist);
     (0..frames)
