@@ -47,6 +47,7 @@ fn main() {
         let t = Instant::now();
         let e = Engine::compile(net).unwrap();
         println!("{name}: compile {:.1} ms", t.elapsed().as_secs_f64() * 1e3);
+        if std::env::var("EMIT").is_ok() { std::fs::write(format!("/tmp/engine-{name}.c"), e.to_c().unwrap()).unwrap(); continue; }
         let frames = 8192;
         let xb: Vec<u8> = (0..frames * e.input_words()).map(|_| if *name == "thermo" { r() as u8 } else { r() as u8 & 1 }).collect();
         let xp: Vec<u64> = (0..frames / 64 * e.input_bits()).map(|_| r()).collect();

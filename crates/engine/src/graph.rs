@@ -319,7 +319,15 @@ impl Graph {
             known: WordMap::default(),
             outputs: self.outputs.clone(),
         };
-        graph.rebuild(|copy, gate, operands| copy.table(gate.table, operands))
+        let again = |copy: &mut Self, gate: &Gate, operands: &[Literal]| {
+            copy.table(gate.table, operands)
+        };
+        let mut merged = graph.rebuild(again);
+        // What turned out simpler may leave gates that no one reads.
+        while merged.fan_outs()[merged.first_gate() as usize..].contains(&0) {
+            merged = merged.rebuild(again);
+        }
+        merged
     }
 
     fn absorb_one(&self, gate: &Gate, merged: &[Gate], fan_outs: &[u32]) -> Option<Gate> {

@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 mod block;
+mod emit;
 mod engine;
 mod error;
 mod graph;
