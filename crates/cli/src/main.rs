@@ -13,6 +13,7 @@ mod interrupt;
 mod output;
 mod progress;
 mod report;
+mod run;
 
 use std::process::ExitCode;
 
@@ -35,5 +36,6 @@ fn run(command: &Command) -> error::Result<ExitCode> {
     match command {
         Command::Demo(arguments) => demo::run(arguments),
         Command::Bench(command) => bench::run(command),
+        Command::Run(arguments) => run::run(arguments),
     }
 }

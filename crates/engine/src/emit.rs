@@ -15,7 +15,7 @@ use crate::{Engine, Error, Result, synth};
 use expression::expression;
 
 /// Gates of a function.
-const GATES: usize = 256;
+const GATES: usize = 96;
 /// Outputs of a function that only copies them.
 const COPIES: usize = 1024;
 
@@ -140,7 +140,8 @@ fn plan(graph: &Graph, dialect: Dialect) -> Plan {
                 }
             }
             let node = first as usize + function * GATES + index;
-            let names: Vec<String> = gate.operands().iter().map(|node| format!("t{node}")).collect();
+            let names: Vec<String> =
+                gate.operands().iter().map(|node| format!("t{node}")).collect();
             let (text, operations) = expression(gate, &names, dialect.not);
             made.operations += operations;
             lines.push(format!("{} t{node} = {text};", dialect.declare));

@@ -319,9 +319,8 @@ impl Graph {
             known: WordMap::default(),
             outputs: self.outputs.clone(),
         };
-        let again = |copy: &mut Self, gate: &Gate, operands: &[Literal]| {
-            copy.table(gate.table, operands)
-        };
+        let again =
+            |copy: &mut Self, gate: &Gate, operands: &[Literal]| copy.table(gate.table, operands);
         let mut merged = graph.rebuild(again);
         // What turned out simpler may leave gates that no one reads.
         while merged.fan_outs()[merged.first_gate() as usize..].contains(&0) {
@@ -353,7 +352,11 @@ impl Graph {
             let outer: Vec<usize> = gate.operands().iter().map(|&n| place(n)).collect();
             let names: Vec<usize> = inner.operands().iter().map(|&n| place(n)).collect();
             let outer = tables::rename(gate.table, &outer);
-            let table = tables::compose(outer, place(gate.operands()[v]), tables::rename(inner.table, &names));
+            let table = tables::compose(
+                outer,
+                place(gate.operands()[v]),
+                tables::rename(inner.table, &names),
+            );
             let mut nodes = [0; MAX_OPERANDS];
             nodes[..union.len()].copy_from_slice(&union);
             return Some(Gate { table, nodes, fan_in: union.len() as u8 });
@@ -381,7 +384,8 @@ pub(crate) mod tests {
             }
             values.push(value);
         }
-        let word = |l: &Literal| values[l.node() as usize] ^ if l.inverted() { u64::MAX } else { 0 };
+        let word =
+            |l: &Literal| values[l.node() as usize] ^ if l.inverted() { u64::MAX } else { 0 };
         graph.outputs.iter().map(word).collect()
     }
 

@@ -94,9 +94,13 @@ unsafe fn body<W: Word, const WIDTH: usize>(code: &[u32], base: *mut Line) {
                     0xae 0xbc 0xbe 0xe8 0xea 0xee 0xfe);
             }
             // SAFETY: the caller's promise.
-            Run::Table { fan_in: 4, size, code } => unsafe { tables::<W, WIDTH, 4>(size, code, base) },
+            Run::Table { fan_in: 4, size, code } => unsafe {
+                tables::<W, WIDTH, 4>(size, code, base)
+            },
             // SAFETY: the caller's promise.
-            Run::Table { fan_in: 5, size, code } => unsafe { tables::<W, WIDTH, 5>(size, code, base) },
+            Run::Table { fan_in: 5, size, code } => unsafe {
+                tables::<W, WIDTH, 5>(size, code, base)
+            },
             // SAFETY: the caller's promise.
             Run::Table { size, code, .. } => unsafe { tables::<W, WIDTH, 6>(size, code, base) },
         }

@@ -7,6 +7,8 @@ mod engine;
 mod error;
 mod graph;
 mod isa;
+#[cfg(all(feature = "jit", target_arch = "x86_64", unix, not(miri)))]
+mod jit;
 mod kernel;
 mod lower;
 mod measure;

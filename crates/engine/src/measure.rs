@@ -33,9 +33,9 @@ impl Engine {
     /// Frames a second of the program alone on one core, without rows going in and results coming
     /// out: the median of several runs on one block of frames.
     pub fn core_rate(&self, feed: Feed) -> f64 {
-        let form = self.form(feed);
-        let width = self.width(&form.program, usize::MAX / 2);
-        let mut rows = Rows::new(form.program.slots(), width);
+        let program = self.layout(feed);
+        let width = self.width(program, usize::MAX / 2);
+        let mut rows = Rows::new(program.slots(), width);
         let mut x = 0x9e37_79b9_7f4a_7c15u64;
         for line in &mut rows.lines {
             for word in &mut line.0 {
@@ -44,7 +44,7 @@ impl Engine {
             }
         }
         median(101, || {
-            self.run_program(form, &mut rows);
+            self.run_program(feed, &mut rows);
             (FRAMES * width) as f64
         })
     }
@@ -52,7 +52,7 @@ impl Engine {
     /// Frames of numbers a second that one core turns into the rows of bits that the program
     /// reads: comparisons and transposition.
     pub fn pack_rate(&self) -> f64 {
-        let program = &self.form(Feed::Bytes).program;
+        let program = self.layout(Feed::Bytes);
         let width = self.width(program, usize::MAX / 2);
         let mut rows = Rows::new(program.slots(), width);
         let frames = FRAMES * width;
@@ -75,5 +75,5 @@ fn median(runs: usize, mut work: impl FnMut() -> f64) -> f64 {
         })
         .collect();
     rates.sort_by(f64::total_cmp);
-    if std::env::var("BEST").is_ok() { rates[runs-1] } else { rates[runs / 2] }
+    rates[runs / 2]
 }

@@ -8,10 +8,10 @@
 
 use lutweave_lut::{Netlist, Op};
 
+use crate::Result;
 use crate::kernel::{SINGLE_WORDS, single_tables};
 use crate::lower::{Row, lower_bytes};
 use crate::wire::{Reader, Writer, fault};
-use crate::Result;
 
 /// Kinds of operations, each followed by its words.
 const TABLES: u32 = 0; // count, then count times: target, six sources, table (low, high)

@@ -106,9 +106,10 @@ fn join(low: u16, high: u16) -> u32 {
 /// Gates that make several tables, equal and inverse ones made once.
 fn parts(tables: &[u16]) -> u32 {
     let fours = fours();
-    let distinct = tables.iter().enumerate().filter(|&(i, &t)| {
-        tables[..i].iter().all(|&earlier| earlier != t && earlier != !t)
-    });
+    let distinct = tables
+        .iter()
+        .enumerate()
+        .filter(|&(i, &t)| tables[..i].iter().all(|&earlier| earlier != t && earlier != !t));
     distinct.map(|(_, &t)| u32::from(fours.cost[usize::from(t)])).sum()
 }
 

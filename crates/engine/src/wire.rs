@@ -78,7 +78,8 @@ fn ports(reader: &mut Reader<'_>) -> Result<Vec<(usize, usize)>> {
         if words == 0 || !(1..=lutweave_lut::MAX_WIDTH).contains(&width) {
             return Err(fault("a port has no width or is too wide"));
         }
-        bits = words.checked_mul(width).and_then(|more| bits.checked_add(more)).unwrap_or(usize::MAX);
+        bits =
+            words.checked_mul(width).and_then(|more| bits.checked_add(more)).unwrap_or(usize::MAX);
         if bits > MAX_BITS {
             return Err(fault("its ports have too many bits"));
         }

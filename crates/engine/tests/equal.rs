@@ -19,6 +19,14 @@ fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
 }
 
+/// The engine on every instruction set, and as machine code where there is such.
+fn all(engine: &Engine) -> Vec<Engine> {
+    let on = |&isa: &Isa| engine.clone().on(isa).unwrap();
+    let mut all: Vec<Engine> = Isa::available().iter().map(on).collect();
+    all.extend(all.last().and_then(|best| best.clone().with_machine_code().ok()));
+    all
+}
+
 proptest! {
     #[test]
     fn numbers(seed: u64, cells in 0usize..200, frames in 1usize..1200, threads in 1usize..4) {
@@ -26,11 +34,10 @@ proptest! {
         let x = bytes(&netlist, frames, seed);
         let expected = expected(&netlist, &x);
         let engine = Engine::compile(&netlist).unwrap();
-        for &isa in Isa::available() {
-            let engine = engine.clone().on(isa).unwrap();
+        for engine in all(&engine) {
             let mut y = vec![u32::MAX; expected.len()];
             on_threads(threads, || engine.run_u8(&x, &mut y)).unwrap();
-            prop_assert!(y == expected, "{}", isa);
+            prop_assert!(y == expected, "{} {:?}", engine.isa(), engine.machine_code_bytes());
         }
         let mut y = vec![u32::MAX; engine.output_words()];
         engine.run_one(&x[..engine.input_words()], &mut y).unwrap();
@@ -56,11 +63,10 @@ proptest! {
                 expected[row * stride + word] = bits & (u64::MAX >> past);
             }
         }
-        for &isa in Isa::available() {
-            let engine = engine.clone().on(isa).unwrap();
+        for engine in all(&engine) {
             let mut y = vec![7; expected.len()];
             on_threads(threads, || engine.run_packed(&x, frames, &mut y)).unwrap();
-            prop_assert!(y == expected, "{}", isa);
+            prop_assert!(y == expected, "{} {:?}", engine.isa(), engine.machine_code_bytes());
         }
     }
 }
@@ -69,20 +75,27 @@ const SMALL: &str = "lutweave-netlist 1\nnetlist n\ninput x 2 x 3\ngroup g core\
 
 #[test]
 fn what_does_not_fit_is_an_error() {
-    let netlist = Netlist::from_text(&format!("{SMALL}lut a 0x8 x[0][0] x[1][2]\noutput y 1 x 1 a\nend\n"));
+    let netlist =
+        Netlist::from_text(&format!("{SMALL}lut a 0x8 x[0][0] x[1][2]\noutput y 1 x 1 a\nend\n"));
     let engine = Engine::compile(&netlist.unwrap()).unwrap();
     let mut y = [0; 2];
     engine.run_u8(&[1, 4, 1, 3], &mut y).unwrap();
     assert_eq!(y, [1, 0]);
     let says = |result: Result<(), Error>| result.unwrap_err().to_string();
-    assert_eq!(says(engine.run_u8(&[], &mut y)), "run on numbers: expected at least one frame, got none");
+    assert_eq!(
+        says(engine.run_u8(&[], &mut y)),
+        "run on numbers: expected at least one frame, got none"
+    );
     assert_eq!(says(engine.run_u8(&[1; 3], &mut y)), "run on numbers: expected 4 numbers, got 3");
     assert_eq!(says(engine.run_u8(&[1; 6], &mut y)), "run on numbers: expected 3 results, got 2");
     assert_eq!(
         says(engine.run_u8(&[1, 1, 8, 1], &mut y)),
         "run on numbers: value 8 at position 2 does not fit in 3 bits"
     );
-    assert_eq!(says(engine.run_one(&[1; 4], &mut y)), "run on one frame: expected 2 numbers, got 4");
+    assert_eq!(
+        says(engine.run_one(&[1; 4], &mut y)),
+        "run on one frame: expected 2 numbers, got 4"
+    );
     let mut y = [0; 2];
     assert_eq!(
         says(engine.run_packed(&[1; 6], 0, &mut y)),

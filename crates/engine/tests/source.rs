@@ -66,7 +66,8 @@ fn c_computes_the_same() {
         let file = folder.path().join("net.c");
         fs::write(&file, engine.to_c().unwrap() + C_MAIN).unwrap();
         let program = folder.path().join(format!("net{index}"));
-        let words: [&[&str]; 3] = [&["-O1", "-march=native"], &["-O1"], &["-Os", "-DLUTWEAVE_WORD=uint32_t"]];
+        let words: [&[&str]; 3] =
+            [&["-O1", "-march=native"], &["-O1"], &["-Os", "-DLUTWEAVE_WORD=uint32_t"]];
         let strict = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wno-psabi"];
         let mut gcc = Command::new("gcc");
         gcc.args(strict).args(words[index % 3]).arg(&file).arg("-o").arg(&program);

@@ -72,7 +72,9 @@ static const struct lutweave_row lutweave_rows[LUTWEAVE_ROWS + 1] = {{
     for row in source.rows {
         writeln!(text, "    {{{}, {}, {}}},", row.word, row.mask, row.at_least)?;
     }
-    text.push_str("    {0, 0, 0}\n};\n\nstatic const uint8_t lutweave_widths[LUTWEAVE_RESULTS] = {");
+    text.push_str(
+        "    {0, 0, 0}\n};\n\nstatic const uint8_t lutweave_widths[LUTWEAVE_RESULTS] = {",
+    );
     for (index, width) in source.widths.iter().enumerate() {
         write!(text, "{}{width}", if index == 0 { "" } else { ", " })?;
     }

@@ -66,10 +66,10 @@ pub(crate) fn netlist(seed: u64, cells: usize) -> Netlist {
             }
             _ => {
                 let fan_in = 1 + numbers.below(8);
-                let operands: Vec<Net> =
-                    (0..fan_in).map(|_| numbers.pick(&nets[from..])).collect();
+                let operands: Vec<Net> = (0..fan_in).map(|_| numbers.pick(&nets[from..])).collect();
                 let rare = numbers.below(3) == 0;
-                let table = TruthTable::from_fn(fan_in, |_| numbers.below(if rare { 9 } else { 2 }) == 0);
+                let table =
+                    TruthTable::from_fn(fan_in, |_| numbers.below(if rare { 9 } else { 2 }) == 0);
                 build.cell(name, Op::Lut(table.unwrap()), &operands)
             }
         };
