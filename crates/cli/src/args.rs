@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, value_parser};
 
 use crate::bench::BenchCommand;
 use crate::data::DataCommand;
+use crate::run::RunArguments;
 
 /// Trains networks of look-up tables, and turns them into hardware that is shown to compute the
 /// same.
@@ -28,7 +29,9 @@ pub(crate) enum Command {
     /// checks that the netlist answers as the network does on every test image, writes Verilog
     /// with a test bench and a report, and runs the bench where Verilator is installed.
     Demo(DemoArguments),
-    /// Measure how fast this machine trains.
+    /// Run a network on images, or write it as a program.
+    Run(RunArguments),
+    /// Measure how fast this machine trains and runs networks.
     #[command(subcommand)]
     Bench(BenchCommand),
     /// Data sets: list, download, look at.

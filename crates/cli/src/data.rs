@@ -132,9 +132,18 @@ fn presence(known: &Known, data_dir: Option<&Path>) -> String {
         return "always here".to_owned();
     }
     match data::find_folder(known.name, data_dir) {
-        Ok(folder) => format!("in `{}`", folder.display()),
-        Err(_) => "not here".to_owned(),
+        Ok(folder) if holds_files(&folder) => format!("in `{}`", folder.display()),
+        _ => "not here".to_owned(),
     }
+}
+
+/// Whether a folder holds more than downloads that are not complete.
+fn holds_files(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| {
+        entries.any(|entry| {
+            entry.is_ok_and(|entry| !entry.file_name().to_string_lossy().ends_with(".part"))
+        })
+    })
 }
 
 /// A number of bytes for people.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use lutweave::{data, lut, nn, rtl, store, tensor, train};
+use lutweave::{data, engine, lut, nn, rtl, store, tensor, train};
 
 /// An error of the command.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +51,8 @@ pub(crate) enum Error {
     Netlist(#[from] lut::Error),
     #[error("write the results")]
     Store(#[from] store::Error),
+    #[error("run the network")]
+    Engine(#[from] engine::Error),
     #[error("export the netlist as hardware")]
     Rtl(#[from] rtl::Error),
 }

@@ -14,6 +14,7 @@ mod interrupt;
 mod output;
 mod progress;
 mod report;
+mod run;
 
 use std::process::ExitCode;
 
@@ -37,5 +38,6 @@ fn run(command: &Command) -> error::Result<ExitCode> {
         Command::Demo(arguments) => demo::run(arguments),
         Command::Bench(command) => bench::run(command),
         Command::Data(command) => data::run(command),
+        Command::Run(arguments) => run::run(arguments),
     }
 }

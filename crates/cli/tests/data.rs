@@ -23,10 +23,20 @@ fn text(bytes: &[u8]) -> String {
 fn lists_what_is_known() {
     let home = tempfile::tempdir().unwrap();
     fs::create_dir(home.path().join("mnist")).unwrap();
+    fs::create_dir(home.path().join("kmnist")).unwrap();
+    fs::write(home.path().join("mnist/t10k-labels-idx1-ubyte"), "").unwrap();
     let output = lutweave(&["data", "list", "--data-dir", "."], home.path());
     let said = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    for part in ["digits", "always here", "in `./mnist`", "cifar100", "numbers", "not here"] {
+    for part in [
+        "digits",
+        "always here",
+        "digits, in `./mnist`",
+        "script, not here",
+        "cifar100",
+        "numbers",
+        "not here",
+    ] {
         assert!(said.contains(part), "`{part}` is not in\n{said}");
     }
 }

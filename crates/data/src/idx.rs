@@ -5,7 +5,7 @@
 //! per value, with the last dimension fastest. A stream that starts with `1f 8b` is decompressed on
 //! the way.
 //!
-//! Files may come from anyone: at most [`MAX_BYTES`](crate::MAX_BYTES) are taken, memory grows with the bytes that
+//! Files may come from anyone: at most [`MAX_BYTES`] are taken, memory grows with the bytes that
 //! are there rather than with those the header claims, and a file must end where its header says.
 //!
 //! ```

@@ -82,7 +82,7 @@ pub fn array(reader: impl BufRead) -> Result<Array> {
     plain(decompress(OP, reader)?)
 }
 
-/// [`array`] of the file at `path`.
+/// [`array()`] of the file at `path`.
 ///
 /// # Errors
 ///

@@ -33,7 +33,7 @@ const OP: &str = "read npz";
 ///
 /// [`Error::Malformed`] for a damaged archive, [`Error::Unsupported`] for what is not read,
 /// [`Error::Limit`] for too much of something, [`Error::Read`] when reading fails; errors of
-/// [`npy::array`] for the arrays.
+/// [`npy::array()`] for the arrays.
 pub fn arrays(mut reader: impl Read + Seek) -> Result<BTreeMap<String, Array>> {
     let mut arrays = BTreeMap::new();
     let mut total = 0;

@@ -78,7 +78,7 @@ fn continue_at(
     }
     let response = request
         .call()
-        .map_err(|source| Failure::Http { url: url.to_owned(), source: Box::new(source) })?;
+        .map_err(|cause| Failure::Http { url: url.to_owned(), cause: Box::new(cause) })?;
     let status = response.status().as_u16();
     let start = match status {
         200 => 0, // from the beginning, asked or not
@@ -104,7 +104,7 @@ fn continue_at(
             Ok(0) => break,
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(source) => return Err(Failure::Broken { url: url.to_owned(), source }),
+            Err(cause) => return Err(Failure::Broken { url: url.to_owned(), cause }),
         };
         there += count as u64;
         if there > bytes {
@@ -129,7 +129,7 @@ fn starts_at(range: Option<&ureq::http::HeaderValue>, have: u64) -> bool {
 
 fn write_error(path: &Path) -> impl FnOnce(io::Error) -> Failure {
     let path = path.to_path_buf();
-    move |source| Failure::Write { path, source }
+    move |cause| Failure::Write { path, cause }
 }
 
 /// SHA-256 of a file, in hexadecimal.

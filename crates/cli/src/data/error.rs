@@ -52,11 +52,11 @@ impl Error {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// No connection, or one that broke.
-    #[error("{url}: {source}")]
-    Http { url: String, source: Box<ureq::Error> },
+    #[error("{url}: {cause}")]
+    Http { url: String, cause: Box<ureq::Error> },
     /// The connection broke while the file came.
-    #[error("{url}: {source}")]
-    Broken { url: String, source: io::Error },
+    #[error("{url}: {cause}")]
+    Broken { url: String, cause: io::Error },
     /// The server has something else.
     #[error("{url}: {what}")]
     Answer { url: String, what: String },
@@ -64,6 +64,6 @@ pub(crate) enum Failure {
     #[error("{url}: expected SHA-256 {expected}, got {got}")]
     Checksum { url: String, expected: String, got: String },
     /// The file could not be written.
-    #[error("write `{}`: {source}", .path.display())]
-    Write { path: PathBuf, source: io::Error },
+    #[error("write `{}`: {cause}", .path.display())]
+    Write { path: PathBuf, cause: io::Error },
 }

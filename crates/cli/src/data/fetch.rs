@@ -114,7 +114,7 @@ fn one(
                 }
                 eprintln!("{name}  {}  checked", in_bytes(wanted.bytes));
                 return fs::rename(&part, path)
-                    .map_err(|source| Failure::Write { path: path.to_path_buf(), source });
+                    .map_err(|cause| Failure::Write { path: path.to_path_buf(), cause });
             }
             // No other mirror helps where the disk is full.
             Err(error @ Failure::Write { .. }) => return Err(error),
