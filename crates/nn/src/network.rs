@@ -268,7 +268,11 @@ impl Network {
         x: &[Arc<FrameBuffer>],
         backend: &dyn Backend,
     ) -> Result<(Vec<Arc<FrameBuffer>>, Saved)> {
-        pooled(|| self.root.forward_all(x, backend))
+        let (y, saved) = pooled(|| self.root.forward_all(x, backend))?;
+        for y in &y {
+            tree::check_finite(self.root.as_ref(), "what it gives", y)?;
+        }
+        Ok((y, saved))
     }
 
     /// Adds the gradients of all parameters, given that of the answer.
@@ -300,6 +304,9 @@ impl Network {
         want_dx: bool,
         backend: &dyn Backend,
     ) -> Result<Vec<Option<FrameBuffer>>> {
+        for dy in dy.iter().flatten() {
+            tree::check_finite(self.root.as_ref(), "the gradient that comes to it", dy)?;
+        }
         let dx = pooled(|| self.root.backward_all(saved, dy, want_dx, backend))?;
         self.check_gradients()?;
         Ok(dx)
