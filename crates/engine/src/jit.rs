@@ -218,33 +218,23 @@ impl<'a> Compiler<'a> {
         let registers: Vec<u32> =
             sources.iter().copied().filter(|&node| Some(node) != in_memory).collect();
         let dying = registers.iter().copied().find(|&node| self.next_use(node, index) == NEVER);
-        let target = match dying {
-            // What a later output needs is in memory since it was made.
-            Some(node) => {
-                let register = self.register[node as usize];
-                self.register[node as usize] = NEVER;
-                sources.retain(|&source| source != node);
-                sources.insert(0, node);
-                register
+        let first = dying.or(in_memory).unwrap_or(sources[0]);
+        sources.retain(|&source| source != first);
+        sources.insert(0, first);
+        let target = if dying.is_some() {
+            // Where an output needs it, it is in memory since it was made.
+            std::mem::replace(&mut self.register[first as usize], NEVER)
+        } else {
+            let register = self.take(index, &sources)?;
+            // The source in memory is loaded; where there is none, one is copied.
+            if missing(self, first) {
+                self.load(first, register)?;
+            } else {
+                let from = zmm(self.register[first as usize]);
+                let copy = Code::EVEX_Vmovdqa64_zmm_k1z_zmmm512;
+                self.emit(Instruction::with2(copy, zmm(register), from))?;
             }
-            None => {
-                let register = self.take(index, &sources)?;
-                // The source in memory is loaded; where there is none, one is copied.
-                let first = in_memory.unwrap_or(sources[0]);
-                sources.retain(|&source| source != first);
-                sources.insert(0, first);
-                if missing(self, first) {
-                    self.load(first, register)?;
-                } else {
-                    let from = zmm(self.register[first as usize]);
-                    self.emit(Instruction::with2(
-                        Code::EVEX_Vmovdqa64_zmm_k1z_zmmm512,
-                        zmm(register),
-                        from,
-                    ))?;
-                }
-                register
-            }
+            register
         };
         // The rest in registers first, as only the last operand may be memory.
         let mut rest: Vec<u32> = sources[1..].to_vec();

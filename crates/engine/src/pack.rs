@@ -232,9 +232,9 @@ mod tests {
         fn transposes(words in prop::collection::vec(any::<u64>(), SIDE)) {
             let mut turned: [u64; SIDE] = words.clone().try_into().unwrap();
             transpose(&mut turned);
-            for i in 0..SIDE {
-                for j in 0..SIDE {
-                    prop_assert_eq!(turned[i] >> j & 1, words[j] >> i & 1);
+            for (i, turned) in turned.iter().enumerate() {
+                for (j, word) in words.iter().enumerate() {
+                    prop_assert_eq!(turned >> j & 1, word >> i & 1);
                 }
             }
         }
