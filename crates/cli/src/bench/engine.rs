@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::report::grouped;
 
 /// Frames of a measurement, and how often it is repeated.
-const FRAMES: usize = 1 << 14;
+const FRAMES: usize = 10_000;
 const RUNS: usize = 31;
 
 /// Options of `lutweave bench engine`.
@@ -163,7 +163,7 @@ fn measure(engine: &Engine, threads: usize) -> Result<Vec<Row>> {
         rows.push(Row { isa, machine_code, threads, input, rate, luts, bound });
     };
     add("core", 1, engine.core_rate(Feed::Packed), true);
-    let words = FRAMES / 64;
+    let words = FRAMES.div_ceil(64);
     let x: Vec<u64> = (0..words * engine.input_bits()).map(|_| rng::word(&mut stream)).collect();
     let mut y = vec![0; words * engine.output_bits()];
     add("packed", threads, median(FRAMES, || Ok(engine.run_packed(&x, FRAMES, &mut y)?))?, true);
