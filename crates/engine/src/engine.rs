@@ -160,7 +160,7 @@ impl Engine {
     }
 
     /// The same engine with machine code made now, about twice as fast as the program where the code
-    /// fits the cache. Takes the feature `jit`, an x86-64 machine with AVX-512, and a system that
+    /// fits the cache; above 4 MiB it is refused. Takes the feature `jit`, an x86-64 machine with AVX-512, and a system that
     /// lets memory become executable; results are the same.
     ///
     /// # Errors
