@@ -172,7 +172,9 @@ fn measure(engine: &Engine, threads: usize) -> Result<Vec<Row>> {
     let mut y = vec![0; FRAMES * engine.output_words()];
     if engine.run_u8(&x, &mut y).is_err() {
         // Narrow input words: bits.
-        x.iter_mut().for_each(|x| *x &= 1);
+        for x in &mut x {
+            *x &= 1;
+        }
     }
     add("u8", threads, median(FRAMES, || Ok(engine.run_u8(&x, &mut y)?))?, true);
     add("packing", 1, engine.pack_rate(), false);
@@ -235,9 +237,9 @@ fn random(net: Network) -> Result<Netlist> {
         nets = made;
     }
     build.group("head", Role::Head)?;
-    if classes > 0 {
+    if let Some(share) = nets.len().checked_div(classes) {
         let sums = nets
-            .chunks(nets.len() / classes)
+            .chunks(share)
             .enumerate()
             .map(|(class, bits)| build.popcount(format!("sum{class}"), bits))
             .collect::<lutweave::lut::Result<Vec<_>>>()?;
