@@ -1,6 +1,7 @@
 //! The engine: compile once, run on any number of frames.
 
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lutweave_lut::Netlist;
@@ -159,7 +160,7 @@ impl Engine {
     }
 
     /// The same engine with machine code made now, about twice as fast as the program where the code
-    /// fits the cache. Takes the feature `jit`, an x86-64 machine with AVX-512, and a system that
+    /// fits the cache; above 4 MiB it is refused. Takes the feature `jit`, an x86-64 machine with AVX-512, and a system that
     /// lets memory become executable; results are the same.
     ///
     /// # Errors
@@ -306,9 +307,17 @@ impl Engine {
     /// # Errors
     ///
     /// [`Error::NoFrames`]; [`Error::Length`] when `x` is no whole number of frames or `y` has not
-    /// their length; [`Error::Value`] when a number does not fit its port.
+    /// their length; [`Error::Value`] when a number does not fit its port: then what is in `y` means
+    /// nothing.
     pub fn run_u8(&self, x: &[u8], y: &mut [u32]) -> Result<()> {
-        let frames = self.check_bytes("run on numbers", x, y.len())?;
+        let op = "run on numbers";
+        let frames = self.check_lengths(op, x, y.len())?;
+        let (narrow, same) = self.narrowest();
+        if !same {
+            self.check_values(op, x)?;
+        }
+        // Words of one width are checked on the way.
+        let seen = AtomicU8::new(0);
         let program = self.layout(Feed::Bytes);
         let width = self.width(program, frames);
         let (words, results) = (self.input_words(), self.output_words());
@@ -318,7 +327,8 @@ impl Engine {
             for block in blocks {
                 let start = block * width * FRAMES;
                 let count = (frames - start).min(width * FRAMES);
-                self.pack(&x[start * words..][..count * words], &mut rows);
+                let bits = self.pack(&x[start * words..][..count * words], &mut rows);
+                seen.fetch_or(bits, Ordering::Relaxed);
                 self.run_program(Feed::Bytes, &mut rows);
                 let place = &mut y[(start - first * width * FRAMES) * results..][..count * results];
                 block::numbers(program, &self.parts.shape, &rows, place);
@@ -326,9 +336,15 @@ impl Engine {
             self.give_back(rows);
         };
         let tasks = tasks(frames, width);
+        let done = || {
+            if same && u32::from(seen.load(Ordering::Relaxed)) >> narrow != 0 {
+                self.check_values(op, x)?;
+            }
+            Ok(())
+        };
         if let [all] = &tasks[..] {
             run(all.clone(), y);
-            return Ok(());
+            return done();
         }
         let mut parts = Vec::with_capacity(tasks.len());
         let mut rest = y;
@@ -339,7 +355,7 @@ impl Engine {
             rest = after;
         }
         parts.into_par_iter().for_each(|(blocks, part)| run(blocks, part));
-        Ok(())
+        done()
     }
 
     /// Runs on one frame of numbers, with the least delay: `x` is `[input_words]`, `y` is
@@ -349,10 +365,12 @@ impl Engine {
     ///
     /// As [`run_u8`](Self::run_u8).
     pub fn run_one(&self, x: &[u8], y: &mut [u32]) -> Result<()> {
-        let frames = self.check_bytes("run on one frame", x, y.len())?;
+        let op = "run on one frame";
+        let frames = self.check_lengths(op, x, y.len())?;
+        self.check_values(op, x)?;
         if frames != 1 {
             let (expected, what) = (self.input_words(), "numbers");
-            return Err(Error::Length { op: "run on one frame", what, expected, got: x.len() });
+            return Err(Error::Length { op, what, expected, got: x.len() });
         }
         thread_local! {
             static VALUES: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
@@ -408,7 +426,7 @@ impl Engine {
     }
 
     /// The number of frames of `x`.
-    fn check_bytes(&self, op: &'static str, x: &[u8], results: usize) -> Result<usize> {
+    fn check_lengths(&self, op: &'static str, x: &[u8], results: usize) -> Result<usize> {
         let words = self.input_words();
         let frames = x.len() / words.max(1);
         if x.is_empty() {
@@ -422,24 +440,33 @@ impl Engine {
         if results != expected {
             return Err(Error::Length { op, what: "results", expected, got: results });
         }
-        let inputs = &self.parts.shape.inputs;
-        let fits =
-            |x: &[u8], width: usize| width >= 8 || x.iter().fold(0, |a, b| a | b) >> width == 0;
-        let same = inputs.windows(2).all(|pair| pair[0].1 == pair[1].1);
-        if same && inputs.first().is_none_or(|&(_, width)| fits(x, width)) {
-            return Ok(frames);
+        Ok(frames)
+    }
+
+    /// The width of the narrowest input port, eight at most, and whether all are the same.
+    fn narrowest(&self) -> (usize, bool) {
+        let widths = || self.parts.shape.inputs.iter().map(|port| port.1.min(8));
+        let narrow = widths().min().unwrap_or(8);
+        (narrow, widths().all(|width| width == narrow))
+    }
+
+    /// An error for the first number that does not fit its port.
+    fn check_values(&self, op: &'static str, x: &[u8]) -> Result<()> {
+        if self.narrowest().0 >= 8 {
+            return Ok(());
         }
+        let inputs = self.parts.shape.inputs.iter();
         let widths: Vec<usize> =
-            inputs.iter().flat_map(|&(words, width)| std::iter::repeat_n(width, words)).collect();
-        for (frame, x) in x.chunks(words).enumerate() {
+            inputs.flat_map(|&(words, width)| std::iter::repeat_n(width, words)).collect();
+        for (frame, x) in x.chunks(widths.len()).enumerate() {
             for (place, (&value, &width)) in x.iter().zip(&widths).enumerate() {
-                if !fits(&[value], width) {
-                    let position = frame * words + place;
+                if u32::from(value) >> width != 0 {
+                    let position = frame * widths.len() + place;
                     return Err(Error::Value { op, value, position, width });
                 }
             }
         }
-        Ok(frames)
+        Ok(())
     }
 
     /// Lines of a row: more frames at a time cost less a frame, as long as the rows stay in the
@@ -477,8 +504,9 @@ impl Engine {
     }
 
     /// Turns a block of frames into the rows that the program for numbers reads.
-    pub(crate) fn pack(&self, x: &[u8], rows: &mut Rows) {
-        self.packer.pack(self.isa, x, rows);
+    /// All bits that are set anywhere in them are returned.
+    pub(crate) fn pack(&self, x: &[u8], rows: &mut Rows) -> u8 {
+        self.packer.pack(self.isa, x, rows)
     }
 
     fn take(&self, program: &Program, width: usize) -> Rows {

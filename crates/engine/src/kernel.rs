@@ -77,7 +77,7 @@ unsafe fn avx2<const WIDTH: usize>(code: &[u32], base: *mut Line) {
 #[inline(always)]
 unsafe fn body<W: Word, const WIDTH: usize>(code: &[u32], base: *mut Line) {
     let mut rest = code;
-    while let Some(Some(run)) = Run::split(&mut rest) {
+    while let Some(Ok(run)) = Run::split(&mut rest) {
         match run {
             Run::Function { function, code } => {
                 macro_rules! choose {
@@ -95,14 +95,16 @@ unsafe fn body<W: Word, const WIDTH: usize>(code: &[u32], base: *mut Line) {
             }
             // SAFETY: the caller's promise.
             Run::Table { fan_in: 4, size, code } => unsafe {
-                tables::<W, WIDTH, 4>(size, code, base)
+                tables::<W, WIDTH, 4>(size, code, base);
             },
             // SAFETY: the caller's promise.
             Run::Table { fan_in: 5, size, code } => unsafe {
-                tables::<W, WIDTH, 5>(size, code, base)
+                tables::<W, WIDTH, 5>(size, code, base);
             },
             // SAFETY: the caller's promise.
-            Run::Table { size, code, .. } => unsafe { tables::<W, WIDTH, 6>(size, code, base) },
+            Run::Table { size, code, .. } => unsafe {
+                tables::<W, WIDTH, 6>(size, code, base);
+            },
         }
     }
 }

@@ -56,7 +56,7 @@ impl Engine {
         let width = self.width(program, usize::MAX / 2);
         let mut rows = Rows::new(program.slots(), width);
         let frames = FRAMES * width;
-        let x: Vec<u8> = (0..frames * self.input_words()).map(|i| (i * i >> 7) as u8).collect();
+        let x: Vec<u8> = (0..frames * self.input_words()).map(|i| ((i * i) >> 7) as u8).collect();
         median(51, || {
             self.pack(&x, &mut rows);
             frames as f64

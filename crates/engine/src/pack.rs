@@ -78,8 +78,9 @@ impl Packer {
         Self { words, chunks }
     }
 
-    /// Packs up to `512 * width` frames; rows past the last frame are those of zeros.
-    pub(crate) fn pack(&self, isa: Isa, x: &[u8], rows: &mut Rows) {
+    /// Packs up to `512 * width` frames; rows past the last frame are those of zeros. Returns all
+    /// bits that are set anywhere in `x`.
+    pub(crate) fn pack(&self, isa: Isa, x: &[u8], rows: &mut Rows) -> u8 {
         match isa {
             // SAFETY: an engine runs with an instruction set that the machine has, and the other
             // features were just asked for.
@@ -94,19 +95,19 @@ impl Packer {
 
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni,avx2")]
-    fn avx512(&self, x: &[u8], rows: &mut Rows) {
+    fn avx512(&self, x: &[u8], rows: &mut Rows) -> u8 {
         self.body(
             x,
             rows,
             |bytes, level| avx512::compare(bytes, &level.masks, &level.at_least),
             |words| avx512::transpose(words),
             |passes, lines| avx512::gather(passes, lines),
-        );
+        )
     }
 
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     #[target_feature(enable = "avx2")]
-    fn avx2(&self, x: &[u8], rows: &mut Rows) {
+    fn avx2(&self, x: &[u8], rows: &mut Rows) -> u8 {
         let compare = |bytes: &[u8; SIDE], level: &Level| {
             use std::arch::x86_64::{
                 _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_max_epu8,
@@ -125,7 +126,7 @@ impl Packer {
             };
             half(0) | half(32) << 32
         };
-        self.body(x, rows, compare, transpose, gather);
+        self.body(x, rows, compare, transpose, gather)
     }
 
     /// Line by line of 512 frames, in eight passes of 64.
@@ -137,13 +138,19 @@ impl Packer {
         compare: impl Fn(&[u8; SIDE], &Level) -> u64,
         transpose: impl Fn(&mut [u64; SIDE]),
         gather: impl Fn(&[[u64; SIDE]; 8], &mut [Line; SIDE]),
-    ) {
+    ) -> u8 {
         let frames = x.len() / self.words;
         let mut short = [0u8; SIDE];
         let levels = self.chunks.iter().map(|chunk| chunk.levels.len()).max().unwrap_or(0);
         let mut passes = vec![[[0u64; SIDE]; 8]; levels];
         let mut lines = [Line::default(); SIDE];
+        let mut seen = 0;
         for line in 0..rows.width {
+            // Chunks are columns of the frames: reading all in order first lets the memory be
+            // fetched ahead.
+            let from = (line * FRAMES).min(frames) * self.words;
+            let to = ((line + 1) * FRAMES).min(frames) * self.words;
+            seen |= x[from..to].iter().fold(0, |seen, byte| seen | byte);
             for chunk in &self.chunks {
                 for pass in 0..8 {
                     let from = (line * FRAMES + pass * SIDE).min(frames);
@@ -178,6 +185,7 @@ impl Packer {
                 }
             }
         }
+        seen
     }
 }
 
@@ -232,9 +240,9 @@ mod tests {
         fn transposes(words in prop::collection::vec(any::<u64>(), SIDE)) {
             let mut turned: [u64; SIDE] = words.clone().try_into().unwrap();
             transpose(&mut turned);
-            for i in 0..SIDE {
-                for j in 0..SIDE {
-                    prop_assert_eq!(turned[i] >> j & 1, words[j] >> i & 1);
+            for (i, turned) in turned.iter().enumerate() {
+                for (j, word) in words.iter().enumerate() {
+                    prop_assert_eq!(turned >> j & 1, word >> i & 1);
                 }
             }
         }

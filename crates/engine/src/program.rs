@@ -68,7 +68,7 @@ impl Program {
         let mut fine = true;
         let mut rest = &program.code[..];
         while let Some(run) = Run::split(&mut rest) {
-            let Some(run) = run else { return fault("a run is cut off or of no known kind") };
+            let Ok(run) = run else { return fault("a run is cut off or of no known kind") };
             let mut check = |slots_named: &[u32]| {
                 fine &= slots_named.iter().all(|&slot| slot < slots);
             };
@@ -127,6 +127,10 @@ impl Program {
     }
 }
 
+/// A part of a program that cannot be read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Broken;
+
 /// One run of a program.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Run<'a> {
@@ -137,11 +141,11 @@ pub(crate) enum Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Takes the next run off `code`; the inner `None` is a run that cannot be read.
+    /// Takes the next run off `code`.
     #[inline(always)]
-    pub(crate) fn split(code: &mut &'a [u32]) -> Option<Option<Self>> {
+    pub(crate) fn split(code: &mut &'a [u32]) -> Option<std::result::Result<Self, Broken>> {
         let (&kind, rest) = code.split_first()?;
-        Some(Self::rest(kind, rest).map(|(run, rest)| {
+        Some(Self::rest(kind, rest).ok_or(Broken).map(|(run, rest)| {
             *code = rest;
             run
         }))

@@ -122,7 +122,9 @@ fn groups(graph: &Graph, nodes: &[u32]) -> Vec<Step> {
         let members: Vec<u32> =
             pair.iter().map(|&(_, _, index)| index).filter(|&i| !taken[i as usize]).collect();
         for members in members.chunks(GROUP).filter(|members| members.len() > 1) {
-            members.iter().for_each(|&i| taken[i as usize] = true);
+            for &i in members {
+                taken[i as usize] = true;
+            }
             let nodes = members.iter().map(|&i| nodes[i as usize]).collect();
             steps.push(Step::Group { shared: [pair[0].0, pair[0].1], nodes });
         }

@@ -11,6 +11,7 @@ use lutweave_lut::{Netlist, Op};
 use crate::Result;
 use crate::kernel::{SINGLE_WORDS, single_tables};
 use crate::lower::{Row, lower_bytes};
+use crate::program::Broken;
 use crate::wire::{Reader, Writer, fault};
 
 /// Kinds of operations, each followed by its words.
@@ -107,32 +108,26 @@ impl Single {
                 }
                 Op::AtLeast(threshold) => {
                     let whole = word_of.get(&cell.operands[0]);
-                    match whole.filter(|(_, nets)| *nets == cell.operands) {
-                        Some(&(word, _)) => {
-                            let threshold = *threshold;
-                            let row = Row { word, mask: u8::MAX, at_least: threshold as u8 };
-                            place[first] = match threshold {
-                                0 => 1,
-                                1..=255 => rows.get(&row).copied().unwrap_or(0),
-                                _ => 0,
-                            };
+                    place[first] = if let Some(&(word, _)) =
+                        whole.filter(|(_, nets)| *nets == cell.operands)
+                    {
+                        let row = Row { word, mask: u8::MAX, at_least: *threshold as u8 };
+                        match threshold {
+                            0 => 1,
+                            1..=255 => rows.get(&row).copied().unwrap_or(0),
+                            _ => 0,
                         }
-                        None => {
-                            // Words have 32 bits at most; a larger number is never reached.
-                            let threshold = u32::try_from(*threshold);
-                            place[first] = match threshold {
-                                Ok(threshold) => {
-                                    tables = None;
-                                    let target = self.take(1);
-                                    let count = sources.len() as u32;
-                                    self.code.extend([AT_LEAST, count, target, threshold]);
-                                    self.code.extend(&sources);
-                                    target
-                                }
-                                Err(_) => 0,
-                            };
-                        }
-                    }
+                    } else if let Ok(threshold) = u32::try_from(*threshold) {
+                        tables = None;
+                        let target = self.take(1);
+                        let count = sources.len() as u32;
+                        self.code.extend([AT_LEAST, count, target, threshold]);
+                        self.code.extend(&sources);
+                        target
+                    } else {
+                        // Words have 32 bits at most: such a number is never reached.
+                        0
+                    };
                 }
                 Op::Popcount | Op::Argmax { .. } => {
                     tables = None;
@@ -219,7 +214,7 @@ impl Single {
         fine &= if self.words == 0 { rows == 0 } else { rows.is_multiple_of(self.words) };
         let mut rest = &self.code[..];
         while let Some(operation) = split(&mut rest) {
-            fine &= match operation.ok_or_else(damaged)? {
+            fine &= match operation.map_err(|Broken| damaged())? {
                 Operation::Tables(code) => {
                     code.chunks_exact(SINGLE_WORDS).all(|table| exist(&table[..7]))
                 }
@@ -266,7 +261,7 @@ impl Single {
                 values[(target + bit) as usize] = (value >> bit & 1) as u8;
             }
         };
-        while let Some(Some(operation)) = split(&mut rest) {
+        while let Some(Ok(operation)) = split(&mut rest) {
             match operation {
                 Operation::Tables(code) => {
                     // SAFETY: `check` has seen that all places are below `self.values`.
@@ -305,10 +300,10 @@ enum Operation<'a> {
     AtLeast { target: u32, threshold: u32, sources: &'a [u32] },
 }
 
-/// Takes the next operation off `code`; the inner `None` is one that cannot be read.
-fn split<'a>(code: &mut &'a [u32]) -> Option<Option<Operation<'a>>> {
+/// Takes the next operation off `code`.
+fn split<'a>(code: &mut &'a [u32]) -> Option<std::result::Result<Operation<'a>, Broken>> {
     let (&kind, rest) = code.split_first()?;
-    Some(read(kind, rest).map(|(operation, rest)| {
+    Some(read(kind, rest).ok_or(Broken).map(|(operation, rest)| {
         *code = rest;
         operation
     }))

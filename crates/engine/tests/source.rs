@@ -14,7 +14,7 @@ use lutweave_engine::{Engine, Error};
 /// Runs a compiler; false where it is not installed.
 fn compile(command: &mut Command) -> bool {
     let Ok(output) = command.output() else {
-        eprintln!("skipped: {:?} is not installed", command.get_program());
+        eprintln!("skipped: {} is not installed", command.get_program().display());
         return false;
     };
     let said = String::from_utf8_lossy(&output.stderr);

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::report::grouped;
 
 /// Frames of a measurement, and how often it is repeated.
-const FRAMES: usize = 1 << 14;
+const FRAMES: usize = 10_000;
 const RUNS: usize = 31;
 
 /// Options of `lutweave bench engine`.
@@ -163,7 +163,7 @@ fn measure(engine: &Engine, threads: usize) -> Result<Vec<Row>> {
         rows.push(Row { isa, machine_code, threads, input, rate, luts, bound });
     };
     add("core", 1, engine.core_rate(Feed::Packed), true);
-    let words = FRAMES / 64;
+    let words = FRAMES.div_ceil(64);
     let x: Vec<u64> = (0..words * engine.input_bits()).map(|_| rng::word(&mut stream)).collect();
     let mut y = vec![0; words * engine.output_bits()];
     add("packed", threads, median(FRAMES, || Ok(engine.run_packed(&x, FRAMES, &mut y)?))?, true);
@@ -172,7 +172,9 @@ fn measure(engine: &Engine, threads: usize) -> Result<Vec<Row>> {
     let mut y = vec![0; FRAMES * engine.output_words()];
     if engine.run_u8(&x, &mut y).is_err() {
         // Narrow input words: bits.
-        x.iter_mut().for_each(|x| *x &= 1);
+        for x in &mut x {
+            *x &= 1;
+        }
     }
     add("u8", threads, median(FRAMES, || Ok(engine.run_u8(&x, &mut y)?))?, true);
     add("packing", 1, engine.pack_rate(), false);
@@ -235,9 +237,9 @@ fn random(net: Network) -> Result<Netlist> {
         nets = made;
     }
     build.group("head", Role::Head)?;
-    if classes > 0 {
+    if let Some(share) = nets.len().checked_div(classes) {
         let sums = nets
-            .chunks(nets.len() / classes)
+            .chunks(share)
             .enumerate()
             .map(|(class, bits)| build.popcount(format!("sum{class}"), bits))
             .collect::<lutweave::lut::Result<Vec<_>>>()?;

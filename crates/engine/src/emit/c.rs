@@ -4,6 +4,73 @@ use std::fmt::Write as _;
 
 use super::Source;
 
+/// What is the same in every file: rows of bits out of bytes, and results out of rows of bits.
+const TAIL: &str = "\
+}
+
+/* Exchanges bit j of word i with bit i of word j. */
+static void lutweave_transpose(uint64_t *a)
+{
+    static const uint64_t masks[6] = {
+        0x00000000ffffffffu, 0x0000ffff0000ffffu, 0x00ff00ff00ff00ffu,
+        0x0f0f0f0f0f0f0f0fu, 0x3333333333333333u, 0x5555555555555555u};
+    int level, step = 32, i, j;
+    for (level = 0; level < 6; level++, step /= 2)
+        for (i = 0; i < 64; i += 2 * step)
+            for (j = i; j < i + step; j++) {
+                const uint64_t moved = (a[j] >> step ^ a[j + step]) & masks[level];
+                a[j] ^= moved << step;
+                a[j + step] ^= moved;
+            }
+}
+
+void lutweave_run(const uint8_t *pixels, size_t n, uint8_t *classes)
+{
+    enum { FRAMES = 8 * sizeof(W) };
+    static W x[LUTWEAVE_ROWS + 1], y[LUTWEAVE_BITS];
+    size_t start, f, r, k;
+    for (start = 0; start < n; start += FRAMES) {
+        const size_t count = n - start < FRAMES ? n - start : FRAMES;
+        const uint8_t *from = pixels + start * LUTWEAVE_PIXELS;
+        memset(x, 0, sizeof x);
+        for (f = 0; f < count; f += 64) {
+            const size_t some = count - f < 64 ? count - f : 64;
+            for (r = 0; r < LUTWEAVE_ROWS; r += 64) {
+                const size_t here = LUTWEAVE_ROWS - r < 64 ? LUTWEAVE_ROWS - r : 64;
+                uint64_t bits[64] = {0};
+                for (k = 0; k < some; k++) {
+                    const uint8_t *frame = from + (f + k) * LUTWEAVE_PIXELS;
+                    uint64_t word = 0;
+                    size_t i;
+                    for (i = 0; i < here; i++) {
+                        const struct lutweave_row *row = &lutweave_rows[r + i];
+                        word |= (uint64_t)((frame[row->pixel] & row->mask) >= row->at_least) << i;
+                    }
+                    bits[k] = word;
+                }
+                lutweave_transpose(bits);
+                for (k = 0; k < here; k++) {
+                    size_t b;
+                    uint8_t *to = (uint8_t *)&x[r + k];
+                    for (b = 0; b < 8 && f / 8 + b < sizeof(W); b++)
+                        to[f / 8 + b] = (uint8_t)(bits[k] >> (8 * b));
+                }
+            }
+        }
+        lutweave_run_packed(x, y);
+        for (f = 0; f < count; f++) {
+            size_t bit = 0;
+            for (r = 0; r < LUTWEAVE_RESULTS; r++) {
+                unsigned value = 0;
+                for (k = 0; k < lutweave_widths[r]; k++, bit++)
+                    value |= (unsigned)(((const uint8_t *)&y[bit])[f / 8] >> (f % 8) & 1) << k;
+                classes[(start + f) * LUTWEAVE_RESULTS + r] = (uint8_t)value;
+            }
+        }
+    }
+}
+";
+
 /// The text.
 pub(super) fn print(source: &Source<'_>) -> String {
     let mut text = String::new();
@@ -93,72 +160,6 @@ static const struct lutweave_row lutweave_rows[LUTWEAVE_ROWS + 1] = {{
     for index in 0..source.plan.functions.len() {
         writeln!(text, "    f{index}(x, s, y);")?;
     }
-    text.push_str(
-        "\
-}
-
-/* Exchanges bit j of word i with bit i of word j. */
-static void lutweave_transpose(uint64_t *a)
-{
-    static const uint64_t masks[6] = {
-        0x00000000ffffffffu, 0x0000ffff0000ffffu, 0x00ff00ff00ff00ffu,
-        0x0f0f0f0f0f0f0f0fu, 0x3333333333333333u, 0x5555555555555555u};
-    int level, step = 32, i, j;
-    for (level = 0; level < 6; level++, step /= 2)
-        for (i = 0; i < 64; i += 2 * step)
-            for (j = i; j < i + step; j++) {
-                const uint64_t moved = (a[j] >> step ^ a[j + step]) & masks[level];
-                a[j] ^= moved << step;
-                a[j + step] ^= moved;
-            }
-}
-
-void lutweave_run(const uint8_t *pixels, size_t n, uint8_t *classes)
-{
-    enum { FRAMES = 8 * sizeof(W) };
-    static W x[LUTWEAVE_ROWS + 1], y[LUTWEAVE_BITS];
-    size_t start, f, r, k;
-    for (start = 0; start < n; start += FRAMES) {
-        const size_t count = n - start < FRAMES ? n - start : FRAMES;
-        const uint8_t *from = pixels + start * LUTWEAVE_PIXELS;
-        memset(x, 0, sizeof x);
-        for (f = 0; f < count; f += 64) {
-            const size_t some = count - f < 64 ? count - f : 64;
-            for (r = 0; r < LUTWEAVE_ROWS; r += 64) {
-                const size_t here = LUTWEAVE_ROWS - r < 64 ? LUTWEAVE_ROWS - r : 64;
-                uint64_t bits[64] = {0};
-                for (k = 0; k < some; k++) {
-                    const uint8_t *frame = from + (f + k) * LUTWEAVE_PIXELS;
-                    uint64_t word = 0;
-                    size_t i;
-                    for (i = 0; i < here; i++) {
-                        const struct lutweave_row *row = &lutweave_rows[r + i];
-                        word |= (uint64_t)((frame[row->pixel] & row->mask) >= row->at_least) << i;
-                    }
-                    bits[k] = word;
-                }
-                lutweave_transpose(bits);
-                for (k = 0; k < here; k++) {
-                    size_t b;
-                    uint8_t *to = (uint8_t *)&x[r + k];
-                    for (b = 0; b < 8 && f / 8 + b < sizeof(W); b++)
-                        to[f / 8 + b] = (uint8_t)(bits[k] >> (8 * b));
-                }
-            }
-        }
-        lutweave_run_packed(x, y);
-        for (f = 0; f < count; f++) {
-            size_t bit = 0;
-            for (r = 0; r < LUTWEAVE_RESULTS; r++) {
-                unsigned value = 0;
-                for (k = 0; k < lutweave_widths[r]; k++, bit++)
-                    value |= (unsigned)(((const uint8_t *)&y[bit])[f / 8] >> (f % 8) & 1) << k;
-                classes[(start + f) * LUTWEAVE_RESULTS + r] = (uint8_t)value;
-            }
-        }
-    }
-}
-",
-    );
+    text.push_str(TAIL);
     Ok(())
 }

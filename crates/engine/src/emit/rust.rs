@@ -4,6 +4,44 @@ use std::fmt::Write as _;
 
 use super::Source;
 
+/// What is the same in every module: rows of bits out of bytes, and results out of rows of bits.
+const TAIL: &str = "\
+}
+
+/// Runs on frames of `PIXELS` bytes, and writes `RESULTS` bytes for each. Returns the number of frames
+/// done: as many as both slices have room for.
+pub fn run(pixels: &[u8], classes: &mut [u8]) -> usize {
+    let frames = (pixels.len() / PIXELS).min(classes.len() / RESULTS);
+    let mut x = [0u64; ROWS];
+    let mut y = [0u64; BITS];
+    let mut start = 0;
+    while start < frames {
+        let count = if frames - start < 64 { frames - start } else { 64 };
+        for (row, &(pixel, mask, at_least)) in x.iter_mut().zip(&COMPARISONS) {
+            *row = 0;
+            for f in 0..count {
+                let value = pixels[(start + f) * PIXELS + pixel as usize];
+                *row |= ((value & mask >= at_least) as u64) << f;
+            }
+        }
+        run_packed(&x, &mut y);
+        for f in 0..count {
+            let mut bit = 0;
+            for (r, &width) in WIDTHS.iter().enumerate() {
+                let mut value = 0;
+                for k in 0..width {
+                    value |= ((y[bit] >> f & 1) as u8) << k;
+                    bit += 1;
+                }
+                classes[(start + f) * RESULTS + r] = value;
+            }
+        }
+        start += count;
+    }
+    frames
+}
+";
+
 /// The text.
 pub(super) fn print(source: &Source<'_>) -> String {
     let mut text = String::new();
@@ -66,43 +104,6 @@ pub fn run_packed(x: &[u64; ROWS], y: &mut [u64; BITS]) {
     for index in 0..source.plan.functions.len() {
         writeln!(text, "    f{index}(x, &mut s, y);")?;
     }
-    text.push_str(
-        "\
-}
-
-/// Runs on frames of `PIXELS` bytes, and writes `RESULTS` bytes for each. Returns the number of frames
-/// done: as many as both slices have room for.
-pub fn run(pixels: &[u8], classes: &mut [u8]) -> usize {
-    let frames = (pixels.len() / PIXELS).min(classes.len() / RESULTS);
-    let mut x = [0u64; ROWS];
-    let mut y = [0u64; BITS];
-    let mut start = 0;
-    while start < frames {
-        let count = if frames - start < 64 { frames - start } else { 64 };
-        for (row, &(pixel, mask, at_least)) in x.iter_mut().zip(&COMPARISONS) {
-            *row = 0;
-            for f in 0..count {
-                let value = pixels[(start + f) * PIXELS + pixel as usize];
-                *row |= ((value & mask >= at_least) as u64) << f;
-            }
-        }
-        run_packed(&x, &mut y);
-        for f in 0..count {
-            let mut bit = 0;
-            for (r, &width) in WIDTHS.iter().enumerate() {
-                let mut value = 0;
-                for k in 0..width {
-                    value |= ((y[bit] >> f & 1) as u8) << k;
-                    bit += 1;
-                }
-                classes[(start + f) * RESULTS + r] = value;
-            }
-        }
-        start += count;
-    }
-    frames
-}
-",
-    );
+    text.push_str(TAIL);
     Ok(())
 }

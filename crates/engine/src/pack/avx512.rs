@@ -107,7 +107,7 @@ pub(super) fn gather(passes: &[[u64; SIDE]; 8], lines: &mut [Line; SIDE]) {
             // SAFETY: eight words from 8 * eight on, of 64.
             *r = unsafe { _mm512_loadu_si512(pass.as_ptr().add(8 * eight).cast()) };
         }
-        let turned = turn(r);
+        let turned = turn(&r);
         for (line, words) in lines.iter_mut().zip(turned) {
             // SAFETY: a line is 64 bytes.
             unsafe { _mm512_storeu_si512(line.0.as_mut_ptr().cast(), words) };
@@ -118,7 +118,7 @@ pub(super) fn gather(passes: &[[u64; SIDE]; 8], lines: &mut [Line; SIDE]) {
 /// Exchanges word `j` of register `i` with word `i` of register `j`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni,avx2")]
-fn turn(r: [__m512i; 8]) -> [__m512i; 8] {
+fn turn(r: &[__m512i; 8]) -> [__m512i; 8] {
     let (a, b) = (_mm512_unpacklo_epi64(r[0], r[1]), _mm512_unpackhi_epi64(r[0], r[1]));
     let (c, d) = (_mm512_unpacklo_epi64(r[2], r[3]), _mm512_unpackhi_epi64(r[2], r[3]));
     let (e, f) = (_mm512_unpacklo_epi64(r[4], r[5]), _mm512_unpackhi_epi64(r[4], r[5]));
