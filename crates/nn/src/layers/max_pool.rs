@@ -145,7 +145,7 @@ mod tests {
         let words = layer.freeze("pool", &input, &mut netlist).unwrap().words;
         netlist.output("y", 1, &words.concat()).unwrap();
         let netlist = netlist.finish().unwrap();
-        assert_eq!(netlist.cells().len() as u64, layer.cost().luts);
+        assert_eq!(netlist.cells().len() as u64, layer.cost().unrolled);
         let words: Vec<u64> = bits.iter().map(|&bit| u64::from(bit)).collect();
         let got = Evaluator::new(&netlist).unwrap().frames(&words).unwrap();
         assert_eq!(got, y.iter().map(|&bit| u64::from(bit)).collect::<Vec<_>>());

@@ -149,8 +149,12 @@ impl Layer for Pool {
         let taps = self.windows.iter().filter(|&&tap| tap != NO_SOURCE).count() as u64;
         match (self.base.output().dtype, self.pooled) {
             (DType::Bit, _) => {
-                let luts = self.sources().map(|sources| luts(sources.len())).sum();
-                Cost { luts, ..Cost::default() }
+                // One tree a channel that slides over the image, as large as the largest.
+                let trees = self.sources().map(|sources| luts(sources.len()));
+                let (most, unrolled) =
+                    trees.fold((0, 0), |(most, sum), tree| (tree.max(most), sum + tree));
+                let luts = most * self.base.output().shape[0] as u64;
+                Cost { luts, unrolled, ..Cost::default() }
             }
             (_, Pooled::Max) => Cost::default(),
             _ => Cost { macs: taps, ..Cost::default() },
