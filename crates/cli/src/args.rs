@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, value_parser};
 
 use crate::bench::BenchCommand;
+use crate::eval::EvalArguments;
+use crate::explain::ExplainArguments;
+use crate::inspect::InspectArguments;
+use crate::train::TrainArguments;
 
 /// Trains networks of look-up tables, and turns them into hardware that is shown to compute the
 /// same.
@@ -30,6 +34,17 @@ pub(crate) enum Command {
     /// Measure how fast this machine trains.
     #[command(subcommand)]
     Bench(BenchCommand),
+    /// Train the network of a file of settings.
+    ///
+    /// Writes checkpoints while it trains, so that nothing is lost when the power goes, a line of
+    /// JSON an epoch, a report that grows, and at the end the model file.
+    Train(TrainArguments),
+    /// How good a trained network is: as it trains, and as its netlist answers.
+    Eval(EvalArguments),
+    /// What is in a model file, checkpoint or netlist.
+    Inspect(InspectArguments),
+    /// Which input values decided the answer to a sample, as text and as a heat map.
+    Explain(ExplainArguments),
 }
 
 /// Options of `lutweave demo`.

@@ -9,10 +9,15 @@ mod args;
 mod bench;
 mod demo;
 mod error;
+mod eval;
+mod explain;
+mod inspect;
 mod interrupt;
 mod output;
 mod progress;
 mod report;
+mod samples;
+mod train;
 
 use std::process::ExitCode;
 
@@ -35,5 +40,9 @@ fn run(command: &Command) -> error::Result<ExitCode> {
     match command {
         Command::Demo(arguments) => demo::run(arguments),
         Command::Bench(command) => bench::run(command),
+        Command::Train(arguments) => train::run(arguments),
+        Command::Eval(arguments) => eval::run(arguments),
+        Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Explain(arguments) => explain::run(arguments),
     }
 }

@@ -42,7 +42,7 @@ static ALLOCATOR: Counting = Counting;
 
 /// Changes a few bytes: other values, a cut, an insertion, a larger digit in the settings.
 fn mutate(bytes: &mut Vec<u8>, stream: &mut Xoshiro256PlusPlus) {
-    for _ in 0..1 + rng::below(stream, 3) {
+    for _ in 0..=rng::below(stream, 3) {
         let at = rng::below(stream, bytes.len().max(1)).min(bytes.len().saturating_sub(1));
         match rng::below(stream, 5) {
             0 => bytes[at] = rng::word(stream) as u8,

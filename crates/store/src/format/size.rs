@@ -81,9 +81,9 @@ impl Wanted {
             Value::Array(items) if AXES.contains(&key) => {
                 self.size(key, product(items.iter().filter_map(Value::as_u64)));
             }
-            Value::Array(items) => {
-                if !NO_SIZES.contains(&key) {
-                    items.iter().for_each(|item| self.add("", item));
+            Value::Array(items) if !NO_SIZES.contains(&key) => {
+                for item in items {
+                    self.add("", item);
                 }
             }
             Value::Number(number) if !NO_SIZES.contains(&key) => {

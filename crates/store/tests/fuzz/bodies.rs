@@ -52,7 +52,7 @@ pub fn training() -> (Network, Checkpoint) {
         })
         .fit(&mut net, &data, &data)
         .unwrap();
-    saved.note = "a note".to_owned();
+    "a note".clone_into(&mut saved.note);
     (net, saved)
 }
 
