@@ -4,7 +4,9 @@
 //! `cargo run --release -p lutweave-examples --example my_lut_model`
 #![allow(clippy::print_stdout)] // an example shows what it does
 
-use lutweave::nn::LutModel;
+use std::sync::Arc;
+
+use lutweave::nn::{LutModel, registry};
 use lutweave::prelude::*;
 use lutweave::tensor::rng::{self, Xoshiro256PlusPlus};
 
@@ -62,6 +64,12 @@ fn main() -> anyhow::Result<()> {
         .build(1)?;
     let trainer = Trainer::new(Adam::new(0.02), SoftmaxCrossEntropy).epochs(20).batch(64);
     trainer.fit(&mut net, &train, &test)?;
+
+    // Files that name the model can be read once it is known.
+    registry::register_model("perceptron", |_| Ok(Arc::new(Perceptron)))?;
+    let file = std::env::temp_dir().join("lutweave-perceptrons.lutweave");
+    store::save(&file, &net)?;
+    let net = store::load(&file)?;
 
     let netlist = net.to_netlist("perceptrons")?;
     let classes = Evaluator::new(&netlist)?.frames(&net.port_words(&test)?)?;

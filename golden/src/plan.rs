@@ -24,17 +24,19 @@ pub(crate) enum Reading {
     Numbers,
     /// Bits: a number above this is a one.
     Above(f64),
+    /// Numbers times this, plus a half: around the layer's threshold instead of 0.
+    Centred(f32),
 }
 
 /// What a recorded output is of the layer's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Answer {
     /// The layer's bits as one of two values.
     Bits,
     /// The same numbers.
     Numbers,
-    /// `2 · y − 1`.
-    Signed,
+    /// The numbers less a half, times this: for 2 the bit `y` as -1 or 1.
+    Centred(f32),
 }
 
 /// When `BinaryBrain` clamps weights to their range.
@@ -92,8 +94,6 @@ pub(crate) struct Plan {
     pub(crate) frames: (usize, usize),
     /// Momentum, where recorded running variances are unbiased.
     pub(crate) unbiased: Option<f32>,
-    /// Whether it does as recorded on -1 and +1 only.
-    pub(crate) signs_only: bool,
     /// The training batch before which the layer is frozen.
     pub(crate) frozen_from: Option<usize>,
     /// What the case records and lutweave does not have.
@@ -111,6 +111,8 @@ pub(crate) struct Recorded<'a> {
     pub(crate) connections: Option<&'a [Vec<u32>]>,
     /// Whether all recorded inputs are 0 or 1.
     pub(crate) bits: bool,
+    /// The largest magnitude of a recorded input.
+    pub(crate) largest: f32,
 }
 
 impl Plan {
@@ -127,7 +129,6 @@ impl Plan {
             fan_in: 0,
             frames: (1, 1),
             unbiased: None,
-            signs_only: false,
             frozen_from: None,
             missing: Vec::new(),
         }
@@ -138,13 +139,14 @@ impl Plan {
     pub(crate) fn is_plain(&self) -> bool {
         let scaled = self.dy_scale.to_bits() != 1f32.to_bits()
             || self.dx_scale.to_bits() != 1f32.to_bits()
-            || self.answer == Answer::Signed;
+            || matches!(self.answer, Answer::Centred(_))
+            || matches!(self.reading, Reading::Centred(_));
         self.parts.len() == 1 && !scaled && self.unbiased.is_none()
     }
 
     /// The type of what the layer reads.
     pub(crate) fn dtype(&self) -> DType {
-        if self.reading == Reading::Numbers { DType::F32 } else { DType::Bit }
+        if let Reading::Above(_) = self.reading { DType::Bit } else { DType::F32 }
     }
 }
 
@@ -296,26 +298,47 @@ fn micro_mlp(recorded: Recorded<'_>) -> Outcome<Plan> {
     Ok(plan)
 }
 
+/// `BinaryBrain`'s compare the sum or the maximum of numbers with 0, and give it as it is where the
+/// output is not made ±1. Here the mean or the maximum is compared with a half, and given within 0
+/// and 1. Both functions move along with their inputs, so these are read as `s · x + ½`, with `s`
+/// the power of two that brings all of them to where nothing is clamped.
 fn fixed(recorded: Recorded<'_>) -> Outcome<Plan> {
     let op = recorded.op;
     let options: options::FixedLut = options::read(recorded.config)?;
     let (nodes, wiring) = wiring(recorded, options.n, &options.output_shape)?;
-    if !options.binarize {
-        return skip(format!("{op} with real output is not done yet"));
-    }
-    // The sign of a sum and the first maximum of real numbers are another function than the
-    // majority and the OR of bits. Bits they are when recorded so, or made of numbers first; ±1 in
-    // numbers will do.
+    // Inputs are bits when recorded so, or made of numbers first.
     let are_bits = options.dtype == Kind::Bit || (op == "AverageLut" && options.binarize_input);
-    let plan = |model: LutLayer| lut_plan(model, options.n, wiring);
-    let mut plan = match op {
-        "AverageLut" => plan(lut(nodes, options.n, Average)),
-        _ => plan(lut(nodes, options.n, Max)),
+    if !options.binarize && (are_bits || op == "AverageLut") {
+        // A sum on one device, a mean on the other.
+        return skip(format!("{op} of real output here is not done yet"));
+    }
+    let layer = match op {
+        "AverageLut" => lut(nodes, options.n, Average),
+        _ => lut(nodes, options.n, Max),
     };
+    let layer = layer.real_inputs(!are_bits).real_output(!options.binarize);
+    let mut plan = lut_plan(layer, options.n, wiring);
     plan.answer = Answer::Bits;
     plan.reading = Reading::Above(0.0);
-    plan.signs_only = !are_bits;
+    if !are_bits {
+        let scale = to_a_half(recorded.largest);
+        plan.reading = Reading::Centred(scale);
+        plan.dy_scale = 1.0 / scale;
+        plan.dx_scale = scale;
+        if !options.binarize {
+            plan.answer = Answer::Centred(1.0 / scale);
+        }
+    }
     Ok(plan)
+}
+
+/// The power of two, 1 at most, that makes this a half or less.
+fn to_a_half(largest: f32) -> f32 {
+    let mut scale = 1.0;
+    while largest * scale > 0.5 {
+        scale *= 0.5;
+    }
+    scale
 }
 
 fn binary_lut(recorded: Recorded<'_>) -> Outcome<Plan> {
@@ -390,7 +413,7 @@ fn reduce(recorded: Recorded<'_>) -> Outcome<Plan> {
         plan.reading = Reading::Above(0.5);
         // There a bit counts as -1 and +1, here as 0 and 1: the recorded mean is 2 · y − 1. The
         // gradient of it is half that of y, and that of ±1 half that of the bit.
-        plan.answer = Answer::Signed;
+        plan.answer = Answer::Centred(2.0);
         plan.dy_scale = 2.0;
         plan.dx_scale = 0.5;
     }

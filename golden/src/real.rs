@@ -143,7 +143,7 @@ fn activation(recorded: Recorded<'_>, make: impl Fn(bool, bool) -> Plan) -> Outc
     if bits {
         plan.answer = Answer::Bits;
     } else if options.binary {
-        plan.answer = Answer::Signed;
+        plan.answer = Answer::Centred(2.0);
     }
     if bits || options.binary {
         plan.dy_scale = 2.0;

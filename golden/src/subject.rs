@@ -109,6 +109,10 @@ pub(crate) fn batch(x: &Tensor, shape: &[usize], reading: Reading) -> Outcome<Fr
     Ok(match reading {
         Reading::Numbers => numbers,
         Reading::Above(threshold) => numbers.to_bits(threshold)?,
+        Reading::Centred(scale) => {
+            let centred: Vec<f32> = x.data.iter().map(|x| x * scale + 0.5).collect();
+            FrameBuffer::from_frames(shape, &centred)?
+        }
     })
 }
 
@@ -355,9 +359,9 @@ pub(crate) fn compare_answers(
     let parts = answers.iter().map(FrameBuffer::to_frames::<f32>);
     let parts = parts.collect::<std::result::Result<Vec<_>, _>>().map_err(Error::from)?;
     let mut y = side_by_side(&parts, frames);
-    if answer == Answer::Signed {
+    if let Answer::Centred(scale) = answer {
         for y in &mut y {
-            *y = 2.0 * *y - 1.0;
+            *y = (*y - 0.5) * scale;
         }
     }
     check.tensor(what, &y, want)

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, value_parser};
 
 use crate::bench::BenchCommand;
+use crate::data::DataCommand;
 use crate::eval::EvalArguments;
 use crate::explain::ExplainArguments;
 use crate::inspect::InspectArguments;
+use crate::run::RunArguments;
 use crate::train::TrainArguments;
 
 /// Trains networks of look-up tables, and turns them into hardware that is shown to compute the
@@ -31,7 +33,9 @@ pub(crate) enum Command {
     /// checks that the netlist answers as the network does on every test image, writes Verilog
     /// with a test bench and a report, and runs the bench where Verilator is installed.
     Demo(DemoArguments),
-    /// Measure how fast this machine trains.
+    /// Run a network on images, or write it as a program.
+    Run(RunArguments),
+    /// Measure how fast this machine trains and runs networks.
     #[command(subcommand)]
     Bench(BenchCommand),
     /// Train the network of a file of settings.
@@ -45,6 +49,9 @@ pub(crate) enum Command {
     Inspect(InspectArguments),
     /// Which input values decided the answer to a sample, as text and as a heat map.
     Explain(ExplainArguments),
+    /// Data sets: list, download, look at.
+    #[command(subcommand)]
+    Data(DataCommand),
 }
 
 /// Options of `lutweave demo`.

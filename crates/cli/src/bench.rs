@@ -1,5 +1,6 @@
-//! `lutweave bench`: how fast this machine trains.
+//! `lutweave bench`: how fast this machine trains and runs networks.
 
+mod engine;
 mod kernels;
 mod nets;
 mod train;
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand, ValueEnum, value_parser};
 
 use crate::error::Result;
+use engine::EngineArguments;
 
 /// What to measure.
 #[derive(Debug, Clone, Subcommand)]
@@ -23,6 +25,8 @@ pub(crate) enum BenchCommand {
     Kernels(KernelArguments),
     /// Whole training steps of a known network.
     Train(TrainArguments),
+    /// Networks as programs of this machine: images a second, and how near its bound that is.
+    Engine(EngineArguments),
 }
 
 /// Options of `lutweave bench kernels`.
@@ -102,6 +106,7 @@ pub(crate) fn run(command: &BenchCommand) -> Result<ExitCode> {
     match command {
         BenchCommand::Kernels(arguments) => kernels::run(arguments)?,
         BenchCommand::Train(arguments) => train::run(arguments)?,
+        BenchCommand::Engine(arguments) => engine::run(arguments)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use lutweave::{data, lut, nn, rtl, store, tensor, train};
+use lutweave::{data, engine, lut, nn, rtl, store, tensor, train};
 
 /// An error of the command.
 #[derive(Debug, thiserror::Error)]
@@ -36,9 +36,6 @@ pub(crate) enum Error {
     /// A setting that cannot be changed so.
     #[error("--set {change}: {what}")]
     Set { change: String, what: String },
-    /// A name that nothing has.
-    #[error("there is no {what} `{name}`; there are {known}")]
-    Unknown { what: &'static str, name: String, known: String },
     /// Nothing says which samples.
     #[error("which data set? There are no settings beside the model that name one")]
     NoData,
@@ -57,6 +54,8 @@ pub(crate) enum Error {
     Backend(#[from] lutweave::backend::Error),
     #[error("load the data")]
     Data(#[from] data::Error),
+    #[error(transparent)]
+    DataSet(#[from] crate::data::Error),
     #[error("read the samples")]
     Tensor(#[from] tensor::Error),
     #[error("build the network")]
@@ -67,6 +66,8 @@ pub(crate) enum Error {
     Netlist(#[from] lut::Error),
     #[error("write the results")]
     Store(#[from] store::Error),
+    #[error("run the network")]
+    Engine(#[from] engine::Error),
     #[error("export the netlist as hardware")]
     Rtl(#[from] rtl::Error),
 }
@@ -111,6 +112,12 @@ impl Error {
             Self::Rtl(rtl::Error::Tool { .. } | rtl::Error::Timeout { .. }) => {
                 Some("the files are written; leave this step out with --no-simulation".to_owned())
             }
+            Self::Data(data::Error::Folder { name, .. } | data::Error::Missing { name, .. })
+                if data::find_known(name).is_some() =>
+            {
+                Some(format!("lutweave data fetch {name}"))
+            }
+            Self::DataSet(error) => error.remedy(),
             _ => None,
         }
     }

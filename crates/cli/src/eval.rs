@@ -12,6 +12,7 @@ use lutweave::train::{evaluate, evaluate_soft, metric_of};
 use crate::error::{Error, Result};
 use crate::report::grouped;
 use crate::samples;
+use crate::train::config::DataConfig;
 use crate::train::{figure, folder};
 
 /// Options of `lutweave eval`.
@@ -56,19 +57,20 @@ pub(crate) struct SampleArguments {
 impl SampleArguments {
     /// The training and the test samples.
     pub(crate) fn open(&self, model: &Path) -> Result<(Dataset, Dataset)> {
-        let name = match &self.data {
-            Some(name) => name.clone(),
+        let config = match &self.data {
+            Some(name) => DataConfig::named(name),
             None => beside(model).ok_or(Error::NoData)?,
         };
-        samples::open(&name, self.data_dir.as_deref())
+        let opened = samples::open(&config, self.data_dir.as_deref())?;
+        Ok((opened.train, opened.test))
     }
 }
 
 /// The data set that the settings beside a model name.
-fn beside(model: &Path) -> Option<String> {
+fn beside(model: &Path) -> Option<DataConfig> {
     let text = std::fs::read_to_string(model.with_file_name(folder::CONFIG)).ok()?;
-    let table: toml::Table = toml::from_str(&text).ok()?;
-    Some(table.get("data")?.get("set")?.as_str()?.to_owned())
+    let mut table: toml::Table = toml::from_str(&text).ok()?;
+    table.remove("data")?.try_into().ok()
 }
 
 /// Evaluates.

@@ -20,7 +20,7 @@ use lutweave::tensor::Values;
 
 use crate::error::{Error, Result};
 use crate::eval::SampleArguments;
-use crate::report::{count, grouped};
+use crate::report::grouped;
 
 /// Most pixels of the heat map along an edge.
 const EDGE: usize = 560;

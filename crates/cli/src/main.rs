@@ -7,6 +7,7 @@ mod say;
 
 mod args;
 mod bench;
+mod data;
 mod demo;
 mod error;
 mod eval;
@@ -16,6 +17,7 @@ mod interrupt;
 mod output;
 mod progress;
 mod report;
+mod run;
 mod samples;
 mod train;
 
@@ -44,5 +46,7 @@ fn run(command: &Command) -> error::Result<ExitCode> {
         Command::Eval(arguments) => eval::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
+        Command::Data(command) => data::run(command),
+        Command::Run(arguments) => run::run(arguments),
     }
 }

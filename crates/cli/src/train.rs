@@ -1,6 +1,6 @@
 //! `lutweave train`: from a file of settings to a trained, saved network.
 
-mod config;
+pub(crate) mod config;
 pub(crate) mod folder;
 mod layers;
 mod place;
@@ -83,7 +83,8 @@ pub(crate) fn run(arguments: &TrainArguments) -> Result<ExitCode> {
     let name = name(&config, &arguments.config);
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("out").join(&name));
     let checkpoint = if arguments.resume { resumed(&out, &source)? } else { None };
-    let (train, test) = samples::open(&config.data.set, arguments.data_dir.as_deref())?;
+    let opened = samples::open(&config.data, arguments.data_dir.as_deref())?;
+    let (train, test) = (opened.train, opened.test);
     let (mut net, checkpoint) = match checkpoint {
         Some((net, checkpoint)) => (net, checkpoint),
         None => {
@@ -242,8 +243,13 @@ impl Session<'_> {
             }
         };
         interrupt.begin();
-        let result = self
-            .trainer(checkpoint)
+        let augmentation = samples::augmentation(&self.config.data.augment, self.config.seed)?;
+        let mut trainer = self.trainer(checkpoint);
+        if !augmentation.is_empty() {
+            trainer =
+                trainer.prepare(|batch, place| samples::changed(&augmentation, &batch, place));
+        }
+        let result = trainer
             .on_step(|step| {
                 let stopping = interrupt.stopping();
                 show.borrow().step(metric.name(), step, steps, stopping);
@@ -313,10 +319,7 @@ impl Session<'_> {
         if let Some(samples) = settings.soft_samples {
             trainer = trainer.soft_samples(samples);
         }
-        match config.data.augment.shift {
-            0 => trainer,
-            reach => trainer.prepare(move |batch, place| samples::shifted(batch, place, reach)),
-        }
+        trainer
     }
 }
 

@@ -1,7 +1,7 @@
 //! What can be wrong with a data set's files.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -25,18 +25,34 @@ pub enum Error {
         /// Where it was looked for.
         path: PathBuf,
     },
-    /// A file of a data set does not exist.
+    /// A name that is neither a known data set nor a file or folder.
     #[error(
-        "{name}: found no `{file}` (nor `{other}`, nor either with `.gz`) in `{}`; put the file there",
-        folder.display()
+        "unknown data set `{name}`: no file or folder of this name, and none of {}",
+        known.join(", ")
     )]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The names that are known.
+        known: Vec<&'static str>,
+    },
+    /// A folder or file that is no data set in any form this crate reads.
+    #[error("`{}`: no data set: {expected}", path.display())]
+    NoSet {
+        /// The folder or file.
+        path: PathBuf,
+        /// What is looked for.
+        expected: &'static str,
+    },
+    /// A file of a data set does not exist.
+    #[error("{name}: found no `{file}` ({others}) in `{}`; put the file there", folder.display())]
     Missing {
         /// The data set.
-        name: &'static str,
+        name: String,
         /// The file's usual name.
         file: String,
-        /// Its other spelling.
-        other: String,
+        /// Its other spellings.
+        others: String,
         /// Where it belongs.
         folder: PathBuf,
     },
@@ -104,6 +120,52 @@ pub enum Error {
         /// Bytes expected.
         expected: u64,
     },
+    /// The content breaks a rule of its format.
+    #[error("{op}: {what}")]
+    Malformed {
+        /// The operation.
+        op: &'static str,
+        /// Which.
+        what: String,
+    },
+    /// A part of the format that this crate does not read.
+    #[error("{op}: {what} is not supported")]
+    Unsupported {
+        /// The operation.
+        op: &'static str,
+        /// What it is.
+        what: String,
+    },
+    /// There is more of something than the reader takes.
+    #[error("{op}: more than {limit} {what}")]
+    Limit {
+        /// The operation.
+        op: &'static str,
+        /// What there is too much of.
+        what: &'static str,
+        /// How much is taken.
+        limit: u64,
+    },
+    /// A column that a table does not have.
+    #[error("{op}: no column {column}; there are {}", listed(columns))]
+    Column {
+        /// The operation.
+        op: &'static str,
+        /// The column that was looked for.
+        column: String,
+        /// The columns of the table.
+        columns: Vec<String>,
+    },
+    /// A setting out of its range.
+    #[error("{op}: expected {expected}, got {got}")]
+    Argument {
+        /// The operation.
+        op: &'static str,
+        /// What would be right.
+        expected: &'static str,
+        /// What was given.
+        got: String,
+    },
     /// Two files that belong together do not fit.
     #[error("{op}: expected {expected}, got {got}")]
     Mismatch {
@@ -131,3 +193,21 @@ pub enum Error {
 
 /// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// For `map_err`: the error is in the file at `path`.
+    pub(crate) fn in_file(path: &Path) -> impl FnOnce(Self) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::File { path, source: Box::new(source) }
+    }
+}
+
+/// The first of some names, in backticks.
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 12;
+    let mut text: Vec<String> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();
+    if names.len() > MOST {
+        text.push(format!("{} more", names.len() - MOST));
+    }
+    text.join(", ")
+}

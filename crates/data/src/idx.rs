@@ -19,16 +19,11 @@
 //! # Ok::<(), lutweave_data::Error>(())
 //! ```
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Cursor, Read};
+use std::io::BufRead;
 use std::path::Path;
 
-use flate2::bufread::MultiGzDecoder;
-
-use crate::{Error, Result};
-
-/// Most bytes of data taken from one file: 1 GiB.
-pub const MAX_BYTES: u64 = 1 << 30;
+use crate::source::{self, decompress, take};
+use crate::{Error, MAX_BYTES, Result};
 
 const IMAGES: u32 = 0x0803;
 const LABELS: u32 = 0x0801;
@@ -75,7 +70,7 @@ pub fn labels(reader: impl BufRead) -> Result<Vec<u8>> {
 ///
 /// [`Error::File`] with the path and what is wrong.
 pub fn read_images(path: impl AsRef<Path>) -> Result<Images> {
-    open(path.as_ref(), "read IDX images", images)
+    source::open(path.as_ref(), "read IDX images", images)
 }
 
 /// [`labels`] of the file at `path`.
@@ -84,18 +79,7 @@ pub fn read_images(path: impl AsRef<Path>) -> Result<Images> {
 ///
 /// [`Error::File`] with the path and what is wrong.
 pub fn read_labels(path: impl AsRef<Path>) -> Result<Vec<u8>> {
-    open(path.as_ref(), "read IDX labels", labels)
-}
-
-fn open<T>(
-    path: &Path,
-    op: &'static str,
-    read: impl FnOnce(BufReader<File>) -> Result<T>,
-) -> Result<T> {
-    File::open(path)
-        .map_err(|source| Error::Read { op, source })
-        .and_then(|file| read(BufReader::new(file)))
-        .map_err(|source| Error::File { path: path.to_path_buf(), source: Box::new(source) })
+    source::open(path.as_ref(), "read IDX labels", labels)
 }
 
 /// The `N` dimensions and the data of a file whose magic number is `magic`.
@@ -143,21 +127,6 @@ fn read<const N: usize>(
     }
 }
 
-/// Appends at most `limit` bytes of `reader` to `bytes`.
-fn take(op: &'static str, reader: impl Read, limit: u64, bytes: &mut Vec<u8>) -> Result<()> {
-    reader.take(limit).read_to_end(bytes).map_err(|source| Error::Read { op, source })?;
-    Ok(())
-}
-
-/// `reader`, decompressed if it starts like a gzip stream.
-fn decompress<'a>(op: &'static str, mut reader: impl BufRead + 'a) -> Result<Box<dyn Read + 'a>> {
-    let mut head = Vec::new();
-    take(op, &mut reader, 2, &mut head)?;
-    let compressed = head == [0x1f, 0x8b];
-    let whole = Cursor::new(head).chain(reader);
-    Ok(if compressed { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) })
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -167,16 +136,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::source::testing::gzip;
 
     fn file(magic: u32, dimensions: &[u32], data: &[u8]) -> Vec<u8> {
         let header = [&[magic], dimensions].concat();
         header.iter().flat_map(|number| number.to_be_bytes()).chain(data.iter().copied()).collect()
-    }
-
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
     }
 
     #[test]

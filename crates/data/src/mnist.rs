@@ -1,14 +1,27 @@
-//! MNIST from its four files.
+//! MNIST, sets of its form, and any grey images in four IDX files.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use lutweave_tensor::{Dataset, Targets, Values};
 
-use crate::{Error, Result, idx};
+use crate::{Error, Result, idx, source};
 
 const SIDE: usize = 28;
 const CLASSES: usize = 10;
-const OP: &str = "read mnist";
+
+/// What the class numbers of Fashion-MNIST stand for.
+pub const FASHION_CLASSES: [&str; CLASSES] = [
+    "T-shirt",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+];
 
 /// The training and the test part of MNIST, from the four files in `folder`.
 ///
@@ -18,57 +31,124 @@ const OP: &str = "read mnist";
 /// `mnist`. Any number of images is taken, so a shortened copy works; so do sets made to stand in
 /// for MNIST, with the same files.
 ///
+/// Source: Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, *Gradient-based learning applied to
+/// document recognition*, Proceedings of the IEEE 86 (1998).
+///
 /// # Errors
 ///
 /// [`Error::Missing`] names the first file that is not there; [`Error::File`] the file that cannot
 /// be read; [`Error::Mismatch`] images of another size, or another number of labels than images.
 pub fn mnist(folder: impl AsRef<Path>) -> Result<(Dataset, Dataset)> {
-    let folder = folder.as_ref();
-    Ok((part(folder, "train")?, part(folder, "t10k")?))
+    of_ten("read mnist", "mnist", folder.as_ref())
 }
 
-fn part(folder: &Path, part: &str) -> Result<Dataset> {
-    let images_path = find(folder, &format!("{part}-images"), "idx3-ubyte")?;
-    let labels_path = find(folder, &format!("{part}-labels"), "idx1-ubyte")?;
+/// Fashion-MNIST, in the files and the form of [`mnist`]; [`FASHION_CLASSES`] names the classes.
+///
+/// Source: H. Xiao, K. Rasul and R. Vollgraf, *Fashion-MNIST*, <https://arxiv.org/abs/1708.07747>.
+///
+/// # Errors
+///
+/// As [`mnist`].
+pub fn fashion_mnist(folder: impl AsRef<Path>) -> Result<(Dataset, Dataset)> {
+    of_ten("read fashion-mnist", "fashion-mnist", folder.as_ref())
+}
+
+/// Kuzushiji-MNIST (characters of old Japanese script), in the files and the form of [`mnist`].
+///
+/// Source: T. Clanuwat and others, *Deep Learning for Classical Japanese Literature*,
+/// <https://arxiv.org/abs/1812.01718>.
+///
+/// # Errors
+///
+/// As [`mnist`].
+pub fn kmnist(folder: impl AsRef<Path>) -> Result<(Dataset, Dataset)> {
+    of_ten("read kmnist", "kmnist", folder.as_ref())
+}
+
+/// Grey images of any one size, in files named as those of [`mnist`]; there are as many classes as
+/// the largest label asks for.
+///
+/// # Errors
+///
+/// As [`mnist`].
+pub fn idx_folder(name: &str, folder: impl AsRef<Path>) -> Result<(Dataset, Dataset)> {
+    four_files("read IDX folder", name, folder.as_ref(), None, None)
+}
+
+fn of_ten(op: &'static str, name: &str, folder: &Path) -> Result<(Dataset, Dataset)> {
+    four_files(op, name, folder, Some((SIDE, SIDE)), Some(CLASSES))
+}
+
+/// Both parts; the size of images and the number of classes are those given, or those found.
+fn four_files(
+    op: &'static str,
+    name: &str,
+    folder: &Path,
+    size: Option<(usize, usize)>,
+    classes: Option<usize>,
+) -> Result<(Dataset, Dataset)> {
+    let (train, labels) = part(op, name, folder, "train", size)?;
+    let size = (train.rows, train.columns);
+    let (test, test_labels) = part(op, name, folder, "t10k", Some(size))?;
+    let largest = labels.iter().chain(&test_labels).max().map_or(0, |&label| usize::from(label));
+    let count = classes.unwrap_or(largest + 1);
+    let make = |images: idx::Images, labels: Vec<u8>, part: &str| {
+        let labels = labels.into_iter().map(u32::from).collect();
+        let targets = Targets::Classes { count, labels };
+        Dataset::new(name, &[1, size.0, size.1], Values::U8(images.pixels), targets).map_err(
+            |error| match find(name, folder, part, "labels", "idx1") {
+                Ok(path) => Error::in_file(&path)(error.into()),
+                Err(error) => error,
+            },
+        )
+    };
+    Ok((make(train, labels, "train")?, make(test, test_labels, "t10k")?))
+}
+
+fn part(
+    op: &'static str,
+    name: &str,
+    folder: &Path,
+    part: &str,
+    size: Option<(usize, usize)>,
+) -> Result<(idx::Images, Vec<u8>)> {
+    let images_path = find(name, folder, part, "images", "idx3")?;
+    let labels_path = find(name, folder, part, "labels", "idx1")?;
     let images = idx::read_images(&images_path)?;
-    if (images.rows, images.columns) != (SIDE, SIDE) {
-        let expected = format!("images of {SIDE} x {SIDE} pixels");
-        let got = format!("{} x {}", images.rows, images.columns);
-        return Err(in_file(images_path, Error::Mismatch { op: OP, expected, got }));
+    let got = (images.rows, images.columns);
+    if let Some((rows, columns)) = size.filter(|&size| size != got) {
+        let expected = format!("images of {rows} x {columns} pixels");
+        let got = format!("{} x {}", got.0, got.1);
+        return Err(Error::in_file(&images_path)(Error::Mismatch { op, expected, got }));
     }
     let labels = idx::read_labels(&labels_path)?;
     if labels.len() != images.count {
         let expected = format!("{} labels, one an image", images.count);
         let got = labels.len().to_string();
-        return Err(in_file(labels_path, Error::Mismatch { op: OP, expected, got }));
+        return Err(Error::in_file(&labels_path)(Error::Mismatch { op, expected, got }));
     }
-    let labels = labels.into_iter().map(u32::from).collect();
-    let targets = Targets::Classes { count: CLASSES, labels };
-    Dataset::new("mnist", &[1, SIDE, SIDE], Values::U8(images.pixels), targets)
-        .map_err(|error| in_file(labels_path, error.into()))
+    Ok((images, labels))
 }
 
-fn in_file(path: PathBuf, source: Error) -> Error {
-    Error::File { path, source: Box::new(source) }
-}
-
-/// The file `stem` in `folder`, by any of its names.
-fn find(folder: &Path, stem: &str, kind: &str) -> Result<PathBuf> {
-    let (file, other) = (format!("{stem}-{kind}"), format!("{stem}.{kind}"));
-    let names = [&file, &other].into_iter().flat_map(|name| [name.clone(), format!("{name}.gz")]);
-    let found = names.map(|name| folder.join(name)).find(|path| path.is_file());
-    found.ok_or_else(|| Error::Missing { name: "mnist", file, other, folder: folder.to_path_buf() })
+/// The file of `what` in `part`, by any of its names.
+fn find(
+    name: &str,
+    folder: &Path,
+    part: &str,
+    what: &str,
+    kind: &str,
+) -> Result<std::path::PathBuf> {
+    let file = format!("{part}-{what}-{kind}-ubyte");
+    let other = format!("{part}-{what}.{kind}-ubyte");
+    source::find(name, folder, &[&file, &other])
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::io::Write;
-
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
 
     use super::*;
+    use crate::source::testing::{gzip, write};
 
     fn header(magic: u32, dimensions: &[u32]) -> Vec<u8> {
         [&[magic], dimensions].concat().iter().flat_map(|number| number.to_be_bytes()).collect()
@@ -83,32 +163,38 @@ mod tests {
         [&header(0x0801, &[labels.len() as u32]), labels].concat()
     }
 
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    }
-
     /// A folder with two training images and one test image, in all four spellings.
-    fn folder() -> tempfile::TempDir {
+    fn folder(side: u32) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
-        write("train-images-idx3-ubyte", &images(2, 28));
-        write("train-labels-idx1-ubyte.gz", &gzip(&labels(&[3, 9])));
-        write("t10k-images.idx3-ubyte.gz", &gzip(&images(1, 28)));
-        write("t10k-labels.idx1-ubyte", &labels(&[0]));
+        write(folder.path(), "train-images-idx3-ubyte", &images(2, side));
+        write(folder.path(), "train-labels-idx1-ubyte.gz", &gzip(&labels(&[3, 9])));
+        write(folder.path(), "t10k-images.idx3-ubyte.gz", &gzip(&images(1, side)));
+        write(folder.path(), "t10k-labels.idx1-ubyte", &labels(&[0]));
         folder
     }
 
     #[test]
     fn finds_every_spelling_plain_and_compressed() {
-        let folder = folder();
+        let folder = folder(28);
         let (train, test) = mnist(folder.path()).unwrap();
         assert_eq!((train.name(), train.shape(), train.len()), ("mnist", &[1, 28, 28][..], 2));
         assert_eq!(train.classes(), Some((10, &[3, 9][..])));
         assert_eq!((test.len(), test.classes()), (1, Some((10, &[0][..]))));
         let Values::U8(pixels) = train.values() else { panic!("dtype changed") };
         assert_eq!(pixels[784], (784 % 251) as u8);
+        assert_eq!(fashion_mnist(folder.path()).unwrap().0.name(), "fashion-mnist");
+        assert_eq!(kmnist(folder.path()).unwrap().0.name(), "kmnist");
+    }
+
+    #[test]
+    fn other_sizes_have_as_many_classes_as_labels() {
+        let folder = folder(3);
+        let (train, test) = idx_folder("small", folder.path()).unwrap();
+        assert_eq!((train.name(), train.shape()), ("small", &[1, 3, 3][..]));
+        assert_eq!(test.classes(), Some((10, &[0][..])));
+        write(folder.path(), "t10k-images.idx3-ubyte.gz", &gzip(&images(1, 4)));
+        let message = idx_folder("small", folder.path()).unwrap_err().to_string();
+        assert!(message.contains("expected images of 3 x 3 pixels, got 4 x 4"), "{message}");
     }
 
     #[test]
@@ -146,7 +232,7 @@ mod tests {
             },
         ];
         for case in cases {
-            let folder = folder();
+            let folder = folder(28);
             let path = folder.path().join(case.name);
             match &case.bytes {
                 Some(bytes) => fs::write(&path, bytes).unwrap(),

@@ -75,7 +75,7 @@ impl Netlist {
     /// # Errors
     ///
     /// [`Error::Netlist`](crate::Error::Netlist) when a register feeds back.
-    pub(crate) fn dataflow_order(&self) -> Result<Vec<usize>> {
+    pub fn dataflow_order(&self) -> Result<Vec<usize>> {
         let cells = self.cells();
         if cells.iter().all(|cell| cell.operands.iter().all(|&net| net < cell.output())) {
             return Ok((0..cells.len()).collect());

@@ -3,6 +3,7 @@
 
 pub use lutweave_backend as backend;
 pub use lutweave_data as data;
+pub use lutweave_engine as engine;
 pub use lutweave_lut as lut;
 pub use lutweave_nn as nn;
 pub use lutweave_rtl as rtl;

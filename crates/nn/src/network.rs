@@ -167,7 +167,9 @@ impl Network {
         tree::restore(self.root.as_mut(), state)
     }
 
-    /// The samples `indices` of a data set, as a batch that the network reads.
+    /// The samples `indices` of a data set, as a batch that the network reads. A network that reads
+    /// bits takes u8 numbers as such, one where a number is above 0; one that reads f32 takes them as
+    /// they are.
     ///
     /// # Errors
     ///
@@ -239,7 +241,7 @@ impl Network {
         dy: &FrameBuffer,
         backend: &dyn Backend,
     ) -> Result<()> {
-        tree::check_finite(self.root.as_ref(), "the gradient that comes to it", dy)?;
+        tree::check_gradient(self.root.as_ref(), dy)?;
         pooled(|| self.root.backward(saved, dy, false, backend))?;
         self.check_gradients()
     }

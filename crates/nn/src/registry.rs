@@ -66,6 +66,11 @@ const LAYERS: &[(&str, MakeLayer)] = &[
 static MORE_LAYERS: RwLock<BTreeMap<String, MakeLayer>> = RwLock::new(BTreeMap::new());
 static MORE_MODELS: RwLock<BTreeMap<String, MakeModel>> = RwLock::new(BTreeMap::new());
 
+/// The kinds of layers that come with this crate.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    LAYERS.iter().map(|&(kind, _)| kind)
+}
+
 /// The specification of a layer of this kind with these settings.
 ///
 /// # Errors
@@ -76,13 +81,11 @@ pub fn spec(kind: &str, config: &Value) -> Result<Arc<dyn LayerSpec>> {
         return make(config);
     }
     let more = MORE_LAYERS.read().unwrap_or_else(PoisonError::into_inner).get(kind).copied();
-    match more {
-        Some(make) => make(config),
-        None => {
-            let what = "there is no layer of this kind".to_owned();
-            Err(Error::State { layer: kind.chars().take(80).collect(), what })
-        }
-    }
+    let Some(make) = more else {
+        let what = "there is no layer of this kind".to_owned();
+        return Err(Error::State { layer: kind.chars().take(80).collect(), what });
+    };
+    make(config)
 }
 
 /// The LUT model of this kind with these settings.

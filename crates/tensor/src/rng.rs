@@ -20,6 +20,8 @@ pub const SPLIT: u64 = 4;
 
 /// Path of the noise of a training step.
 pub const NOISE: u64 = 5;
+/// Path of the augmentation of a sample in an epoch.
+pub const AUGMENT: u64 = 6;
 
 /// The generator of one unit of work.
 ///

@@ -352,6 +352,7 @@ impl ActivationKernels for Cpu {
         let others = [("dy", dy, DType::F32), ("dx", &*dx, DType::F32)];
         check_same("window backward", ("x", x), &others)?;
         let Window { low, high, slope } = window;
+        #[allow(clippy::needless_bitwise_bool)] // a branch would not be vectorised
         zip(
             self.isa(),
             x,

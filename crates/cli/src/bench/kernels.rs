@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lutweave::backend::{Cpu, Isa, Reference, Sites, TableKernels as _};
-use lutweave::lut::Wiring;
+use lutweave::lut::{Padding, Wiring};
+use lutweave::nn::Convolution;
 use lutweave::prelude::*;
 use lutweave::tensor::rng;
 
@@ -44,8 +45,13 @@ pub(super) fn run(arguments: &KernelArguments) -> Result<()> {
         for &threads in &threads {
             let tree = on_threads(threads, || multiplexer_tree(fan_in, nodes, frames))?;
             for &isa in Isa::available() {
-                let times = on_threads(threads, || layer(isa, fan_in, nodes, frames))?;
-                let named = KERNELS.into_iter().zip(times).zip(reference.into_iter().zip(tree));
+                let plain = Shape::plain(nodes);
+                let mut times =
+                    on_threads(threads, || layer(isa, fan_in, &plain, frames))?.to_vec();
+                let image = Shape::convolution();
+                times.extend(on_threads(threads, || layer(isa, fan_in, &image, frames))?);
+                let slower = reference.into_iter().zip(tree).cycle();
+                let named = KERNELS.into_iter().zip(times).zip(slower);
                 rows.extend(named.map(|((kernel, ns), (reference, tree))| Row {
                     kernel,
                     isa,
@@ -67,8 +73,44 @@ pub(super) fn run(arguments: &KernelArguments) -> Result<()> {
 }
 
 /// What is measured: a layer with batch norm, forward, and backward without and with the gradient
-/// of its inputs.
-const KERNELS: [&str; 3] = ["forward", "backward", "backward_dx"];
+/// of its inputs, and the same of a convolution.
+const KERNELS: [&str; 6] =
+    ["forward", "backward", "backward_dx", "conv_forward", "conv_backward", "conv_backward_dx"];
+
+/// A layer that is measured: what it reads, and its LUTs, at every position where there are several.
+struct Shape {
+    input: Vec<usize>,
+    nodes: usize,
+    positions: usize,
+}
+
+impl Shape {
+    fn plain(nodes: usize) -> Self {
+        Self { input: vec![SOURCES], nodes, positions: 1 }
+    }
+
+    /// 3 × 3 windows over an image of 16 × 14 × 14, borders of zeros.
+    fn convolution() -> Self {
+        Self { input: vec![16, 14, 14], nodes: 24, positions: 14 * 14 }
+    }
+
+    fn places(&self) -> usize {
+        self.nodes * self.positions
+    }
+
+    /// The layer, behind `below` where there is one.
+    fn network(&self, fan_in: usize, below: Option<LutLayer>) -> Result<Network> {
+        let spec = LutLayer::new(self.nodes).fan_in(fan_in).wiring(WiringRule::Random);
+        let mut net = Sequential::new(&self.input).reading(DType::Bit);
+        if let Some(below) = below {
+            net = net.then(below);
+        }
+        Ok(match self.positions {
+            1 => net.then(spec).build(1)?,
+            _ => net.then(Convolution::new([3, 3], spec).padding(Padding::Same)).build(1)?,
+        })
+    }
+}
 
 type Times = [f64; 3];
 
@@ -91,21 +133,24 @@ fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
 }
 
 /// Packed random bits, one in three set, and a gradient.
-fn operands(nodes: usize, frames: usize) -> Result<(FrameBuffer, FrameBuffer)> {
+fn operands(
+    input: &[usize],
+    output: &[usize],
+    frames: usize,
+) -> Result<(FrameBuffer, FrameBuffer)> {
     let mut stream = rng::stream(1, &[frames as u64]);
-    let bits: Vec<bool> = (0..SOURCES * frames).map(|_| rng::below(&mut stream, 3) == 0).collect();
-    let dy: Vec<f32> = (0..nodes * frames).map(|_| rng::uniform(&mut stream) - 0.5).collect();
-    Ok((FrameBuffer::from_frame_bits(&[SOURCES], &bits)?, FrameBuffer::from_frames(&[nodes], &dy)?))
+    let count = |shape: &[usize]| shape.iter().product::<usize>() * frames;
+    let bits: Vec<bool> = (0..count(input)).map(|_| rng::below(&mut stream, 3) == 0).collect();
+    let dy: Vec<f32> = (0..count(output)).map(|_| rng::uniform(&mut stream) - 0.5).collect();
+    Ok((FrameBuffer::from_frame_bits(input, &bits)?, FrameBuffer::from_frames(output, &dy)?))
 }
 
 /// A whole layer on the CPU.
-fn layer(isa: Isa, fan_in: usize, nodes: usize, frames: usize) -> Result<Times> {
+fn layer(isa: Isa, fan_in: usize, shape: &Shape, frames: usize) -> Result<Times> {
     let cpu = Cpu::with(isa).map_err(lutweave::nn::Error::from)?;
-    let (x, dy) = operands(nodes, frames)?;
+    let (nodes, mut alone) = (shape.places(), shape.network(fan_in, None)?);
+    let (x, dy) = operands(&shape.input, &alone.output().shape, frames)?;
     let x = Arc::new(x);
-    let spec = || LutLayer::new(nodes).fan_in(fan_in).wiring(WiringRule::Random);
-    let bits = || Sequential::new(&[SOURCES]).reading(DType::Bit);
-    let mut alone = bits().then(spec()).build(1)?;
     let forward = median(nodes, frames, || {
         let (made, seconds) = timed(|| Ok(alone.forward(x.clone(), &cpu)?))?;
         // Backward hands the step's memory back to the layer.
@@ -117,14 +162,14 @@ fn layer(isa: Isa, fan_in: usize, nodes: usize, frames: usize) -> Result<Times> 
         Ok(timed(|| Ok(alone.backward(saved, &dy, &cpu)?))?.1)
     })?;
     // A layer below that has a parameter makes the gradient of the inputs needed.
-    let below = LutLayer::new(SOURCES).fan_in(1).wiring(WiringRule::Serial);
-    let mut second = bits().then(below.clone()).then(spec()).build(1)?;
+    let below = LutLayer::shaped(&shape.input).fan_in(1).wiring(WiringRule::Serial);
+    let mut second = shape.network(fan_in, Some(below.clone()))?;
     let both = median(nodes, frames, || {
         let (_, saved) = second.forward(x.clone(), &cpu)?;
         Ok(timed(|| Ok(second.backward(saved, &dy, &cpu)?))?.1)
     })?;
-    let mut first = bits().then(below).build(1)?;
-    let (_, gradient) = operands(SOURCES, frames)?;
+    let mut first = Sequential::new(&shape.input).reading(DType::Bit).then(below).build(1)?;
+    let (_, gradient) = operands(&shape.input, &shape.input, frames)?;
     let below = median(nodes, frames, || {
         let (_, saved) = first.forward(x.clone(), &cpu)?;
         Ok(timed(|| Ok(first.backward(saved, &gradient, &cpu)?))?.1)
@@ -136,7 +181,7 @@ fn layer(isa: Isa, fan_in: usize, nodes: usize, frames: usize) -> Result<Times> 
 /// it look quicker than it is.
 fn reference(fan_in: usize) -> Result<Times> {
     let (nodes, frames) = (REFERENCE_NODES, REFERENCE_FRAMES);
-    let (x, dy) = operands(nodes, frames)?;
+    let (x, dy) = operands(&[SOURCES], &[nodes], frames)?;
     let mut stream = rng::stream(2, &[]);
     let wiring =
         Wiring::random(SOURCES, nodes, fan_in, &mut |bound| rng::below(&mut stream, bound))?;
@@ -198,9 +243,10 @@ fn multiplexer_tree(fan_in: usize, nodes: usize, frames: usize) -> Result<[Optio
 
 fn table(rows: &[Row], nodes: usize, frames: usize) {
     say!("{SOURCES} inputs, {nodes} LUTs, {frames} frames, batch norm on; medians of {RUNS}");
+    say!("conv: 24 LUTs at 196 positions of 3 x 3 windows over 16 x 14 x 14 bits");
     say!("reference and tree: how many times longer they take (tree: AVX2 multiplexer tree)\n");
     say!(
-        "{:<12} {:>6} {:<9} {:>7} {:>16} {:>10} {:>7}",
+        "{:<16} {:>6} {:<9} {:>7} {:>16} {:>10} {:>7}",
         "kernel",
         "fan-in",
         "isa",
@@ -212,7 +258,7 @@ fn table(rows: &[Row], nodes: usize, frames: usize) {
     for row in rows {
         let tree = row.tree.map_or("–".to_owned(), |tree| format!("{tree:.1}"));
         say!(
-            "{:<12} {:>6} {:<9} {:>7} {:>16.3} {:>10.0} {tree:>7}",
+            "{:<16} {:>6} {:<9} {:>7} {:>16.3} {:>10.0} {tree:>7}",
             row.kernel,
             row.fan_in,
             row.isa.name(),

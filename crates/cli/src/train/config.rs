@@ -40,11 +40,25 @@ fn one() -> u64 {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DataConfig {
-    /// Name of the data set.
+    /// Name of the data set, or its path.
     pub(crate) set: String,
+    /// Whether values that are no bytes are brought to bytes, as hardware reads them.
+    #[serde(default = "yes")]
+    pub(crate) bytes: bool,
     /// Random changes of the training images.
     #[serde(default)]
     pub(crate) augment: AugmentConfig,
+}
+
+impl DataConfig {
+    /// A data set without changes, its values as bytes.
+    pub(crate) fn named(set: &str) -> Self {
+        Self { set: set.to_owned(), bytes: true, augment: AugmentConfig::default() }
+    }
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// How training images are changed, anew in every epoch.
@@ -52,8 +66,15 @@ pub(crate) struct DataConfig {
 #[serde(deny_unknown_fields)]
 pub(crate) struct AugmentConfig {
     /// Pixels by which an image is moved at most, in both directions.
-    #[serde(default)]
-    pub(crate) shift: usize,
+    pub(crate) shift: Option<usize>,
+    /// Degrees by which it is turned at most, either way.
+    pub(crate) rotate: Option<f32>,
+    /// How probably it is mirrored.
+    pub(crate) flip: Option<f32>,
+    /// Standard deviation of what is added to every value.
+    pub(crate) noise: Option<f32>,
+    /// Side of the square that is cut out.
+    pub(crate) cut_out: Option<usize>,
 }
 
 /// Layers one after the other, or nodes that read one another.

@@ -61,7 +61,8 @@ struct Config {
     #[serde(default)]
     border_value: f32,
     kind: String,
-    config: serde_json::Value,
+    #[serde(rename = "config")]
+    settings: serde_json::Value,
 }
 
 fn one() -> usize {
@@ -113,7 +114,7 @@ impl Convolution {
 
     pub(crate) fn from_config(config: &serde_json::Value) -> Result<Self> {
         let config: Config = registry::parse("convolution", config)?;
-        let inner = registry::spec(&config.kind, &config.config)?;
+        let inner = registry::spec(&config.kind, &config.settings)?;
         let Config { window, groups, border_value, .. } = config;
         Ok(Self { window, groups, border_value, inner })
     }
@@ -152,7 +153,7 @@ impl LayerSpec for Convolution {
             groups: self.groups,
             border_value: self.border_value,
             kind: self.inner.kind().to_owned(),
-            config: self.inner.config(),
+            settings: self.inner.config(),
         })
     }
 

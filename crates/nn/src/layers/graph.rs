@@ -237,7 +237,7 @@ impl LayerSpec for Graph {
             }
         }
         let plan = Plan::new(self, site)?;
-        let (built, outputs) = Built::new(self, plan, site)?;
+        let (built, outputs) = Built::parts(self, &plan, site)?;
         Ok(Box::new(built.with_base(Base::with_outputs(self.clone(), site, outputs))))
     }
 }

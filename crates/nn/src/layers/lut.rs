@@ -18,6 +18,10 @@
 //! used twice in it. Momentum of the running averages is 0.9 by default, which is BinaryBrain's
 //! C++ default; its Python default is 0.
 //!
+//! A frozen layer does while training what it does otherwise, without noise, and its gradient passes
+//! through the running averages as through constants: `dV = γ · rstd · dy` in the window. Its averages
+//! stay, and its steps do not count.
+//!
 //! Inputs that are real numbers are bits (`x > 0.5`) unless [`LutLayer::real_inputs`] is on; then the
 //! value is the model's own function of real numbers, batch norm is over the frames, and only models
 //! that have such a function can be used. With [`LutLayer::real_output`] the answer is `v` clamped to

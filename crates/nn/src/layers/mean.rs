@@ -7,7 +7,7 @@ use lutweave_backend::Backend;
 use lutweave_lut::NetlistBuilder;
 use lutweave_tensor::{DType, FrameBuffer, node_count};
 
-use crate::layer::{Base, Frozen};
+use crate::layer::{Base, Frozen, saved_as};
 use crate::{Layer, Result, Saved, Site};
 
 /// The shape that a mean over `size` nodes each gives, or the one asked for.
@@ -71,21 +71,26 @@ impl Layer for Mean {
     }
 
     fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
-        Ok((self.evaluate(&x, backend)?, Box::new(())))
+        Ok((self.evaluate(&x, backend)?, Box::new(x.frames())))
     }
 
     fn backward(
         &mut self,
-        _saved: Saved,
+        saved: Saved,
         dy: &FrameBuffer,
         want_dx: bool,
         backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>> {
+        let frames = *saved_as::<usize>(saved, self.base.path())?;
         self.base.check_gradient(dy)?;
+        if dy.frames() != frames / self.frames {
+            let (op, got) = (self.base.spec().kind(), dy.frames());
+            let expected = (frames / self.frames).to_string();
+            return Err(lutweave_tensor::Error::Frames { op, expected, got }.into());
+        }
         if !want_dx {
             return Ok(None);
         }
-        let frames = dy.frames().saturating_mul(self.frames); // too many are refused
         let mut dx = FrameBuffer::zeros(DType::F32, &self.base.input().shape, frames)?;
         backend.integrate_backward(dy, self.frames, &mut dx)?;
         Ok(Some(dx))

@@ -59,7 +59,8 @@ struct Config {
     #[serde(default)]
     every_step: bool,
     kind: String,
-    config: serde_json::Value,
+    #[serde(rename = "config")]
+    settings: serde_json::Value,
 }
 
 impl Recurrent {
@@ -75,8 +76,8 @@ impl Recurrent {
     }
 
     pub(crate) fn from_config(config: &serde_json::Value) -> Result<Self> {
-        let Config { state, every_step, kind, config } = registry::parse("recurrent", config)?;
-        Ok(Self { state, every_step, cell: registry::spec(&kind, &config)? })
+        let Config { state, every_step, kind, settings } = registry::parse("recurrent", config)?;
+        Ok(Self { state, every_step, cell: registry::spec(&kind, &settings)? })
     }
 }
 
@@ -90,7 +91,7 @@ impl LayerSpec for Recurrent {
             state: self.state,
             every_step: self.every_step,
             kind: self.cell.kind().to_owned(),
-            config: self.cell.config(),
+            settings: self.cell.config(),
         })
     }
 

@@ -89,6 +89,20 @@ mod tests {
     }
 
     #[test]
+    fn a_gradient_of_other_frames_is_refused() {
+        let mut layer = build(&Reduce::by(3), DType::F32, &[9]).unwrap();
+        let x = |frames: usize| Arc::new(FrameBuffer::zeros(DType::F32, &[9], frames).unwrap());
+        let dy = FrameBuffer::zeros(DType::F32, &[3], 4).unwrap();
+        for want_dx in [false, true] {
+            let (_, saved) = layer.forward(x(5), &Cpu::new()).unwrap();
+            let error = layer.backward(saved, &dy, want_dx, &Cpu::new()).unwrap_err();
+            assert!(error.to_string().contains("expected 5 frames, got 4"), "{error}");
+        }
+        let (_, saved) = layer.forward(x(4), &Cpu::new()).unwrap();
+        assert!(layer.backward(saved, &dy, true, &Cpu::new()).is_ok());
+    }
+
+    #[test]
     fn means_are_those_of_binary_brain() {
         // golden/reduce_integration_f32, the first frame
         let layer = build(&Reduce::by(4), DType::F32, &[8, 2]).unwrap();

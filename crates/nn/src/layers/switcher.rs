@@ -152,17 +152,13 @@ impl Network {
                 return;
             }
             let found = switch.layers.iter().position(|(name, _)| name == choice);
-            result = Some(match found {
-                Some(number) => {
-                    switch.chosen = number;
-                    Ok(())
-                }
-                None => {
-                    let names: Vec<&str> = switch.layers.iter().map(|(n, _)| n.as_str()).collect();
-                    let what =
-                        format!("there is no choice `{choice}`; there are {}", names.join(", "));
-                    Err(Error::State { layer: own, what })
-                }
+            result = Some(if let Some(number) = found {
+                switch.chosen = number;
+                Ok(())
+            } else {
+                let names: Vec<&str> = switch.layers.iter().map(|(n, _)| n.as_str()).collect();
+                let what = format!("there is no choice `{choice}`; there are {}", names.join(", "));
+                Err(Error::State { layer: own, what })
             });
         });
         result.unwrap_or_else(|| {

@@ -2,13 +2,14 @@
 
 use std::fmt::Display;
 
+use lutweave_lut::MAX_FAN_IN;
 use lutweave_tensor::rng::{self, Xoshiro256PlusPlus};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
 /// Length of the longest table.
-pub(super) const MAX_ENTRIES: usize = 1 << lutweave_lut::MAX_FAN_IN;
+pub(super) const MAX_ENTRIES: usize = 1 << MAX_FAN_IN;
 
 /// Which input a new node passes through.
 ///
@@ -136,6 +137,25 @@ pub(super) fn check(
     }
     let (layer, expected, got) = ("lut".to_owned(), expected.to_owned(), got.to_string());
     Err(Error::Option { layer, option, expected, got })
+}
+
+/// An error unless a slice has the length that the others ask for.
+pub(super) fn check_size(
+    op: &'static str,
+    operand: &'static str,
+    expected: usize,
+    got: usize,
+) -> Result<()> {
+    if expected == got {
+        return Ok(());
+    }
+    Err(lutweave_backend::Error::Size { op, operand, unit: "elements", expected, got }.into())
+}
+
+/// An error unless these are the inputs of a node, a row of so many frames each.
+pub(super) fn check_rows(op: &'static str, x: &[&[f32]], frames: usize) -> Result<()> {
+    check((1..=MAX_FAN_IN).contains(&x.len()), "fan_in", "1 to 8", x.len())?;
+    x.iter().try_for_each(|row| check_size(op, "x", frames, row.len()))
 }
 
 /// An error unless this is a positive number.

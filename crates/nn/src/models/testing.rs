@@ -3,7 +3,7 @@
 use approx::assert_relative_eq;
 use lutweave_tensor::rng;
 
-use crate::LutModel;
+use crate::{LutModel, RealNode};
 
 /// For f32 results against f64 formulas.
 pub(super) const CLOSE: f64 = 2e-5;
@@ -87,5 +87,34 @@ pub(super) fn agrees_with_formula(
             let want = slope(|x| formula(&wide, x), &corner(k, fan_in), i);
             assert_relative_eq!(f64::from(got), want, max_relative = CLOSE, epsilon = CLOSE);
         }
+    }
+}
+
+/// Compares a model without parameters on zeros and ones as real numbers with its table, and checks
+/// that lengths which do not fit are refused.
+pub(super) fn agrees_with_table<M: LutModel + RealNode>(model: &M) {
+    for fan_in in 1..=8 {
+        let frames = 1usize << fan_in;
+        let row = |i: usize| (0..frames).map(|k| (k >> i & 1) as f32).collect();
+        let rows: Vec<Vec<f32>> = (0..fan_in).map(row).collect();
+        let x: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+        let (mut y, dy) = (vec![0.0; frames], normals(frames, 3));
+        RealNode::forward(model, &[], &x, &mut y).unwrap();
+        let table = values(model, fan_in, &[]);
+        assert_eq!(y, table, "{model:?}");
+        let mut dx = vec![0.0; fan_in * frames];
+        RealNode::backward(model, &[], &x, &dy, &mut [], &mut dx).unwrap();
+        for (i, dx) in dx.chunks(frames).enumerate() {
+            let slopes = slopes(model, &[], i, &table);
+            let want: Vec<f32> = slopes.iter().zip(&dy).map(|(slope, dy)| slope * dy).collect();
+            assert_eq!(dx, want, "{model:?}");
+        }
+        let refused = |x: &[&[f32]], dx: &mut [f32]| {
+            assert!(RealNode::backward(model, &[], x, &dy, &mut [], dx).is_err());
+        };
+        refused(&x, &mut dx[1..]);
+        refused(&[], &mut []);
+        assert!(RealNode::forward(model, &[], &x, &mut y[1..]).is_err());
+        assert!(RealNode::forward(model, &[], &[&rows[0][..]; 9], &mut y).is_err());
     }
 }

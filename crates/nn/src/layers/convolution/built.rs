@@ -125,14 +125,12 @@ impl Group {
                     seen.words.push(input.words[source as usize].clone());
                     continue;
                 }
-                let net = match border {
-                    Some(net) => net,
-                    None => {
-                        build.group(format!("{name}_border"), Role::Core)?;
-                        let net =
-                            build.constant(names::part(name, "border"), windows.border_bit())?;
-                        *border.insert(net)
-                    }
+                let net = if let Some(net) = border {
+                    net
+                } else {
+                    build.group(format!("{name}_border"), Role::Core)?;
+                    let net = build.constant(names::part(name, "border"), windows.border_bit())?;
+                    *border.insert(net)
                 };
                 seen.words.push(vec![net]);
             }
@@ -245,22 +243,19 @@ impl Layer for Built {
     ) -> Result<Option<FrameBuffer>> {
         self.base.check_gradient(dy)?;
         let mut tape = tree::tape(saved, self.groups.len(), self)?;
-        if let ([group], How::InPlace) = (&mut self.groups[..], &How::InPlace)
+        if let [group] = &mut self.groups[..]
             && matches!(group.how, How::InPlace)
         {
             return group.layer.backward(tape.swap_remove(0), dy, want_dx, backend);
         }
-        let mut dx = match want_dx {
-            true => Some(FrameBuffer::zeros(DType::F32, &self.base.input().shape, dy.frames())?),
-            false => None,
-        };
+        let shape = &self.base.input().shape;
+        let zeros = || FrameBuffer::zeros(DType::F32, shape, dy.frames());
+        let mut dx = want_dx.then(zeros).transpose()?;
         let each = dy.nodes() / self.groups.len();
         for (number, (group, saved)) in self.groups.iter_mut().zip(tape).enumerate() {
             if tree::learns(group.layer.as_ref()) || dx.is_some() {
-                let own = match each == dy.nodes() {
-                    true => None,
-                    false => Some(dy.node_range(number * each..(number + 1) * each)?),
-                };
+                let part = || dy.node_range(number * each..(number + 1) * each);
+                let own = (each < dy.nodes()).then(part).transpose()?;
                 group.backward(saved, own.as_ref().unwrap_or(dy), dx.as_mut(), backend)?;
             }
         }

@@ -64,8 +64,8 @@ fn close(a: &[f32], b: &[f32], what: &str) {
 /// Forward, backward and trained answers of two networks agree.
 fn compare(mut a: Network, mut b: Network, x: FrameBuffer, backend: &dyn Backend) {
     let x = Arc::new(x);
-    let (y, saved) = a.forward_all(&[x.clone()], backend).unwrap();
-    let (want, other) = b.forward_all(&[x.clone()], backend).unwrap();
+    let (y, saved) = a.forward_all(std::slice::from_ref(&x), backend).unwrap();
+    let (want, other) = b.forward_all(std::slice::from_ref(&x), backend).unwrap();
     if y[0].dtype() == DType::Bit {
         assert_eq!(y, want);
         let ones = y[0].to_frame_bits().unwrap().iter().filter(|&&bit| bit).count();

@@ -53,7 +53,11 @@ impl Parts {
 
 impl Built {
     /// Builds the layers in the order of the plan; gives them and what the graph gives.
-    pub(super) fn new(graph: &Graph, plan: Plan, site: &Site<'_>) -> Result<(Parts, Vec<Signal>)> {
+    pub(super) fn parts(
+        graph: &Graph,
+        plan: &Plan,
+        site: &Site<'_>,
+    ) -> Result<(Parts, Vec<Signal>)> {
         let mut signals = site.inputs.clone();
         let mut ancestors = site.ancestors.clone();
         let mut layers: Vec<(String, Box<dyn Layer>)> = Vec::new();
@@ -78,27 +82,25 @@ impl Built {
             let sources = sources.collect::<Result<Vec<_>>>()?;
             let name = graph.nodes[node].name.clone();
             let inputs: Vec<Signal> = sources.iter().map(|&value| signals[value].clone()).collect();
-            let layer = match built[owner] {
-                Some(layer) => layer,
-                None => {
-                    let Use::Own(spec) = &graph.nodes[owner].layer else {
-                        return Err(site.option_error("same", "a layer of its own", &name));
-                    };
-                    let place: Vec<u64> =
-                        site.place.iter().copied().chain([owner as u64]).collect();
-                    let own = &graph.nodes[owner].name;
-                    let site = Site {
-                        inputs: inputs.clone(),
-                        ancestors: sources.iter().map(|&value| ancestors[value].clone()).collect(),
-                        path: tree::join(&site.path, own),
-                        seed: site.seed,
-                        place: &place,
-                    };
-                    site.check_inputs(spec.as_ref())?;
-                    layers.push((own.clone(), spec.build(&site)?));
-                    built[owner] = Some(layers.len() - 1);
-                    layers.len() - 1
-                }
+            let layer = if let Some(layer) = built[owner] {
+                layer
+            } else {
+                let Use::Own(spec) = &graph.nodes[owner].layer else {
+                    return Err(site.option_error("same", "a layer of its own", &name));
+                };
+                let place: Vec<u64> = site.place.iter().copied().chain([owner as u64]).collect();
+                let own = &graph.nodes[owner].name;
+                let site = Site {
+                    inputs: inputs.clone(),
+                    ancestors: sources.iter().map(|&value| ancestors[value].clone()).collect(),
+                    path: tree::join(&site.path, own),
+                    seed: site.seed,
+                    place: &place,
+                };
+                site.check_inputs(spec.as_ref())?;
+                layers.push((own.clone(), spec.build(&site)?));
+                built[owner] = Some(layers.len() - 1);
+                layers.len() - 1
             };
             let base = layers[layer].1.base();
             if base.inputs() != inputs {

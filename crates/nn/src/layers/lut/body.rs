@@ -121,7 +121,7 @@ impl Body {
     pub(super) fn trained_norm(&self, node: usize) -> Option<Norm> {
         let settings = self.spec.batch_norm?;
         let (mean, variance) = (self.running_mean[node], self.running_variance[node]);
-        Some(Norm::new(Moments { mean, variance }, settings))
+        Some(Norm::constant(Moments { mean, variance }, settings))
     }
 
     /// Where the tables are used, with this wiring.

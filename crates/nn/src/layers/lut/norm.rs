@@ -34,19 +34,26 @@ pub(super) struct Moments {
     pub(super) variance: f32,
 }
 
-/// The affine map of one node from `V` to `v`, and the batch statistics behind it.
+/// The affine map of one node from `V` to `v`, and the statistics behind it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Norm {
     pub(super) moments: Moments,
     rstd: f32,
     gamma: f32,
     beta: f32,
+    /// Whether the statistics are running ones, which do not depend on the batch.
+    constant: bool,
 }
 
 impl Norm {
     pub(super) fn new(moments: Moments, settings: BatchNorm) -> Self {
         let rstd = (1.0 / f64::from(moments.variance).sqrt()) as f32;
-        Self { moments, rstd, gamma: settings.gamma, beta: settings.beta }
+        Self { moments, rstd, gamma: settings.gamma, beta: settings.beta, constant: false }
+    }
+
+    /// From running statistics: no gradient goes through them.
+    pub(super) fn constant(moments: Moments, settings: BatchNorm) -> Self {
+        Self { constant: true, ..Self::new(moments, settings) }
     }
 
     /// From exact sums.
@@ -70,6 +77,12 @@ impl Norm {
             centred * centred
         });
         Self::of(mean, squares / count, settings)
+    }
+
+    /// What a gradient at this value is multiplied with on its way through the window and the map.
+    pub(super) fn slope(&self, value: f32) -> f32 {
+        let v = self.apply(value);
+        if v > 0.0 && v < 1.0 { self.gamma * self.rstd } else { 0.0 }
     }
 
     #[inline(always)]
@@ -168,7 +181,7 @@ impl Kernel for Pack<'_> {
     fn run(self) {
         // Without batch norm the same expression passes a value through: x − 0, times 1, plus 0.
         let moments = Moments { mean: 0.0, variance: 1.0 };
-        let identity = Norm { moments, rstd: 1.0, gamma: 1.0, beta: 0.0 };
+        let identity = Norm { moments, rstd: 1.0, gamma: 1.0, beta: 0.0, constant: true };
         let norm = self.norm.copied().unwrap_or(identity);
         for (table, values) in self.table.iter_mut().zip(self.values.chunks(64)) {
             *table = values
@@ -255,9 +268,16 @@ pub(super) fn apply(values: &mut [f32], norm: Option<&Norm>) {
 }
 
 /// The gradient of the values of one node from that of the outputs, in place, frame by frame, one
-/// row a place; the formulas are those of [`backward`].
+/// row a place; the formulas are those of [`backward`], without `dmean` and `dvar` where statistics
+/// are constant.
 pub(super) fn backward_frames(norm: Option<&Norm>, u: Rows<'_>, dy: &mut [f32]) {
     let Some(norm) = norm else { return };
+    if norm.constant {
+        for (dy, &u) in dy.iter_mut().zip(u.values) {
+            *dy *= norm.slope(u); // padding is zero and stays so
+        }
+        return;
+    }
     let rows = || u.values.chunks_exact(u.stride).map(|row| &row[..u.frames]);
     for (dy, u) in dy.chunks_exact_mut(u.stride).zip(rows()) {
         for (dy, &u) in dy.iter_mut().zip(u) {

@@ -23,7 +23,14 @@ const MOMENTS: usize = 2;
 pub(super) struct OnBits(pub(super) Body);
 
 /// What backward needs.
-struct Tape {
+enum Tape {
+    Step(Box<Step>),
+    /// Of a frozen layer: the input as bits.
+    Frozen(Arc<FrameBuffer>),
+}
+
+/// What backward needs of a step that the layer learns from.
+struct Step {
     /// The input as bits.
     x: Arc<FrameBuffer>,
     /// The parameters of this step, where noise was added to them.
@@ -74,45 +81,94 @@ impl OnBits {
     }
 
     /// What the trained node makes of each pattern.
-    fn trained(&self, node: usize, entries: Entries<'_>, faulty: &AtomicBool) {
+    fn trained(&self, node: usize, how: Values, entries: Entries<'_>, faulty: &AtomicBool) {
         let mut values = [0f32; 1 << MAX_FAN_IN];
         let values = &mut values[..self.entries()];
         if let Some(parameters) = self.0.finite(&self.0.weights.values, node, faulty) {
-            self.0.spec.model.hardened(parameters, values);
+            match how {
+                Values::Hardened => self.0.spec.model.hardened(parameters, values),
+                Values::Soft => self.0.spec.model.values(parameters, values),
+            }
             norm::output(values, self.0.trained_norm(node).as_ref(), entries);
         }
     }
 
     /// The packed tables of the trained nodes.
-    fn trained_tables(&self) -> Result<Vec<u64>> {
+    fn trained_tables(&self, how: Values) -> Result<Vec<u64>> {
         let (words, faulty) = (self.words(), AtomicBool::new(false));
         let mut tables = vec![0u64; self.0.spec.nodes * words];
         let nodes = tables.par_chunks_mut(words).with_min_len(MIN_NODES).enumerate();
-        nodes.for_each(|(node, table)| self.trained(node, Entries::Bits(table), &faulty));
+        nodes.for_each(|(node, table)| self.trained(node, how, Entries::Bits(table), &faulty));
         self.0.check(&faulty)?;
         Ok(tables)
     }
 
     /// The answer of the trained layer to bits.
-    fn trained_answer(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
+    fn trained_answer(
+        &self,
+        x: &FrameBuffer,
+        how: Values,
+        backend: &dyn Backend,
+    ) -> Result<FrameBuffer> {
         let body = &self.0;
         let wiring = body.wiring()?;
         let sites = body.sites(&wiring)?;
         let mut y =
             FrameBuffer::zeros(body.base.output().dtype, &body.base.output().shape, x.frames())?;
         if !body.spec.real_output {
-            backend.table_forward(x, sites, &self.trained_tables()?, &mut y)?;
+            backend.table_forward(x, sites, &self.trained_tables(how)?, &mut y)?;
             return Ok(y);
         }
         let faulty = AtomicBool::new(false);
         let mut outputs = vec![0f32; body.spec.nodes * self.entries()];
         for (node, entries) in outputs.chunks_mut(self.entries()).enumerate() {
-            self.trained(node, Entries::Values(entries), &faulty);
+            self.trained(node, how, Entries::Values(entries), &faulty);
         }
         body.check(&faulty)?;
         backend.value_forward(x, sites, &outputs, &mut y)?;
         Ok(y)
     }
+
+    /// The gradient of the inputs of a frozen layer: through the window and constant statistics.
+    fn frozen_backward(
+        &self,
+        x: &FrameBuffer,
+        dy: &FrameBuffer,
+        backend: &dyn Backend,
+    ) -> Result<FrameBuffer> {
+        let (body, spec, entries) = (&self.0, &self.0.spec, self.entries());
+        let size = body.size();
+        let mut scale = vec![1f32; spec.nodes * entries];
+        let mut slopes = vec![0f32; spec.nodes * entries * spec.fan_in];
+        let nodes = scale.par_chunks_mut(entries).zip(slopes.par_chunks_mut(entries * spec.fan_in));
+        nodes.with_min_len(MIN_NODES).enumerate().for_each(|(node, (scale, slopes))| {
+            let parameters = &body.weights.values[node * size..(node + 1) * size];
+            let mut values = [0f32; 1 << MAX_FAN_IN];
+            let values = &mut values[..entries];
+            spec.model.values(parameters, values);
+            if let Some(norm) = body.trained_norm(node) {
+                scale.iter_mut().zip(values.iter()).for_each(|(s, &value)| *s = norm.slope(value));
+            }
+            for (i, slopes) in slopes.chunks_mut(entries).enumerate() {
+                spec.model.slopes(parameters, values, i, slopes);
+            }
+        });
+        let wiring = body.wiring()?;
+        let (offset, folded) = (vec![0f32; scale.len()], spec.model.is_multilinear());
+        let slopes = Slopes { scale: &scale, offset: &offset, slopes: &slopes, folded };
+        let mut dx = FrameBuffer::zeros(DType::F32, &body.base.input().shape, x.frames())?;
+        backend.table_backward(x, body.sites(&wiring)?, dy, slopes, &mut dx)?;
+        Ok(dx)
+    }
+}
+
+/// Which values the trained nodes have.
+#[derive(Debug, Clone, Copy)]
+enum Values {
+    /// Those of the finished network.
+    Hardened,
+    /// Those that gradients are of.
+    Soft,
 }
 
 impl OnBits {
@@ -160,14 +216,18 @@ impl Layer for OnBits {
     fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
         if x.dtype() == DType::Bit {
             self.0.base.check(x)?;
-            return self.trained_answer(x, backend);
+            return self.trained_answer(x, Values::Hardened, backend);
         }
         let x = self.bits(Arc::new(x.clone()), backend)?;
-        self.trained_answer(&x, backend)
+        self.trained_answer(&x, Values::Hardened, backend)
     }
 
     fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
         let x = self.bits(x, backend)?;
+        if self.0.base.frozen() {
+            let y = self.trained_answer(&x, Values::Soft, backend)?;
+            return Ok((y, Box::new(Tape::Frozen(x))));
+        }
         let (body, spec, entries) = (&self.0, &self.0.spec, self.entries());
         let choice = body.choice()?;
         let sites = body.sites(choice.as_ref().unwrap_or(&body.fixed))?;
@@ -192,7 +252,7 @@ impl Layer for OnBits {
             FrameBuffer::zeros(body.base.output().dtype, &body.base.output().shape, x.frames())?;
         backend.counted_forward(&x, sites, counts, state, &make, &mut y)?;
         body.check(&faulty)?;
-        Ok((y, Box::new(Tape { x, noisy, scratch, choice })))
+        Ok((y, Box::new(Tape::Step(Box::new(Step { x, noisy, scratch, choice })))))
     }
 
     fn backward(
@@ -202,7 +262,13 @@ impl Layer for OnBits {
         want_dx: bool,
         backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>> {
-        let mut tape = *saved_as::<Tape>(saved, self.0.base.path())?;
+        let mut tape = match *saved_as::<Tape>(saved, self.0.base.path())? {
+            Tape::Step(step) => *step,
+            Tape::Frozen(x) => {
+                self.0.base.check_gradient(dy)?;
+                return want_dx.then(|| self.frozen_backward(&x, dy, backend)).transpose();
+            }
+        };
         let (entries, size) = (self.entries(), self.0.size());
         let body = &mut self.0;
         let (spec, nodes) = (&body.spec, body.spec.nodes);
@@ -229,8 +295,8 @@ impl Layer for OnBits {
             }
         };
         // Asked for before the threads begin: they fall asleep where they must wait.
-        let zeros = || FrameBuffer::zeros(DType::F32, &body.base.input().shape, tape.x.frames());
-        let mut dx = want_dx.then(zeros).transpose()?;
+        let rows = || FrameBuffer::zeros(DType::F32, &body.base.input().shape, tape.x.frames());
+        let mut dx = want_dx.then(rows).transpose()?;
         let arrays = TableGradient {
             sums: sized(sums, nodes * entries),
             scale: &mut *scale,
@@ -281,7 +347,7 @@ impl Layer for OnBits {
         }
         let bits = input.bits(body.base.path())?;
         build.group(name, Role::Core)?;
-        let tables = self.trained_tables()?;
+        let tables = self.trained_tables(Values::Hardened)?;
         let wiring = body.wiring()?;
         let mut words = Vec::with_capacity(wiring.nodes());
         let bits = self.with_constants(name, bits, build)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use lutweave_backend::{Backend, Sites, frame_blocks};
+use lutweave_backend::{Backend, frame_blocks};
 use lutweave_lut::NetlistBuilder;
 use lutweave_tensor::{DType, FrameBuffer};
 use rayon::prelude::*;
@@ -27,6 +27,8 @@ struct Tape {
     /// The value of every node and frame, before batch norm.
     u: FrameBuffer,
     norms: Vec<Norm>,
+    /// Whether the layer was frozen.
+    frozen: bool,
 }
 
 impl OnReals {
@@ -96,12 +98,40 @@ impl OnReals {
         Ok(y)
     }
 
-    /// Backward of a model with a function of its own, from the gradient of the values.
+    /// The trained map of each node; none without batch norm.
+    fn trained_norms(&self) -> Vec<Norm> {
+        (0..self.0.spec.nodes).map_while(|node| self.0.trained_norm(node)).collect()
+    }
+
+    /// Adds the gradients of parameters and inputs, given that of the values.
+    fn backward_values(
+        &self,
+        x: &FrameBuffer,
+        du: &FrameBuffer,
+        gradient: &mut [f32],
+        (want_dx, dx): (bool, &mut FrameBuffer),
+        backend: &dyn Backend,
+    ) -> Result<()> {
+        let body = &self.0;
+        match body.spec.model.real() {
+            RealInputs::Multilinear { binarize_table } => {
+                let (tables, sites) = (self.tables(binarize_table), body.sites(&body.fixed)?);
+                backend.real_backward(x, sites, &tables, du, gradient, want_dx.then_some(dx))?;
+                Ok(())
+            }
+            RealInputs::Own(model) => self.own_backward(model, x, du, gradient, dx),
+            RealInputs::None => Err(self.bits_only()),
+        }
+    }
+
+    /// Backward of a model with a function of its own, from the gradient of the values: adds to
+    /// those of the inputs and, one after the other, gives those of the parameters.
     fn own_backward(
-        &mut self,
+        &self,
         model: &dyn RealNode,
         x: &FrameBuffer,
         du: &FrameBuffer,
+        gradient: &mut [f32],
         dx: &mut FrameBuffer,
     ) -> Result<()> {
         let (body, frames) = (&self.0, x.frames());
@@ -130,7 +160,7 @@ impl OnReals {
             Ok(dparams)
         });
         for part in parts.collect::<Result<Vec<_>>>()? {
-            for (gradient, part) in self.0.weights.gradient.iter_mut().zip(part) {
+            for (gradient, part) in gradient.iter_mut().zip(part) {
                 *gradient += part;
             }
         }
@@ -187,22 +217,23 @@ impl Layer for OnReals {
     }
 
     fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
-        let norms =
-            (0..self.0.spec.nodes).map_while(|node| self.0.trained_norm(node)).collect::<Vec<_>>();
-        self.answer(&self.values(x, backend)?, &norms, backend)
+        self.answer(&self.values(x, backend)?, &self.trained_norms(), backend)
     }
 
     fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
         let u = self.values(&x, backend)?;
+        let frozen = self.0.base.frozen();
         let mut norms = Vec::new();
-        if let Some(settings) = self.0.spec.batch_norm {
+        if frozen {
+            norms = self.trained_norms();
+        } else if let Some(settings) = self.0.spec.batch_norm {
             let (stride, frames) = (u.stride(), u.frames());
             let nodes = u.rows::<f32>()?.par_chunks(stride * self.0.share);
             let of_node = |values| Norm::of_frames(Rows { values, stride, frames }, settings);
             norms = nodes.map(of_node).collect();
         }
         let y = self.answer(&u, &norms, backend)?;
-        Ok((y, Box::new(Tape { x, u, norms })))
+        Ok((y, Box::new(Tape { x, u, norms, frozen })))
     }
 
     fn backward(
@@ -219,6 +250,9 @@ impl Layer for OnReals {
             let (expected, got) = (format!("{}", tape.u.frames()), dy.frames());
             return Err(lutweave_tensor::Error::Frames { op: "backward", expected, got }.into());
         }
+        if tape.frozen && !want_dx {
+            return Ok(None);
+        }
         let (frames, stride) = (du.frames(), du.stride());
         let u = tape.u.rows::<f32>()?;
         let all = stride * self.0.share;
@@ -227,19 +261,16 @@ impl Layer for OnReals {
             norm::backward_frames(tape.norms.get(node), Rows { values, stride, frames }, du);
         });
         let mut dx = FrameBuffer::zeros(DType::F32, &self.0.base.input().shape, frames)?;
-        let spec = self.0.spec.clone();
-        match spec.model.real() {
-            RealInputs::Multilinear { binarize_table } => {
-                let tables = self.tables(binarize_table);
-                let gradient = &mut self.0.weights.gradient;
-                let target = want_dx.then_some(&mut dx);
-                let sites = Sites::shared(&self.0.fixed, self.0.share, self.0.constants)?;
-                backend.real_backward(&tape.x, sites, &tables, &du, gradient, target)?;
-            }
-            RealInputs::Own(model) => self.own_backward(model, &tape.x, &du, &mut dx)?,
-            RealInputs::None => return Err(self.bits_only()),
+        // Taken out to be written while the rest is read; that of a frozen layer stays as it is.
+        let mut gradient = std::mem::take(&mut self.0.weights.gradient);
+        let mut unused = vec![0f32; if tape.frozen { gradient.len() } else { 0 }];
+        let target = if tape.frozen { &mut unused } else { &mut gradient };
+        let done = self.backward_values(&tape.x, &du, target, (want_dx, &mut dx), backend);
+        self.0.weights.gradient = gradient;
+        done?;
+        if !tape.frozen {
+            self.0.update_statistics(tape.norms.iter().map(|norm| norm.moments));
         }
-        self.0.update_statistics(tape.norms.iter().map(|norm| norm.moments));
         Ok(want_dx.then_some(dx))
     }
 

@@ -183,3 +183,128 @@ fn not_a_number_is_named() {
     assert_eq!(error, "0.lut: a parameter is not a finite number");
     assert!(layer.forward(Arc::new(x), &Cpu::new()).is_err());
 }
+
+/// A frozen layer gives in training what it gives in evaluation, keeps its statistics and steps,
+/// and sends the gradient through them as through constants.
+#[test]
+fn a_frozen_layer_is_constant() {
+    let (sources, nodes, frames) = (8, 5, 130);
+    let norm = BatchNorm { gamma: 1.0, beta: 0.5, momentum: 0.25 };
+    for fan_in in [1, 3, 6] {
+        let spec = LutLayer::new(nodes).fan_in(fan_in).batch_norm(Some(norm));
+        let mut layer = spec.build(&site(&[sources])).unwrap();
+        let weights = spread(layer.as_mut());
+        let (x, rows) = batch(sources, frames, 3);
+        let x = Arc::new(x);
+        let mut stream = rng::stream(6, &[]);
+        let dy: Vec<f32> = (0..nodes * frames).map(|_| rng::normal(&mut stream)).collect();
+        let dy = FrameBuffer::from_frames(&[nodes], &dy).unwrap();
+        let (_, saved) = layer.forward(x.clone(), &Cpu::new()).unwrap();
+        layer.backward(saved, &dy, false, &Cpu::new()).unwrap(); // statistics of their own
+        layer.parameters_mut()[0].gradient.fill(0.0);
+        layer.base_mut().set_frozen(true);
+        let before = layer.state();
+        let (y, saved) = layer.forward(x.clone(), &Cpu::new()).unwrap();
+        assert_eq!(y, layer.evaluate(&x, &Cpu::new()).unwrap());
+        let dx = layer.backward(saved, &dy, true, &Cpu::new()).unwrap().unwrap();
+        assert_eq!(layer.state(), before);
+        assert!(layer.parameters()[0].gradient.iter().all(|&gradient| gradient == 0.0));
+
+        let numbers = |at: usize| match &before[at].data {
+            StateData::F32(values) => values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>(),
+            StateData::U32(values) => values.iter().map(|&v| f64::from(v)).collect(),
+        };
+        let (wiring, mean, variance) = (numbers(0), numbers(2), numbers(3));
+        let mut gates = [0usize; 2];
+        for (frame, row) in rows.iter().enumerate() {
+            let mut want = vec![0f64; sources];
+            for node in 0..nodes {
+                let inputs = &wiring[node * fan_in..][..fan_in];
+                // The multilinear function of inputs at a half ± a quarter, but one.
+                let value = |other: Option<(usize, bool)>| -> f64 {
+                    let weight = |k: usize| -> f64 {
+                        let factor = |(i, &source): (usize, &f64)| {
+                            let (one, full) = match other {
+                                Some((at, bit)) if at == i => (bit, 1.0),
+                                _ => (row[source as usize], 0.75),
+                            };
+                            if (k >> i & 1 == 1) == one { full } else { 1.0 - full }
+                        };
+                        inputs.iter().enumerate().map(factor).product()
+                    };
+                    let table = &weights[node << fan_in..(node + 1) << fan_in];
+                    table.iter().enumerate().map(|(k, &w)| f64::from(w) * weight(k)).sum()
+                };
+                let rstd = 1.0 / variance[node].sqrt();
+                let v = (value(None) - mean[node]) * rstd + 0.5;
+                let open = v > 0.0 && v < 1.0;
+                gates[usize::from(open)] += 1;
+                let du = if open { rstd } else { 0.0 };
+                let du = du * f64::from(dy.row::<f32>(node).unwrap()[frame]);
+                for (i, &source) in inputs.iter().enumerate() {
+                    // Along its input the function grows by this from 0 to 1.
+                    let slope = value(Some((i, true))) - value(Some((i, false)));
+                    want[source as usize] += du * slope;
+                }
+            }
+            for (source, want) in want.into_iter().enumerate() {
+                let got = f64::from(dx.row::<f32>(source).unwrap()[frame]);
+                assert_relative_eq!(got, want, max_relative = LOOSE, epsilon = LOOSE);
+            }
+        }
+        assert!(gates.iter().all(|&count| count > 0), "{gates:?}");
+        // Let loose, it learns again.
+        layer.base_mut().set_frozen(false);
+        let (_, saved) = layer.forward(x, &Cpu::new()).unwrap();
+        layer.backward(saved, &dy, false, &Cpu::new()).unwrap();
+        assert_ne!(layer.state(), before);
+    }
+}
+
+/// The same on real numbers: `dx` is the derivative of the answer with everything else constant.
+#[test]
+fn a_frozen_layer_of_real_numbers_is_constant() {
+    use crate::models::MicroMlp;
+
+    const STEP: f32 = 1e-2;
+    let spec = LutLayer::new(4).fan_in(3).real_inputs(true).real_output(true);
+    for spec in [spec.clone().model(Smoothed::stochastic()), spec.model(MicroMlp::new(4))] {
+        let site = Site::alone(Signal::reals(&[5]), "0.lut", 11);
+        let mut layer = spec.build(&site).unwrap();
+        let mut stream = rng::stream(5, &[]);
+        let x: Vec<f32> = (0..5 * 70).map(|_| rng::uniform(&mut stream)).collect();
+        let batch = |x: &[f32]| Arc::new(FrameBuffer::from_frames(&[5], x).unwrap());
+        let dy = FrameBuffer::from_frames(&[4], &vec![1f32; 4 * 70]).unwrap();
+        let (_, saved) = layer.forward(batch(&x), &Cpu::new()).unwrap();
+        layer.backward(saved, &dy, false, &Cpu::new()).unwrap();
+        layer.parameters_mut()[0].gradient.fill(0.0);
+        layer.base_mut().set_frozen(true);
+        let before = layer.state();
+        let (y, saved) = layer.forward(batch(&x), &Cpu::new()).unwrap();
+        assert_eq!(y, layer.evaluate(&batch(&x), &Cpu::new()).unwrap());
+        let dx = layer.backward(saved, &dy, true, &Cpu::new()).unwrap().unwrap();
+        assert_eq!(layer.state(), before);
+        assert!(layer.parameters()[0].gradient.iter().all(|&gradient| gradient == 0.0));
+        let dx = dx.to_frames::<f32>().unwrap();
+        let sum = |x: &[f32], frame: usize| -> f32 {
+            let y = layer.evaluate(&batch(x), &Cpu::new()).unwrap().to_frames::<f32>().unwrap();
+            y[frame * 4..(frame + 1) * 4].iter().sum()
+        };
+        let mut compared = 0;
+        for at in (0..x.len()).step_by(3) {
+            let moved = |by: f32| {
+                let mut x = x.clone();
+                x[at] += by;
+                sum(&x, at / 5)
+            };
+            let (up, here, down) = (moved(STEP), moved(0.0), moved(-STEP));
+            // Away from kinks both sides agree.
+            if (up - 2.0 * here + down).abs() < 1e-5 {
+                let want = (up - down) / (2.0 * STEP);
+                assert_relative_eq!(dx[at], want, max_relative = 1e-2, epsilon = 1e-3);
+                compared += 1;
+            }
+        }
+        assert!(compared > 50, "{compared}");
+    }
+}

@@ -47,7 +47,7 @@ impl Kernel {
 impl LutLayer {
     /// The layer at all positions of a window; none for what only works at one.
     pub(super) fn windowed(&self, site: &Site<'_>, windows: &Windows) -> Option<Result<Windowed>> {
-        let whole = windows.border_value == 0.0 || windows.border_value == 1.0;
+        let whole = [0f32, 1.0].map(f32::to_bits).contains(&windows.border_value.to_bits());
         if self.learns_wiring() || (self.real_inputs && !whole) {
             return None;
         }

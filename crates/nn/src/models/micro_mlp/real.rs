@@ -6,6 +6,7 @@
 use lutweave_lut::MAX_FAN_IN;
 
 use super::{MicroMlp, Parts};
+use crate::models::parts::{check_rows, check_size};
 use crate::{LutModel, Result};
 
 /// Output of one node for every frame.
@@ -88,18 +89,9 @@ fn check(
     x: &[&[f32]],
     frames: usize,
 ) -> Result<()> {
-    let known = (1..=MAX_FAN_IN).contains(&x.len());
-    super::check(known, "fan_in", "1 to 8", x.len())?;
+    check_rows(op, x, frames)?;
     model.check(x.len())?;
-    check_size(op, "params", model.parameters(x.len()), params.len())?;
-    x.iter().try_for_each(|row| check_size(op, "x", frames, row.len()))
-}
-
-fn check_size(op: &'static str, operand: &'static str, expected: usize, got: usize) -> Result<()> {
-    if expected == got {
-        return Ok(());
-    }
-    Err(lutweave_backend::Error::Size { op, operand, unit: "elements", expected, got }.into())
+    check_size(op, "params", model.parameters(x.len()), params.len())
 }
 
 #[cfg(test)]

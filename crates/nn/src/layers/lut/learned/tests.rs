@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::StateData;
 use crate::models::Smoothed;
-use crate::{GroupSum, LutLayer, Network, Sequential, WiringRule, arg_max};
+use crate::{Convolution, GroupSum, LutLayer, Network, Reshape, Sequential, WiringRule, arg_max};
 
 const SOURCES: usize = 30;
 /// The inputs that matter.
@@ -28,20 +28,27 @@ fn batch(step: u64, frames: usize) -> FrameBuffer {
     FrameBuffer::from_frame_bits(&[SOURCES], &bits).unwrap()
 }
 
+/// The input that an output is to repeat.
+type Goal = fn(usize) -> usize;
+
 /// Even nodes are to repeat one wanted input, odd ones the other.
-fn answer(x: &FrameBuffer, node: usize, frame: usize) -> bool {
-    x.bit(WANTED[node % 2] as usize, frame).unwrap()
+fn either(node: usize) -> usize {
+    WANTED[node % 2] as usize
 }
 
 /// Each number moves by its gradient's sign.
 fn train(net: &mut Network, steps: u64, backend: &dyn Backend) {
+    train_for(net, either, steps, backend);
+}
+
+fn train_for(net: &mut Network, goal: Goal, steps: u64, backend: &dyn Backend) {
     for step in 0..steps {
         let x = Arc::new(batch(step, 200));
         let (y, saved) = net.forward(x.clone(), backend).unwrap();
         let mut dy = FrameBuffer::zeros(DType::F32, y.shape(), y.frames()).unwrap();
         for node in 0..y.nodes() {
             for (frame, dy) in dy.row_mut::<f32>(node).unwrap().iter_mut().enumerate() {
-                let (is, wanted) = (y.bit(node, frame).unwrap(), answer(&x, node, frame));
+                let (is, wanted) = (y.bit(node, frame).unwrap(), x.bit(goal(node), frame).unwrap());
                 *dy = f32::from(is) - f32::from(wanted);
             }
         }
@@ -58,10 +65,14 @@ fn train(net: &mut Network, steps: u64, backend: &dyn Backend) {
 
 /// Share of right bits over new frames and all nodes.
 fn accuracy(net: &Network) -> f64 {
+    accuracy_for(net, either)
+}
+
+fn accuracy_for(net: &Network, goal: Goal) -> f64 {
     let x = batch(1 << 40, 1000);
     let y = net.evaluate(&x, &Cpu::new()).unwrap();
-    let right =
-        |node: usize| (0..1000).filter(|&f| y.bit(node, f).unwrap() == answer(&x, node, f)).count();
+    let is_right = |node: usize, f: usize| y.bit(node, f).unwrap() == x.bit(goal(node), f).unwrap();
+    let right = |node: usize| (0..1000).filter(|&f| is_right(node, f)).count();
     (0..y.nodes()).map(right).sum::<usize>() as f64 / (1000 * y.nodes()) as f64
 }
 
@@ -89,6 +100,27 @@ fn learned_wiring_finds_the_inputs_that_matter() {
             assert!(inputs.contains(&WANTED[node % 2]), "{node}: {inputs:?}");
         }
     }
+}
+
+/// Inside a convolution the choice is one of the window, and learned from all of its positions.
+#[test]
+fn learned_wiring_learns_in_a_convolution() {
+    // Windows of 2 x 2 on [2, 3, 5]: the element in channel 1, row 1, column 0, at 2 x 4 positions.
+    let goal: Goal = |node| {
+        let (y, x) = (node % 8 / 4, node % 4);
+        15 + (y + 1) * 5 + x
+    };
+    let inner = learned(3, None).model(Smoothed::default().residual(true));
+    let net = Sequential::new(&[SOURCES]).reading(DType::Bit).then(Reshape::to(&[2, 3, 5]));
+    let mut net = net.then(Convolution::new([2, 2], inner)).build(5).unwrap();
+    assert_eq!(net.output().shape, [3, 2, 4]);
+    assert!(accuracy_for(&net, goal) < 0.9);
+    train_for(&mut net, goal, 150, &Cpu::new());
+    assert!(accuracy_for(&net, goal) > 0.999, "{}", accuracy_for(&net, goal));
+    let wiring = net.state().into_iter().find(|tensor| tensor.name.ends_with("wiring")).unwrap();
+    let StateData::U32(table) = wiring.data else { panic!("wiring is of indices") };
+    assert!(table.chunks(2).all(|inputs| inputs.contains(&6)), "{table:?}");
+    assert!(net.freeze_wiring().is_ok() && accuracy_for(&net, goal) > 0.999);
 }
 
 /// A netlist computes what the layer does after learning.
