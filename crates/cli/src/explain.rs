@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<ExitCode> {
         "sample {}: answer {}{truth}, {} above the next, {}",
         arguments.sample,
         found.answer,
-        number(found.margin),
+        format_args!("{:.2}", found.margin),
         found.runner_up
     );
     let mut order: Vec<usize> = (0..values.len()).filter(|&i| found.weights[i] != 0.0).collect();
@@ -85,7 +85,7 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<ExitCode> {
     );
     for &value in order.iter().take(NAMED) {
         let place = place(test.shape(), value);
-        say!("  value {place} = {}: {:+}", values[value], found.weights[value]);
+        say!("  value {place} = {}: {:+.2}", values[value], found.weights[value]);
     }
     let png = arguments.png.clone().unwrap_or_else(|| {
         arguments.model.with_file_name(format!("explain-{}.png", arguments.sample))
@@ -94,10 +94,6 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<ExitCode> {
     heat_map(&png, values, &found.weights, test.shape())?;
     say!("heat map of {rows} x {columns} values: {}", png.display());
     Ok(ExitCode::SUCCESS)
-}
-
-fn number(value: f32) -> String {
-    format!("{value}").trim_end_matches(".0").to_owned()
 }
 
 /// Channels, rows and columns of a sample.

@@ -144,7 +144,7 @@ impl Group {
     fn add(&mut self, table: &TruthTable) {
         self.luts += 1;
         let share = table.count_ones() as f64 / table.entries() as f64;
-        self.constant += usize::from(table.count_ones() % table.entries() == 0);
+        self.constant += usize::from(table.count_ones().is_multiple_of(table.entries()));
         self.entropy += entropy(share);
         self.ones.push((share * BINS as f64) as usize);
         for input in 0..table.fan_in() {
@@ -217,12 +217,15 @@ mod tests {
         let and = TruthTable::from_fn(2, |entry| entry == 3).unwrap();
         let xor = TruthTable::from_fn(2, |entry| entry == 1 || entry == 2).unwrap();
         let first = TruthTable::from_fn(2, |entry| entry & 1 == 1).unwrap();
-        assert_eq!([0, 1].map(|input| influence(&and, input)), [0.5, 0.5]);
-        assert_eq!([0, 1].map(|input| influence(&xor, input)), [1.0, 1.0]);
-        assert_eq!([0, 1].map(|input| influence(&first, input)), [1.0, 0.0]);
-        assert!((entropy(0.5) - 1.0).abs() < 1e-12 && entropy(0.0) == 0.0);
+        let percent = |table, input| (100.0 * influence(table, input)).round() as usize;
+        assert_eq!([0, 1].map(|input| percent(&and, input)), [50, 50]);
+        assert_eq!([0, 1].map(|input| percent(&xor, input)), [100, 100]);
+        assert_eq!([0, 1].map(|input| percent(&first, input)), [100, 0]);
+        assert!((entropy(0.5) - 1.0).abs() < 1e-12 && entropy(0.0).abs() < 1e-12);
         let mut group = Group::default();
-        [and, xor, first].iter().for_each(|table| group.add(table));
+        for table in [and, xor, first] {
+            group.add(&table);
+        }
         assert_eq!((group.luts, group.inputs, group.unused, group.constant), (3, 6, 1, 0));
     }
 

@@ -85,13 +85,12 @@ pub(crate) fn run(arguments: &TrainArguments) -> Result<ExitCode> {
     let checkpoint = if arguments.resume { resumed(&out, &source)? } else { None };
     let opened = samples::open(&config.data, arguments.data_dir.as_deref())?;
     let (train, test) = (opened.train, opened.test);
-    let (mut net, checkpoint) = match checkpoint {
-        Some((net, checkpoint)) => (net, checkpoint),
-        None => {
-            let net = layers::network(&config, &source, &train)?;
-            let note = source.canonical()?;
-            (net, Checkpoint { note, ..Checkpoint::default() })
-        }
+    let (mut net, checkpoint) = if let Some(both) = checkpoint {
+        both
+    } else {
+        let note = source.canonical()?;
+        let net = layers::network(&config, &source, &train)?;
+        (net, Checkpoint { note, ..Checkpoint::default() })
     };
     let goes_on = checkpoint.position.epoch > 0 || checkpoint.position.step > 0;
     let folder =
@@ -183,14 +182,13 @@ fn resume_command(arguments: &TrainArguments, out: &Path) -> String {
             format!("'{}'", text.replace('\'', r"'\''"))
         }
     };
-    let mut command = format!("lutweave train {}", quote(&arguments.config.to_string_lossy()));
-    for change in &arguments.set {
-        command += &format!(" --set {}", quote(change));
-    }
+    let mut words = vec!["lutweave train".to_owned(), quote(&arguments.config.to_string_lossy())];
+    words.extend(arguments.set.iter().map(|change| format!("--set {}", quote(change))));
     if let Some(folder) = &arguments.data_dir {
-        command += &format!(" --data-dir {}", quote(&folder.to_string_lossy()));
+        words.push(format!("--data-dir {}", quote(&folder.to_string_lossy())));
     }
-    command + &format!(" --out {} --resume", quote(&out.to_string_lossy()))
+    words.push(format!("--out {} --resume", quote(&out.to_string_lossy())));
+    words.join(" ")
 }
 
 /// A training and what it writes to.

@@ -57,7 +57,7 @@ impl Training<'_> {
             if self.running { "; training goes on" } else { "" }
         );
         if let Some(last) = self.epochs.last() {
-            self.tiles(&mut page, last, &show);
+            tiles(&mut page, last, &show);
         }
         page.push_str("</header>\n");
         self.curves(&mut page);
@@ -71,21 +71,6 @@ impl Training<'_> {
             env!("CARGO_PKG_VERSION")
         );
         page
-    }
-
-    fn tiles(&self, page: &mut String, last: &Epoch, show: &impl Fn(&str, f64) -> String) {
-        let tiles = [
-            (show(&last.metric, last.frozen), format!("{} of the frozen netlist", last.metric)),
-            (show(&last.metric, last.soft), "the same of the network as it trains".to_owned()),
-            (format!("{}/{}", last.epoch, last.epochs), "epochs".to_owned()),
-            (format!("{:.0} s", last.seconds), "of training".to_owned()),
-        ];
-        page.push_str("<ul class=\"tiles\">");
-        for (value, what) in tiles {
-            let (value, what) = (escape(&value), escape(&what));
-            let _ = write!(page, "<li><b>{value}</b><span>{what}</span></li>");
-        }
-        page.push_str("</ul>\n");
     }
 
     fn curves(&self, page: &mut String) {
@@ -139,4 +124,20 @@ impl Training<'_> {
         }
         page.push_str("</table>\n</section>\n");
     }
+}
+
+/// The figures of the last epoch.
+fn tiles(page: &mut String, last: &Epoch, show: &impl Fn(&str, f64) -> String) {
+    let tiles = [
+        (show(&last.metric, last.frozen), format!("{} of the frozen netlist", last.metric)),
+        (show(&last.metric, last.soft), "the same of the network as it trains".to_owned()),
+        (format!("{}/{}", last.epoch, last.epochs), "epochs".to_owned()),
+        (format!("{:.0} s", last.seconds), "of training".to_owned()),
+    ];
+    page.push_str("<ul class=\"tiles\">");
+    for (value, what) in tiles {
+        let (value, what) = (escape(&value), escape(&what));
+        let _ = write!(page, "<li><b>{value}</b><span>{what}</span></li>");
+    }
+    page.push_str("</ul>\n");
 }
