@@ -30,11 +30,7 @@ fn main() -> anyhow::Result<()> {
         .seed(seed)
         .fit(&mut net, &train, &test)?;
     let last = history.epochs.last().context("no epoch")?;
-    println!(
-        "trained: loss {:.3}, {:.1} % of the test images",
-        last.loss,
-        100.0 * last.test_accuracy
-    );
+    println!("trained: loss {:.3}, {:.1} % of the test images", last.loss, 100.0 * last.frozen);
 
     // The netlist is the network: the same answer for every image.
     let netlist = net.to_netlist("digits")?;

@@ -6,7 +6,11 @@ use clap::{Args, Parser, Subcommand, value_parser};
 
 use crate::bench::BenchCommand;
 use crate::data::DataCommand;
+use crate::eval::EvalArguments;
+use crate::explain::ExplainArguments;
+use crate::inspect::InspectArguments;
 use crate::run::RunArguments;
+use crate::train::TrainArguments;
 
 /// Trains networks of look-up tables, and turns them into hardware that is shown to compute the
 /// same.
@@ -34,6 +38,17 @@ pub(crate) enum Command {
     /// Measure how fast this machine trains and runs networks.
     #[command(subcommand)]
     Bench(BenchCommand),
+    /// Train the network of a file of settings.
+    ///
+    /// Writes checkpoints while it trains, so that nothing is lost when the power goes, a line of
+    /// JSON an epoch, a report that grows, and at the end the model file.
+    Train(TrainArguments),
+    /// How good a trained network is: as it trains, and as its netlist answers.
+    Eval(EvalArguments),
+    /// What is in a model file, checkpoint or netlist.
+    Inspect(InspectArguments),
+    /// Which input values decided the answer to a sample, as text and as a heat map.
+    Explain(ExplainArguments),
     /// Data sets: list, download, look at.
     #[command(subcommand)]
     Data(DataCommand),

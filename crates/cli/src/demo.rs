@@ -113,8 +113,8 @@ fn fit(
         eprintln!(
             "trained {} in {seconds:.1} s: train {}, test {}",
             count(last.epoch, "epoch"),
-            percent(last.train_accuracy),
-            percent(last.test_accuracy)
+            percent(last.train),
+            percent(last.frozen)
         );
     }
     Ok(history)
@@ -127,7 +127,7 @@ fn stopped(folder: &OutputFolder, history: &History) -> ExitCode {
             "stopped by Ctrl-C after epoch {} of {}: {} of the test images right",
             last.epoch,
             last.epochs,
-            percent(last.test_accuracy)
+            percent(last.frozen)
         );
     }
     say!("kept: {}", folder.file(MODEL).display());
@@ -144,8 +144,8 @@ fn page(
 ) -> Report {
     let point = |epoch: &Epoch| Point {
         loss: f64::from(epoch.loss),
-        train_accuracy: epoch.train_accuracy,
-        test_accuracy: epoch.test_accuracy,
+        train_accuracy: epoch.train,
+        test_accuracy: epoch.frozen,
     };
     Report {
         name: NAME.to_owned(),

@@ -30,6 +30,21 @@ pub(crate) enum Error {
     /// The netlist is not what was trained.
     #[error("the netlist equals the network on {equal} of {total} test images only")]
     Unequal { equal: usize, total: usize },
+    /// A mistake in a file of settings.
+    #[error("{file}, line {line}, column {column}: {what}")]
+    Config { file: String, line: usize, column: usize, what: String },
+    /// A setting that cannot be changed so.
+    #[error("--set {change}: {what}")]
+    Set { change: String, what: String },
+    /// Nothing says which samples.
+    #[error("which data set? There are no settings beside the model that name one")]
+    NoData,
+    /// The folder holds an earlier training.
+    #[error("output folder `{}`: holds an earlier training", .path.display())]
+    Earlier { path: PathBuf },
+    /// The checkpoint is of a training with other settings.
+    #[error("`{}` is of a training with other settings: `{was}` there, `{is}` now", .path.display())]
+    OtherSettings { path: PathBuf, was: String, is: String },
     /// Something is not as this command needs it.
     #[error("{0}")]
     Unexpected(&'static str),
@@ -73,6 +88,15 @@ impl Error {
         match self {
             Self::NotAFolder { .. } => Some(elsewhere.to_owned()),
             Self::Foreign { .. } => Some(format!("{elsewhere}, or empty this one")),
+            Self::Earlier { .. } => Some(
+                "go on with it by --resume, replace it by --overwrite, or choose another folder \
+                 with --out"
+                    .to_owned(),
+            ),
+            Self::NoData => Some("name it with --data".to_owned()),
+            Self::OtherSettings { .. } => {
+                Some("give it the settings of before, or begin anew without --resume".to_owned())
+            }
             Self::TooLarge { needed, .. } => Some(format!("allow them with --max-luts {needed}")),
             Self::Io { source, .. } | Self::Store(store::Error::Io { source, .. }) => {
                 Some(match source.kind() {

@@ -10,11 +10,16 @@ mod bench;
 mod data;
 mod demo;
 mod error;
+mod eval;
+mod explain;
+mod inspect;
 mod interrupt;
 mod output;
 mod progress;
 mod report;
 mod run;
+mod samples;
+mod train;
 
 use std::process::ExitCode;
 
@@ -37,6 +42,10 @@ fn run(command: &Command) -> error::Result<ExitCode> {
     match command {
         Command::Demo(arguments) => demo::run(arguments),
         Command::Bench(command) => bench::run(command),
+        Command::Train(arguments) => train::run(arguments),
+        Command::Eval(arguments) => eval::run(arguments),
+        Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Explain(arguments) => explain::run(arguments),
         Command::Data(command) => data::run(command),
         Command::Run(arguments) => run::run(arguments),
     }

@@ -57,7 +57,7 @@ impl Progress {
 
     /// After an epoch.
     pub(crate) fn epoch(&mut self, epoch: &Epoch) {
-        self.accuracy = accuracy(epoch.train_accuracy, epoch.test_accuracy);
+        self.accuracy = accuracy(epoch.train, epoch.frozen);
         if self.bar.is_none() {
             let left = remaining(self.started.elapsed(), epoch.epoch, epoch.epochs);
             eprintln!(

@@ -32,4 +32,4 @@ pub use layers::{
 };
 pub use layers::{BinaryToReal, BitEncode, Generator, InsertBitError, RealToBinary, Reduce};
 pub use model::{LutModel, RealInputs, RealNode};
-pub use network::{Network, arg_max};
+pub use network::{Network, arg_max, batch_of};

@@ -173,51 +173,9 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// [`Error::Input`] when the data set is of another shape or type, an index error otherwise.
+    /// As [`batch_of`].
     pub fn batch(&self, data: &Dataset, indices: &[usize]) -> Result<FrameBuffer> {
-        let (dtype, fits) = match data.values() {
-            Values::U8(_) => {
-                (DType::U8, matches!(self.input().dtype, DType::U8 | DType::Bit | DType::F32))
-            }
-            _ => (DType::F32, self.input().dtype == DType::F32),
-        };
-        if !fits || data.shape() != self.input().shape {
-            return Err(Error::Input {
-                layer: "network".to_owned(),
-                expected: format!(
-                    "samples of {} of shape {:?}",
-                    self.input().dtype,
-                    self.input().shape
-                ),
-                got_dtype: dtype,
-                got_shape: data.shape().to_vec(),
-            });
-        }
-        Ok(match data.select(indices)?.values() {
-            Values::F32(values) => {
-                if !values.iter().all(|value| value.is_finite()) {
-                    let (layer, what) = ("network".to_owned(), "an input value".to_owned());
-                    return Err(Error::NotFinite { layer, what });
-                }
-                FrameBuffer::from_frames(data.shape(), values)?
-            }
-            Values::U8(values) if self.input().dtype == DType::Bit => {
-                let bits: Vec<bool> = values.iter().map(|&value| value > 0).collect();
-                FrameBuffer::from_frame_bits(data.shape(), &bits)?
-            }
-            Values::U8(values) if self.input().dtype == DType::F32 => {
-                let numbers: Vec<f32> = values.iter().map(|&value| f32::from(value)).collect();
-                FrameBuffer::from_frames(data.shape(), &numbers)?
-            }
-            Values::U8(values) => FrameBuffer::from_frames(data.shape(), values)?,
-            _ => {
-                return Err(Error::Tensor(lutweave_tensor::Error::DType {
-                    op: "batch",
-                    expected: "u8 or f32",
-                    got: dtype,
-                }));
-            }
-        })
+        batch_of(self.input(), data, indices)
     }
 
     /// The answer of the trained network on a batch; the first of several.
@@ -406,6 +364,53 @@ impl Network {
             }),
         }
     }
+}
+
+/// The samples `indices` of a data set, as a batch for a network that reads `input`. Where that is
+/// bits, u8 numbers are ones above 0; where it is f32, they are taken as they are.
+///
+/// # Errors
+///
+/// [`Error::Input`] when the data set is of another shape or type, [`Error::NotFinite`] when a
+/// value is no finite number, an index error otherwise.
+pub fn batch_of(input: &Signal, data: &Dataset, indices: &[usize]) -> Result<FrameBuffer> {
+    let (dtype, fits) = match data.values() {
+        Values::U8(_) => (DType::U8, matches!(input.dtype, DType::U8 | DType::Bit | DType::F32)),
+        _ => (DType::F32, input.dtype == DType::F32),
+    };
+    if !fits || data.shape() != input.shape {
+        return Err(Error::Input {
+            layer: "network".to_owned(),
+            expected: format!("samples of {} of shape {:?}", input.dtype, input.shape),
+            got_dtype: dtype,
+            got_shape: data.shape().to_vec(),
+        });
+    }
+    Ok(match data.select(indices)?.values() {
+        Values::F32(values) => {
+            if !values.iter().all(|value| value.is_finite()) {
+                let (layer, what) = ("network".to_owned(), "an input value".to_owned());
+                return Err(Error::NotFinite { layer, what });
+            }
+            FrameBuffer::from_frames(data.shape(), values)?
+        }
+        Values::U8(values) if input.dtype == DType::Bit => {
+            let bits: Vec<bool> = values.iter().map(|&value| value > 0).collect();
+            FrameBuffer::from_frame_bits(data.shape(), &bits)?
+        }
+        Values::U8(values) if input.dtype == DType::F32 => {
+            let numbers: Vec<f32> = values.iter().map(|&value| f32::from(value)).collect();
+            FrameBuffer::from_frames(data.shape(), &numbers)?
+        }
+        Values::U8(values) => FrameBuffer::from_frames(data.shape(), values)?,
+        _ => {
+            return Err(Error::Tensor(lutweave_tensor::Error::DType {
+                op: "batch",
+                expected: "u8 or f32",
+                got: dtype,
+            }));
+        }
+    })
 }
 
 /// Runs inside the thread pool from end to end: entering it once instead of once a kernel saves a

@@ -1,4 +1,4 @@
-//! What can be wrong with a model file.
+//! What can be wrong with a file.
 
 use std::path::PathBuf;
 
@@ -17,8 +17,8 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The bytes are no model file of this version, or were changed.
-    #[error("not a usable model file: {check}: {what}")]
+    /// The bytes are no file of this format, or were changed.
+    #[error("not a usable file: {check}: {what}")]
     Malformed {
         /// The check that failed.
         check: &'static str,
@@ -26,7 +26,7 @@ pub enum Error {
         what: String,
     },
     /// The file is well formed, and describes a network that cannot be built.
-    #[error("the model file describes a network that cannot be built")]
+    #[error("the file describes a network that cannot be built")]
     Network(#[from] lutweave_nn::Error),
 }
 

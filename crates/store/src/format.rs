@@ -1,9 +1,9 @@
-//! The bytes of a model file.
+//! The bytes of a model file or checkpoint.
 //!
 //! ```text
 //! offset  size
 //!      0     8  magic "LUTWEAVE"
-//!      8     4  format version, 1
+//!      8     4  format version, 2
 //!     12     4  length of the header, at most 16 MiB
 //!     16     4  CRC-32 of the header
 //!     20     4  zero
@@ -13,39 +13,32 @@
 //! ```
 //!
 //! All numbers are little-endian; array elements take four bytes (f32 or u32). The header names
-//! each array with its type, length and CRC-32. The arrays cover the file exactly: a byte more or
-//! less, or a padding byte that is not zero, is an error.
+//! each array with its part, type, length and CRC-32. The arrays cover the file exactly: a byte more
+//! or less, or a padding byte that is not zero, is an error. A checkpoint is a model file that has a
+//! training besides; read as a model it gives the network.
+//!
+//! Files are read whole instead of being mapped into memory: they are small next to the data sets,
+//! every byte is looked at for the checksums anyway, and a mapped file that another program cuts
+//! short ends this one.
 
-use lutweave_nn::{Network, Signal, StateData, StateTensor, registry};
+mod header;
+mod size;
+
+use std::io::Write;
+
+use lutweave_nn::{Network, Signal, StateTensor, registry};
 use lutweave_tensor::DType;
-use serde::{Deserialize, Serialize};
+use lutweave_train::{Best, Checkpoint};
 
+pub(crate) use self::header::raw;
+use self::header::{Array, Header, Input, Part, Training};
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"LUTWEAVE";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const PREFIX: usize = 24;
 const MAX_HEADER: usize = 16 << 20;
 const ALIGNMENT: usize = 64;
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Header {
-    kind: String,
-    /// JSON, so that a layer's settings may grow without a new format version.
-    config: String,
-    input_dtype: u16,
-    input_shape: Vec<u64>,
-    seed: u64,
-    arrays: Vec<Array>,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Array {
-    name: String,
-    dtype: u16,
-    length: u64,
-    crc32: u32,
-}
 
 fn malformed<T>(check: &'static str, what: impl Into<String>) -> Result<T> {
     Err(Error::Malformed { check, what: what.into() })
@@ -57,72 +50,133 @@ fn malformed<T>(check: &'static str, what: impl Into<String>) -> Result<T> {
 ///
 /// [`Error::Malformed`] when its settings do not fit a header.
 pub fn to_bytes(net: &Network) -> Result<Vec<u8>> {
-    let arrays: Vec<(StateTensor, Vec<u8>)> = net
-        .state()
-        .into_iter()
-        .map(|tensor| {
-            let bytes = raw(&tensor.data);
-            (tensor, bytes)
-        })
-        .collect();
-    let header = Header {
-        kind: net.spec().kind().to_owned(),
-        config: net.spec().config().to_string(),
-        input_dtype: net.input().dtype.code(),
-        input_shape: net.input().shape.iter().map(|&axis| axis as u64).collect(),
-        seed: net.seed(),
-        arrays: arrays.iter().map(|(tensor, bytes)| describe(tensor, bytes)).collect(),
-    };
-    let header = match postcard::to_stdvec(&header) {
-        Ok(header) if header.len() <= MAX_HEADER => header,
-        Ok(header) => return malformed("header length", format!("{} bytes", header.len())),
-        Err(error) => return malformed("header", error.to_string()),
-    };
-    let mut bytes = Vec::new();
-    bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
-    bytes.extend_from_slice(&(header.len() as u32).to_le_bytes());
-    bytes.extend_from_slice(&crc32fast::hash(&header).to_le_bytes());
-    bytes.extend_from_slice(&[0; 4]);
-    bytes.extend_from_slice(&header);
-    pad(&mut bytes);
-    for (_, array) in arrays {
-        bytes.extend_from_slice(&array);
-        pad(&mut bytes);
-    }
-    Ok(bytes)
+    Content::new(net, None)?.to_bytes()
 }
 
-fn pad(bytes: &mut Vec<u8>) {
-    bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
+/// The checkpoint of a network and its training.
+///
+/// # Errors
+///
+/// As [`to_bytes`].
+pub fn checkpoint_to_bytes(net: &Network, checkpoint: &Checkpoint) -> Result<Vec<u8>> {
+    Content::new(net, Some(checkpoint))?.to_bytes()
 }
 
-fn raw(data: &StateData) -> Vec<u8> {
-    match data {
-        StateData::F32(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-        StateData::U32(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-    }
-}
-
-fn describe(tensor: &StateTensor, bytes: &[u8]) -> Array {
-    let dtype = match tensor.data {
-        StateData::F32(_) => DType::F32,
-        StateData::U32(_) => DType::U32,
-    };
-    let (name, length) = (tensor.name.clone(), bytes.len() as u64 / 4);
-    Array { name, dtype: dtype.code(), length, crc32: crc32fast::hash(bytes) }
-}
-
-/// The network of a model file. Takes memory in proportion to the length of `bytes`.
+/// The network of a model file or checkpoint. Takes memory in proportion to the length of `bytes`.
 ///
 /// # Errors
 ///
 /// [`Error::Malformed`], naming the check that failed; [`Error::Network`] when the header
 /// describes what cannot be built.
 pub fn from_bytes(bytes: &[u8]) -> Result<Network> {
-    let (header, mut rest) = read_header(bytes)?;
-    let mut state = Vec::with_capacity(header.arrays.len());
-    for array in header.arrays {
+    let (header, parts) = read(bytes)?;
+    network(&header, &parts.network)
+}
+
+/// The network and the training of a checkpoint.
+///
+/// # Errors
+///
+/// As [`from_bytes`]; also when the file is a model without a training.
+pub fn checkpoint_from_bytes(bytes: &[u8]) -> Result<(Network, Checkpoint)> {
+    let (mut header, parts) = read(bytes)?;
+    let Some(training) = header.training.take() else {
+        return malformed("content", "a model without the state of a training, no checkpoint");
+    };
+    let net = network(&header, &parts.network)?;
+    let best = training.best.map(|(epoch, frozen)| Best { epoch, frozen, state: parts.best });
+    let Training { position, history, note, .. } = training;
+    Ok((net, Checkpoint { position, optimizer: parts.optimizer, history, best, note }))
+}
+
+/// A file that can be written: its beginning, and the arrays that follow.
+pub(crate) struct Content<'s> {
+    start: Vec<u8>,
+    arrays: Vec<std::borrow::Cow<'s, StateTensor>>,
+}
+
+impl<'s> Content<'s> {
+    pub(crate) fn new(net: &Network, checkpoint: Option<&'s Checkpoint>) -> Result<Self> {
+        use std::borrow::Cow;
+        let mut arrays: Vec<(Part, Cow<'s, StateTensor>)> =
+            net.state().into_iter().map(|tensor| (Part::Network, Cow::Owned(tensor))).collect();
+        if let Some(checkpoint) = checkpoint {
+            let optimizer = checkpoint.optimizer.iter();
+            arrays.extend(optimizer.map(|tensor| (Part::Optimizer, Cow::Borrowed(tensor))));
+            let best = checkpoint.best.iter().flat_map(|best| &best.state);
+            arrays.extend(best.map(|tensor| (Part::Best, Cow::Borrowed(tensor))));
+        }
+        let input = |input: &Signal| Input {
+            dtype: input.dtype.code(),
+            shape: input.shape.iter().map(|&axis| axis as u64).collect(),
+        };
+        let header = Header {
+            kind: net.spec().kind().to_owned(),
+            config: net.spec().config().to_string(),
+            inputs: net.inputs().iter().map(input).collect(),
+            seed: net.seed(),
+            training: checkpoint.map(|checkpoint| Training {
+                position: checkpoint.position,
+                history: checkpoint.history.clone(),
+                best: checkpoint.best.as_ref().map(|best| (best.epoch, best.frozen)),
+                note: checkpoint.note.clone(),
+            }),
+            arrays: arrays.iter().map(|(part, tensor)| Array::of(*part, tensor)).collect(),
+        };
+        let header = match postcard::to_stdvec(&header) {
+            Ok(header) if header.len() <= MAX_HEADER => header,
+            Ok(header) => return malformed("header length", format!("{} bytes", header.len())),
+            Err(error) => return malformed("header", error.to_string()),
+        };
+        let mut start = Vec::with_capacity(PREFIX + header.len() + ALIGNMENT);
+        start.extend_from_slice(MAGIC);
+        start.extend_from_slice(&VERSION.to_le_bytes());
+        start.extend_from_slice(&(header.len() as u32).to_le_bytes());
+        start.extend_from_slice(&crc32fast::hash(&header).to_le_bytes());
+        start.extend_from_slice(&[0; 4]);
+        start.extend_from_slice(&header);
+        start.resize(start.len().next_multiple_of(ALIGNMENT), 0);
+        Ok(Self { start, arrays: arrays.into_iter().map(|(_, tensor)| tensor).collect() })
+    }
+
+    /// Writes it; array bytes are not copied first.
+    pub(crate) fn write(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        out.write_all(&self.start)?;
+        for tensor in &self.arrays {
+            let bytes = header::raw(&tensor.data);
+            out.write_all(&bytes)?;
+            out.write_all(&[0; ALIGNMENT][..padding(bytes.len())])?;
+        }
+        Ok(())
+    }
+
+    fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        match self.write(&mut bytes) {
+            Ok(()) => Ok(bytes),
+            Err(error) => malformed("length", error.to_string()),
+        }
+    }
+}
+
+/// Zeros that follow something of `length` bytes.
+fn padding(length: usize) -> usize {
+    length.next_multiple_of(ALIGNMENT) - length
+}
+
+/// The arrays of a file by what they are of.
+#[derive(Debug, Default)]
+struct Parts {
+    network: Vec<StateTensor>,
+    optimizer: Vec<StateTensor>,
+    best: Vec<StateTensor>,
+}
+
+/// Checks a file from end to end.
+fn read(bytes: &[u8]) -> Result<(Header, Parts)> {
+    let (mut header, mut rest) = read_header(bytes)?;
+    let mut parts = Parts::default();
+    for array in std::mem::take(&mut header.arrays) {
         let length = usize::try_from(array.length).ok().and_then(|length| length.checked_mul(4));
         let Some(length) = length.filter(|&length| length <= rest.len()) else {
             let what =
@@ -134,23 +188,37 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Network> {
             return malformed("array checksum", format!("array `{}` was changed", array.name));
         }
         rest = skip_padding(after, length)?;
-        state.push(StateTensor { data: decode(&array, own)?, name: array.name });
+        let list = match array.part {
+            Part::Network => &mut parts.network,
+            Part::Optimizer => &mut parts.optimizer,
+            Part::Best => &mut parts.best,
+        };
+        list.push(array.decode(own)?);
     }
     if !rest.is_empty() {
         return malformed("file length", format!("{} bytes follow the last array", rest.len()));
     }
-    let Some(dtype) = DType::from_code(header.input_dtype) else {
-        return malformed("header", format!("there is no type {:#x}", header.input_dtype));
-    };
+    Ok((header, parts))
+}
+
+/// Builds the network that a header describes.
+fn network(header: &Header, state: &[StateTensor]) -> Result<Network> {
     let config: serde_json::Value = match serde_json::from_str(&header.config) {
         Ok(config) => config,
         Err(error) => return malformed("header", format!("layer settings: {error}")),
     };
-    let shape: Vec<usize> = header.input_shape.iter().map(|&axis| axis as usize).collect();
-    check_size(&config, &state)?;
+    let mut inputs = Vec::with_capacity(header.inputs.len());
+    for input in &header.inputs {
+        let Some(dtype) = DType::from_code(input.dtype) else {
+            return malformed("header", format!("there is no type {:#x}", input.dtype));
+        };
+        let shape = input.shape.iter().map(|&axis| usize::try_from(axis).unwrap_or(usize::MAX));
+        inputs.push(Signal { dtype, shape: shape.collect() });
+    }
+    size::check(&inputs, &config, state)?;
     let spec = registry::spec(&header.kind, &config)?;
-    let mut net = Network::build(spec.as_ref(), Signal { dtype, shape }, header.seed)?;
-    net.restore(&state)?;
+    let mut net = Network::with_inputs(spec.as_ref(), inputs, header.seed)?;
+    net.restore(state)?;
     Ok(net)
 }
 
@@ -164,8 +232,9 @@ fn read_header(bytes: &[u8]) -> Result<(Header, &[u8])> {
     if &prefix[..8] != MAGIC {
         return malformed("magic", "the file does not begin with LUTWEAVE");
     }
-    if word(8) != VERSION {
-        let what = format!("version {}, this program reads version {VERSION}", word(8));
+    let version = word(8);
+    if !(1..=VERSION).contains(&version) {
+        let what = format!("version {version}, this program reads versions 1 to {VERSION}");
         return malformed("format version", what);
     }
     let length = word(12) as usize;
@@ -181,60 +250,18 @@ fn read_header(bytes: &[u8]) -> Result<(Header, &[u8])> {
     if word(20) != 0 {
         return malformed("header", "reserved bytes are not zero");
     }
-    match postcard::take_from_bytes::<Header>(header) {
-        Ok((header, [])) => Ok((header, skip_padding(rest, PREFIX + length)?)),
-        Ok((_, extra)) => malformed("header", format!("{} bytes too many", extra.len())),
+    match Header::decode(header, version) {
+        Ok((header, 0)) => Ok((header, skip_padding(rest, PREFIX + length)?)),
+        Ok((_, extra)) => malformed("header", format!("{extra} bytes too many")),
         Err(error) => malformed("header", error.to_string()),
     }
 }
 
 /// `rest` past the zeros that follow something of `length` bytes.
 fn skip_padding(rest: &[u8], length: usize) -> Result<&[u8]> {
-    let padding = length.next_multiple_of(ALIGNMENT) - length;
-    match rest.split_at_checked(padding) {
+    match rest.split_at_checked(padding(length)) {
         Some((zeros, rest)) if zeros.iter().all(|&byte| byte == 0) => Ok(rest),
         Some(_) => malformed("padding", "bytes between arrays are not zero"),
         None => malformed("file length", "the file ends inside padding"),
     }
-}
-
-fn decode(array: &Array, bytes: &[u8]) -> Result<StateData> {
-    let words = bytes.chunks_exact(4).map(|word| [word[0], word[1], word[2], word[3]]);
-    match DType::from_code(array.dtype) {
-        Some(DType::F32) => Ok(StateData::F32(words.map(f32::from_le_bytes).collect())),
-        Some(DType::U32) => Ok(StateData::U32(words.map(u32::from_le_bytes).collect())),
-        _ => malformed(
-            "header",
-            format!("array `{}` is of unknown type {:#x}", array.name, array.dtype),
-        ),
-    }
-}
-
-/// Refuses settings that ask for more numbers than the file holds, before anything is built.
-fn check_size(config: &serde_json::Value, state: &[StateTensor]) -> Result<()> {
-    let stored: usize = state
-        .iter()
-        .map(|tensor| match &tensor.data {
-            StateData::F32(values) => values.len(),
-            StateData::U32(values) => values.len(),
-        })
-        .sum();
-    let mut nodes = 0u64;
-    let mut values = vec![config];
-    while let Some(value) = values.pop() {
-        match value {
-            serde_json::Value::Object(fields) => {
-                nodes = nodes.saturating_add(
-                    fields.get("nodes").and_then(serde_json::Value::as_u64).unwrap_or(0),
-                );
-                values.extend(fields.values());
-            }
-            serde_json::Value::Array(items) => values.extend(items),
-            _ => {}
-        }
-    }
-    if nodes <= stored as u64 {
-        return Ok(());
-    }
-    malformed("header", format!("settings speak of {nodes} nodes, the file holds {stored} numbers"))
 }

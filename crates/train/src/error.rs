@@ -62,6 +62,9 @@ pub enum Error {
         /// The loss.
         loss: f32,
     },
+    /// A function that the caller gave to the trainer failed.
+    #[error("a callback of the training failed")]
+    Callback(#[source] crate::trainer::BoxError),
     /// The network failed.
     #[error(transparent)]
     Network(#[from] lutweave_nn::Error),

@@ -16,4 +16,7 @@ pub use losses::{
 pub use metrics::Metric;
 pub use optimizers::{AdaGrad, Adam, AdamW, Bop, Clip, Groups, Optimizer, Sgd, ShiftAdaMax};
 pub use schedule::Schedule;
-pub use trainer::{Epoch, History, Progress, Trainer, accuracy, evaluate};
+pub use trainer::{
+    Best, BoxError, Checkpoint, Epoch, Flow, History, Place, Position, Progress, Sum, Trainer,
+    accuracy, evaluate, evaluate_soft, metric_of,
+};

@@ -1,85 +1,65 @@
 //! The training loop.
 
+mod evaluate;
+mod feed;
+mod record;
+mod run;
+
 use std::fmt;
-use std::ops::ControlFlow;
-use std::sync::{Arc, LazyLock};
-use std::time::Instant;
+use std::sync::LazyLock;
+use std::thread;
 
 use lutweave_backend::{Backend, Cpu};
 use lutweave_nn::Network;
-use lutweave_tensor::{Dataset, Targets, rng};
+use lutweave_tensor::Dataset;
 
-use crate::metrics::{CategoricalAccuracy, MeanSquaredError};
-use crate::{Error, Loss, Metric, Optimizer, Result, Schedule};
+use self::evaluate::{TestSet, check_targets};
+pub use self::evaluate::{accuracy, evaluate, evaluate_soft, metric_of};
+pub use self::feed::{BoxError, Place};
+use self::feed::{Feed, Maker, Plan, Prepare};
+pub use self::record::{Best, Checkpoint, Epoch, Flow, History, Position, Progress, Sum};
+use self::run::Run;
+use crate::{Error, Loss, Optimizer, Result, Schedule};
 
-/// Frames evaluated at a time.
-const BLOCK: usize = 1024;
+/// Samples of the test set on which the network is looked at as it trains, unless another number is
+/// asked for.
+const SOFT_SAMPLES: usize = 10_000;
 
 /// Trains networks: mini-batches of shuffled samples, one update a batch.
 ///
 /// The order of samples in epoch `e` comes from the seed and `e` alone, so the same seed gives the
-/// same network for any number of threads.
+/// same network for any number of threads. After every epoch the network is evaluated on the test
+/// samples twice: as it trains, and as its netlist answers. Batches are made by a thread of their
+/// own while the network trains on the one before.
 pub struct Trainer<'a> {
     optimizer: Box<dyn Optimizer + 'a>,
     loss: Box<dyn Loss + 'a>,
     schedule: Schedule,
-    epochs: usize,
+    length: Length,
     batch: usize,
+    chunk: Option<usize>,
     seed: u64,
+    soft_samples: usize,
+    patience: Option<usize>,
+    keep_best: bool,
     backend: &'a dyn Backend,
-    on_step: Box<dyn FnMut(&Progress) + 'a>,
+    prepare: Option<Box<Prepare<'a>>>,
+    resume: Option<Checkpoint>,
+    on_step: Box<dyn FnMut(&Progress) -> Flow + 'a>,
     on_epoch: Box<OnEpoch<'a>>,
+    on_checkpoint: Box<OnCheckpoint<'a>>,
 }
 
 /// What to call after an epoch.
-type OnEpoch<'a> = dyn FnMut(&Epoch, &Network) -> ControlFlow<()> + 'a;
+type OnEpoch<'a> = dyn FnMut(&Epoch, &Network) -> Flow + 'a;
+/// What to call with a checkpoint.
+type OnCheckpoint<'a> = dyn FnMut(&Network, &Checkpoint) -> std::result::Result<(), BoxError> + 'a;
 
-/// Where training is, after a step.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Progress {
-    /// The epoch, from 1.
-    pub epoch: usize,
-    /// Epochs there will be.
-    pub epochs: usize,
-    /// The step in the epoch, from 1.
-    pub step: usize,
-    /// Steps of an epoch.
-    pub steps: usize,
-    /// Mean loss of the epoch so far.
-    pub loss: f32,
-    /// Images trained a second in this epoch so far.
-    pub images_per_s: f64,
-}
-
-/// The figures of one epoch.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Epoch {
-    /// The epoch, from 1.
-    pub epoch: usize,
-    /// Epochs there will be.
-    pub epochs: usize,
-    /// Seconds since training began.
-    pub seconds: f64,
-    /// Mean loss over the epoch's training samples, each before its update.
-    pub loss: f32,
-    /// Share of the epoch's training samples that were answered right, each before its update.
-    /// Where targets are real numbers, the mean squared error; see [`metric`](Self::metric).
-    pub train_accuracy: f64,
-    /// Share of the test samples that the trained network answers right, or as above.
-    pub test_accuracy: f64,
-    /// What the two figures are: the [`name`](Metric::name) of the metric.
-    pub metric: String,
-    /// Images trained a second in this epoch, evaluation excluded.
-    pub images_per_s: f64,
-}
-
-/// What training did.
-#[derive(Debug, Clone, PartialEq)]
-pub struct History {
-    /// The finished epochs.
-    pub epochs: Vec<Epoch>,
-    /// Whether a callback ended training early.
-    pub stopped: bool,
+/// How long training goes on.
+#[derive(Debug, Clone, Copy)]
+enum Length {
+    Epochs(usize),
+    Steps(usize),
 }
 
 impl<'a> Trainer<'a> {
@@ -89,19 +69,32 @@ impl<'a> Trainer<'a> {
             optimizer: Box::new(optimizer),
             loss: Box::new(loss),
             schedule: Schedule::default(),
-            epochs: 10,
+            length: Length::Epochs(10),
             batch: 64,
+            chunk: None,
             seed: 1,
+            soft_samples: SOFT_SAMPLES,
+            patience: None,
+            keep_best: false,
             backend: cpu(),
-            on_step: Box::new(|_| ()),
-            on_epoch: Box::new(|_, _| ControlFlow::Continue(())),
+            prepare: None,
+            resume: None,
+            on_step: Box::new(|_| Flow::Continue),
+            on_epoch: Box::new(|_, _| Flow::Continue),
+            on_checkpoint: Box::new(|_, _| Ok(())),
         }
     }
 
     /// Passes over the training samples.
     #[must_use]
     pub fn epochs(self, epochs: usize) -> Self {
-        Self { epochs, ..self }
+        Self { length: Length::Epochs(epochs), ..self }
+    }
+
+    /// Ends after so many steps instead, the last epoch being shorter where it must.
+    #[must_use]
+    pub fn steps(self, steps: usize) -> Self {
+        Self { length: Length::Steps(steps), ..self }
     }
 
     /// Samples of one update; the last batch of an epoch may be smaller.
@@ -110,7 +103,15 @@ impl<'a> Trainer<'a> {
         Self { batch, ..self }
     }
 
-    /// How the learning rate changes.
+    /// Lets at most so many samples of a batch through the network at a time and adds up their
+    /// gradients, where a whole batch needs too much memory. Batch norm is then over such a part;
+    /// apart from it the gradient is that of the whole batch.
+    #[must_use]
+    pub fn chunk(self, samples: usize) -> Self {
+        Self { chunk: Some(samples), ..self }
+    }
+
+    /// How the learning rate changes, step by step.
     #[must_use]
     pub fn schedule(self, schedule: Schedule) -> Self {
         Self { schedule, ..self }
@@ -122,22 +123,77 @@ impl<'a> Trainer<'a> {
         Self { seed, ..self }
     }
 
+    /// On how many of the test samples, at least 1, the network is looked at as it trains; 10,000
+    /// unless set. They are spread evenly over the test set and the same in every epoch.
+    #[must_use]
+    pub fn soft_samples(self, samples: usize) -> Self {
+        Self { soft_samples: samples, ..self }
+    }
+
+    /// Ends training when the frozen metric has not become better for so many epochs, at least 1.
+    #[must_use]
+    pub fn patience(self, epochs: usize) -> Self {
+        Self { patience: Some(epochs), ..self }
+    }
+
+    /// Gives back the network of the epoch with the best frozen metric instead of the last one.
+    /// The test samples then choose the network: for a figure to quote, keep others aside.
+    #[must_use]
+    pub fn keep_best(self, keep_best: bool) -> Self {
+        Self { keep_best, ..self }
+    }
+
     /// The hardware to train on.
     #[must_use]
     pub fn backend(self, backend: &'a dyn Backend) -> Self {
         Self { backend, ..self }
     }
 
-    /// Calls a function after every step.
+    /// Changes the samples of every batch before they are trained on, as augmentation does. The
+    /// function is called on a thread of its own with the samples and their [`Place`], from which
+    /// alone its random streams may come. It gives samples of the same shape and type.
     #[must_use]
-    pub fn on_step(self, call: impl FnMut(&Progress) + 'a) -> Self {
-        Self { on_step: Box::new(call), ..self }
+    pub fn prepare(
+        self,
+        prepare: impl Fn(Dataset, &Place<'_>) -> std::result::Result<Dataset, BoxError>
+        + Send
+        + Sync
+        + 'a,
+    ) -> Self {
+        Self { prepare: Some(Box::new(prepare)), ..self }
     }
 
-    /// Calls a function after every epoch, with the network as it is then; it may end training.
+    /// Goes on from a checkpoint, with the network that was handed out with it. All settings must
+    /// be those of the training before; the result is then the same, bit for bit, as if it had not
+    /// stopped.
     #[must_use]
-    pub fn on_epoch(self, call: impl FnMut(&Epoch, &Network) -> ControlFlow<()> + 'a) -> Self {
-        Self { on_epoch: Box::new(call), ..self }
+    pub fn resume(self, checkpoint: Checkpoint) -> Self {
+        Self { resume: Some(checkpoint), ..self }
+    }
+
+    /// Calls a function after every step. What it gives says how training goes on: nothing, a
+    /// [`ControlFlow`](std::ops::ControlFlow), or a [`Flow`].
+    #[must_use]
+    pub fn on_step<F: Into<Flow>>(self, mut call: impl FnMut(&Progress) -> F + 'a) -> Self {
+        Self { on_step: Box::new(move |progress| call(progress).into()), ..self }
+    }
+
+    /// Calls a function after every epoch, with the network as it is then; what it gives says how
+    /// training goes on, as in [`on_step`](Self::on_step).
+    #[must_use]
+    pub fn on_epoch<F: Into<Flow>>(self, mut call: impl FnMut(&Epoch, &Network) -> F + 'a) -> Self {
+        Self { on_epoch: Box::new(move |epoch, net| call(epoch, net).into()), ..self }
+    }
+
+    /// Calls a function with the network and a checkpoint, when another callback has asked for it
+    /// by [`Flow::Checkpoint`] or [`Flow::Stop`]. An error ends training with
+    /// [`Error::Callback`].
+    #[must_use]
+    pub fn on_checkpoint(
+        self,
+        call: impl FnMut(&Network, &Checkpoint) -> std::result::Result<(), BoxError> + 'a,
+    ) -> Self {
+        Self { on_checkpoint: Box::new(call), ..self }
     }
 
     /// Trains `net` on `train`, and evaluates it on `test` after every epoch.
@@ -145,88 +201,39 @@ impl<'a> Trainer<'a> {
     /// # Errors
     ///
     /// [`Error::Option`] for no epochs, no batch or settings out of range, [`Error::Targets`] when
-    /// the data sets do not suit the network, [`Error::Diverged`] when the loss stops being a number.
+    /// the data sets do not suit the network, [`Error::Diverged`] when the loss stops being a
+    /// number, [`Error::State`] when the checkpoint is of another training, [`Error::Callback`]
+    /// when a callback fails.
     pub fn fit(mut self, net: &mut Network, train: &Dataset, test: &Dataset) -> Result<History> {
-        self.check(net, train, test)?;
-        let start = Instant::now();
-        let steps = train.len().div_ceil(self.batch);
-        let mut history = History { epochs: Vec::with_capacity(self.epochs), stopped: false };
-        for epoch in 1..=self.epochs {
-            let (loss, train_accuracy, images_per_s) =
-                self.train_epoch(net, train, epoch, steps)?;
-            let mut metric = metric_of(test);
-            let test_accuracy = evaluate(net, test, metric.as_mut(), self.backend)?;
-            let report = Epoch {
-                epoch,
-                epochs: self.epochs,
-                test_accuracy,
-                metric: metric.name().to_owned(),
-                seconds: start.elapsed().as_secs_f64(),
-                loss,
-                train_accuracy,
-                images_per_s,
-            };
-            let flow = (self.on_epoch)(&report, net);
-            history.epochs.push(report);
-            if flow.is_break() {
-                history.stopped = true;
-                break;
-            }
+        let plan = self.check(net, train, test)?;
+        let done = self.resume.take().unwrap_or_default();
+        check_position(&done, &plan)?;
+        if !done.optimizer.is_empty() {
+            self.optimizer.restore(&done.optimizer)?;
         }
-        Ok(history)
+        let (input, prepare) = (net.input().clone(), self.prepare.take());
+        let next = (done.position.epoch, done.position.step);
+        let maker = || Maker::new(train, input.clone(), prepare.as_deref(), plan, next);
+        thread::scope(|scope| {
+            let feed = Feed::start(scope, maker);
+            let test = TestSet::new(test, self.soft_samples);
+            Run::new(self, net, plan, feed, test, done).go(train)
+        })
     }
 
-    fn train_epoch(
-        &mut self,
-        net: &mut Network,
-        train: &Dataset,
-        epoch: usize,
-        steps: usize,
-    ) -> Result<(f32, f64, f64)> {
-        let mut metric = metric_of(train);
-        let mut order: Vec<usize> = (0..train.len()).collect();
-        rng::shuffle(&mut rng::stream(self.seed, &[rng::SHUFFLE, epoch as u64]), &mut order);
-        let (mut total, mut weights, mut seen) = (0f64, 0f64, 0usize);
-        let start = Instant::now();
-        for (step, indices) in order.chunks(self.batch).enumerate() {
-            let batch = Arc::new(net.batch(train, indices)?);
-            let target = train.target(indices)?;
-            let weight = self.loss.weight(&target)?;
-            let factor = self.schedule.factor((epoch - 1) * steps + step, self.epochs * steps);
-            let rate = self.optimizer.learning_rate() * factor;
-            let (backend, loss_function) = (self.backend, &self.loss);
-            let (optimizer, metric) = (&mut self.optimizer, &mut metric);
-            // The whole step runs inside the thread pool: entering it once instead of once a
-            // kernel saves a wake-up each time.
-            let loss = rayon::scope(|_| {
-                let (y, saved) = net.forward(batch, backend)?;
-                let (loss, dy) = loss_function.evaluate_part(&y, &target, weight)?;
-                if !loss.is_finite() {
-                    return Err(Error::Diverged { epoch, step: step + 1, loss });
-                }
-                net.backward(saved, &dy, backend)?;
-                optimizer.update(net.parameters_mut(), rate)?;
-                metric.add(&y, &target)?;
-                Ok(loss)
-            })?;
-            total += f64::from(loss) * weight;
-            weights += weight;
-            seen += indices.len();
-            (self.on_step)(&Progress {
-                epoch,
-                epochs: self.epochs,
-                step: step + 1,
-                steps,
-                loss: mean(total, weights),
-                images_per_s: seen as f64 / start.elapsed().as_secs_f64(),
-            });
-        }
-        let images_per_s = seen as f64 / start.elapsed().as_secs_f64();
-        Ok((mean(total, weights), metric.value(), images_per_s))
-    }
-
-    fn check(&self, net: &Network, train: &Dataset, test: &Dataset) -> Result<()> {
-        for (option, value) in [("epochs", self.epochs), ("batch", self.batch)] {
+    fn check(&self, net: &Network, train: &Dataset, test: &Dataset) -> Result<Plan> {
+        let (name, length) = match self.length {
+            Length::Epochs(epochs) => ("epochs", epochs),
+            Length::Steps(steps) => ("steps", steps),
+        };
+        let settings = [
+            (name, length),
+            ("batch", self.batch),
+            ("chunk", self.chunk.unwrap_or(1)),
+            ("patience", self.patience.unwrap_or(1)),
+            ("soft samples", self.soft_samples),
+        ];
+        for (option, value) in settings {
             if value == 0 {
                 let got = value.to_string();
                 return Err(Error::Option { option, expected: "at least 1", got });
@@ -248,8 +255,42 @@ impl<'a> Trainer<'a> {
                 });
             }
         }
-        Ok(())
+        let steps = train.len().div_ceil(self.batch);
+        let total = match self.length {
+            Length::Steps(steps) => Some(steps),
+            Length::Epochs(epochs) => epochs.checked_mul(steps),
+        };
+        let Some(total) = total else {
+            let (expected, got) = ("fewer", length.to_string());
+            return Err(Error::Option { option: "epochs", expected, got });
+        };
+        let chunk = self.chunk.unwrap_or(self.batch);
+        Ok(Plan { batch: self.batch, chunk, seed: self.seed, steps, total })
     }
+}
+
+/// Refuses to go on from what cannot be the checkpoint of such a training.
+fn check_position(done: &Checkpoint, plan: &Plan) -> Result<()> {
+    let (position, epochs) = (&done.position, plan.epochs());
+    let error = |expected: String, got: String| {
+        Err(Error::State { optimizer: "checkpoint", expected, got })
+    };
+    if position.epoch > epochs {
+        return error(format!("at most {epochs} epochs"), position.epoch.to_string());
+    }
+    let steps = plan.steps_of(position.epoch);
+    if position.step > steps {
+        return error(format!("at most {steps} steps of an epoch"), position.step.to_string());
+    }
+    if done.history.len() != position.epoch {
+        let expected = format!("the figures of {} epochs", position.epoch);
+        return error(expected, done.history.len().to_string());
+    }
+    let numbers = [position.loss, position.train].map(|sum| [sum.total, sum.weight]).concat();
+    if !numbers.iter().chain([&position.seconds]).all(|number| number.is_finite()) {
+        return error("finite sums".to_owned(), "others".to_owned());
+    }
+    Ok(())
 }
 
 /// The backend unless another is given.
@@ -264,81 +305,12 @@ impl fmt::Debug for Trainer<'_> {
             .field("optimizer", &self.optimizer)
             .field("loss", &self.loss)
             .field("schedule", &self.schedule)
-            .field("epochs", &self.epochs)
+            .field("length", &self.length)
             .field("batch", &self.batch)
             .field("seed", &self.seed)
             .field("backend", &self.backend)
             .finish_non_exhaustive()
     }
-}
-
-/// The mean of losses of this weight in all; 0 of none.
-fn mean(total: f64, weights: f64) -> f32 {
-    if weights > 0.0 { (total / weights) as f32 } else { 0.0 }
-}
-
-/// Whether the network has an output for all that the targets want.
-fn check_targets(data: &Dataset, net: &Network) -> Result<()> {
-    let (shape, outputs) = (&net.output().shape, net.output().nodes());
-    let error = |expected: String, got: String| {
-        Err(Error::Targets { data: data.name().to_owned(), expected, got })
-    };
-    match data.targets().own() {
-        Targets::Classes { count, .. } if *count > outputs => {
-            let expected = format!("at most {outputs} classes, one per output of the network");
-            error(expected, format!("{count} classes"))
-        }
-        Targets::Pixels { count, shape: positions, .. }
-            if shape.split_first().is_none_or(|(c, rest)| rest != positions || count > c) =>
-        {
-            let expected = format!("the network's output, classes and positions, {shape:?}");
-            error(expected, format!("{count} classes and positions {positions:?}"))
-        }
-        Targets::Real { shape: own, .. } if own.iter().product::<usize>() != outputs => {
-            let expected = format!("{outputs} numbers, one per output of the network");
-            error(expected, format!("numbers of shape {own:?}"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The metric by which networks are judged where no other is asked for.
-fn metric_of(data: &Dataset) -> Box<dyn Metric> {
-    match data.targets().own() {
-        Targets::Real { .. } => Box::new(MeanSquaredError::new()),
-        _ => Box::new(CategoricalAccuracy::new()),
-    }
-}
-
-/// Share of samples whose class the network names right; of positions, where those have classes.
-///
-/// # Errors
-///
-/// [`Error::Targets`] or a network error when the data set does not suit the network.
-pub fn accuracy(net: &Network, data: &Dataset) -> Result<f64> {
-    evaluate(net, data, &mut CategoricalAccuracy::new(), cpu())
-}
-
-/// The value of a metric over the answers of the trained network to a data set.
-///
-/// # Errors
-///
-/// [`Error::Targets`] or a network error when the data set does not suit the network.
-pub fn evaluate(
-    net: &Network,
-    data: &Dataset,
-    metric: &mut dyn Metric,
-    backend: &dyn Backend,
-) -> Result<f64> {
-    check_targets(data, net)?;
-    metric.clear();
-    let order: Vec<usize> = (0..data.len()).collect();
-    for indices in order.chunks(BLOCK) {
-        let (batch, target) = (net.batch(data, indices)?, data.target(indices)?);
-        // Inside the thread pool from end to end, which is entered once.
-        rayon::scope(|_| metric.add(&net.evaluate(&batch, backend)?, &target))?;
-    }
-    Ok(metric.value())
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &TrainArguments) -> Result<()> {
                 epoch.epoch,
                 epoch.epochs,
                 epoch.loss,
-                percent(epoch.test_accuracy),
+                percent(epoch.frozen),
                 grouped(epoch.images_per_s as usize)
             );
             std::ops::ControlFlow::Continue(())
@@ -72,7 +72,7 @@ fn report(arguments: &TrainArguments, known: &Known, speed: f64, last: Option<&E
     let ns = 1e9 / (speed * cost.unrolled as f64 * known.frames as f64);
     let seconds = EPOCH as f64 / speed;
     let threads = rayon::current_num_threads();
-    let accuracy = last.filter(|_| real).map(|epoch| epoch.test_accuracy);
+    let accuracy = last.filter(|_| real).map(|epoch| epoch.frozen);
     let memory = peak_memory();
     if arguments.json {
         let object = serde_json::json!({

@@ -1,0 +1,143 @@
+//! The page of a training: curves and figures, growing while it goes on.
+
+use std::fmt::Write as _;
+
+use lutweave::nn::Table;
+use lutweave::train::Epoch;
+
+use super::svg::escape;
+use super::{Point, STYLE, count, curves, grouped};
+
+/// Epochs of the table at the end.
+const SHOWN: usize = 12;
+/// Seconds after which a browser looks again.
+const AGAIN: usize = 5;
+
+/// What the page shows.
+#[derive(Debug)]
+pub(crate) struct Training<'a> {
+    /// What the network is called.
+    pub(crate) name: &'a str,
+    /// The data set and how many samples it has to train on and to test on.
+    pub(crate) data: (&'a str, usize, usize),
+    /// The finished epochs.
+    pub(crate) epochs: &'a [Epoch],
+    /// The layers.
+    pub(crate) layers: &'a Table,
+    /// Whether it goes on.
+    pub(crate) running: bool,
+    /// The settings.
+    pub(crate) config: &'a str,
+}
+
+impl Training<'_> {
+    /// The whole page.
+    pub(crate) fn html(&self, show: impl Fn(&str, f64) -> String) -> String {
+        let mut page = String::with_capacity(64 * 1024);
+        let refresh = if self.running {
+            format!("<meta http-equiv=\"refresh\" content=\"{AGAIN}\">\n")
+        } else {
+            String::new()
+        };
+        let (data, train, test) = self.data;
+        let luts = self.layers.cost().luts as usize;
+        let _ = write!(
+            page,
+            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n{refresh}\
+             <title>{0} · lutweave training</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
+             <header>\n<p class=\"mark\">lutweave <span>{0}</span></p>\n<h1>{0}</h1>\n\
+             <p class=\"lead\">{1}, trained on {2} of {3} and tested on {4}{5}.</p>\n",
+            escape(self.name),
+            count(luts, "look-up table"),
+            count(train, "sample"),
+            escape(data),
+            grouped(test),
+            if self.running { "; training goes on" } else { "" }
+        );
+        if let Some(last) = self.epochs.last() {
+            tiles(&mut page, last, &show);
+        }
+        page.push_str("</header>\n");
+        self.curves(&mut page);
+        self.table(&mut page, &show);
+        let _ = write!(
+            page,
+            "<section>\n<h2>Network and settings</h2>\n<pre>{}</pre>\n<pre>{}</pre>\n</section>\n\
+             <footer><p>Made by lutweave {}.</p></footer>\n</main>\n</body>\n</html>\n",
+            escape(&self.layers.to_string()),
+            escape(self.config),
+            env!("CARGO_PKG_VERSION")
+        );
+        page
+    }
+
+    fn curves(&self, page: &mut String) {
+        let points: Vec<Point> = self
+            .epochs
+            .iter()
+            .map(|epoch| Point {
+                loss: f64::from(epoch.loss),
+                train_accuracy: epoch.train,
+                test_accuracy: epoch.frozen,
+            })
+            .collect();
+        let is_accuracy = self.epochs.iter().all(|epoch| epoch.metric == "accuracy");
+        page.push_str("<section>\n<h2>Training</h2>\n<div class=\"pair\">");
+        if is_accuracy {
+            let _ = write!(
+                page,
+                "<figure>{}<figcaption>Accuracy: on training samples, and of the frozen netlist on \
+                 test samples.</figcaption>{}</figure>",
+                curves::accuracy(&points),
+                curves::below_the_scale(&points)
+            );
+        }
+        let _ = write!(
+            page,
+            "<figure>{}<figcaption>Mean training loss.</figcaption></figure></div>\n</section>\n",
+            curves::loss(&points)
+        );
+    }
+
+    fn table(&self, page: &mut String, show: &impl Fn(&str, f64) -> String) {
+        page.push_str(
+            "<section>\n<h2>The last epochs</h2>\n<table><tr><th>epoch</th><th>loss</th>\
+             <th>train</th><th>test, as it trains</th><th>test, frozen</th><th>gap</th>\
+             <th>images/s</th></tr>",
+        );
+        for epoch in self.epochs.iter().rev().take(SHOWN) {
+            let figure = |value: f64| escape(&show(&epoch.metric, value));
+            let _ = write!(
+                page,
+                "<tr><td>{}</td><td>{:.4}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
+                 <td>{}</td></tr>",
+                epoch.epoch,
+                epoch.loss,
+                figure(epoch.train),
+                figure(epoch.soft),
+                figure(epoch.frozen),
+                figure(epoch.gap),
+                grouped(epoch.images_per_s.max(0.0) as usize)
+            );
+        }
+        page.push_str("</table>\n</section>\n");
+    }
+}
+
+/// The figures of the last epoch.
+fn tiles(page: &mut String, last: &Epoch, show: &impl Fn(&str, f64) -> String) {
+    let tiles = [
+        (show(&last.metric, last.frozen), format!("{} of the frozen netlist", last.metric)),
+        (show(&last.metric, last.soft), "the same of the network as it trains".to_owned()),
+        (format!("{}/{}", last.epoch, last.epochs), "epochs".to_owned()),
+        (format!("{:.0} s", last.seconds), "of training".to_owned()),
+    ];
+    page.push_str("<ul class=\"tiles\">");
+    for (value, what) in tiles {
+        let (value, what) = (escape(&value), escape(&what));
+        let _ = write!(page, "<li><b>{value}</b><span>{what}</span></li>");
+    }
+    page.push_str("</ul>\n");
+}

@@ -1,0 +1,368 @@
+//! The settings of a training: a TOML file, of which every key is known and every mistake has a
+//! place.
+
+use std::path::Path;
+
+use lutweave::train::Schedule;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use super::place;
+use crate::error::{Error, Result};
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// What the network is called in files; the name of the file if there is none.
+    pub(crate) name: Option<String>,
+    /// Number that all chance is drawn from.
+    #[serde(default = "one")]
+    pub(crate) seed: u64,
+    pub(crate) data: DataConfig,
+    /// The layer that makes bits of the samples' numbers.
+    pub(crate) encoder: Option<Spanned<toml::Table>>,
+    pub(crate) network: NetworkConfig,
+    #[serde(default)]
+    pub(crate) loss: LossConfig,
+    #[serde(default)]
+    pub(crate) optimizer: OptimizerConfig,
+    #[serde(default)]
+    pub(crate) schedule: ScheduleConfig,
+    pub(crate) training: TrainingConfig,
+}
+
+fn one() -> u64 {
+    1
+}
+
+/// Which samples.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DataConfig {
+    /// Name of the data set, or its path.
+    pub(crate) set: String,
+    /// Whether values that are no bytes are brought to bytes, as hardware reads them.
+    #[serde(default = "yes")]
+    pub(crate) bytes: bool,
+    /// Random changes of the training images.
+    #[serde(default)]
+    pub(crate) augment: AugmentConfig,
+}
+
+impl DataConfig {
+    /// A data set without changes, its values as bytes.
+    pub(crate) fn named(set: &str) -> Self {
+        Self { set: set.to_owned(), bytes: true, augment: AugmentConfig::default() }
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// How training images are changed, anew in every epoch.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AugmentConfig {
+    /// Pixels by which an image is moved at most, in both directions.
+    pub(crate) shift: Option<usize>,
+    /// Degrees by which it is turned at most, either way.
+    pub(crate) rotate: Option<f32>,
+    /// How probably it is mirrored.
+    pub(crate) flip: Option<f32>,
+    /// Standard deviation of what is added to every value.
+    pub(crate) noise: Option<f32>,
+    /// Side of the square that is cut out.
+    pub(crate) cut_out: Option<usize>,
+}
+
+/// Layers one after the other, or nodes that read one another.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NetworkConfig {
+    #[serde(default)]
+    pub(crate) layers: Vec<Spanned<toml::Table>>,
+    #[serde(default)]
+    pub(crate) nodes: Vec<Spanned<toml::Table>>,
+    /// Of nodes the one whose answer is the network's; the last if none is given.
+    pub(crate) output: Option<String>,
+}
+
+/// How wrong answers are.
+#[derive(Debug, Default, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum LossConfig {
+    #[default]
+    SoftmaxCrossEntropy,
+    SigmoidCrossEntropy,
+    CrossEntropy,
+    BinaryCrossEntropy,
+    MeanSquaredError,
+    SquaredHinge,
+}
+
+/// How parameters follow their gradients.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum OptimizerConfig {
+    Sgd {
+        learning_rate: f32,
+        #[serde(default)]
+        momentum: f32,
+        #[serde(default)]
+        nesterov: bool,
+        #[serde(default)]
+        weight_decay: f32,
+        clip_norm: Option<f32>,
+    },
+    AdaGrad {
+        learning_rate: f32,
+        clip_norm: Option<f32>,
+    },
+    Adam {
+        learning_rate: f32,
+        #[serde(default = "betas")]
+        betas: (f32, f32),
+        clip_norm: Option<f32>,
+    },
+    AdamW {
+        learning_rate: f32,
+        #[serde(default = "betas")]
+        betas: (f32, f32),
+        #[serde(default)]
+        weight_decay: f32,
+        clip_norm: Option<f32>,
+    },
+    ShiftAdaMax {
+        learning_rate: f32,
+        clip_norm: Option<f32>,
+    },
+}
+
+fn betas() -> (f32, f32) {
+    (0.9, 0.999)
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self::Adam { learning_rate: 1e-3, betas: betas(), clip_norm: None }
+    }
+}
+
+/// How the learning rate changes; lengths are in steps.
+#[derive(Debug, Default, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum ScheduleConfig {
+    Constant {
+        #[serde(default)]
+        warm_up: usize,
+    },
+    Cosine {
+        #[serde(default)]
+        warm_up: usize,
+    },
+    Step {
+        every: usize,
+        factor: f32,
+        #[serde(default)]
+        warm_up: usize,
+    },
+    Exponential {
+        last: f32,
+        #[serde(default)]
+        warm_up: usize,
+    },
+    Shift {
+        every: usize,
+        #[serde(default)]
+        warm_up: usize,
+    },
+    #[default]
+    OneCycle,
+}
+
+impl ScheduleConfig {
+    pub(crate) fn schedule(&self) -> Schedule {
+        let (schedule, warm_up) = match *self {
+            Self::Constant { warm_up } => (Schedule::Constant, warm_up),
+            Self::Cosine { warm_up } => (Schedule::Cosine, warm_up),
+            Self::Step { every, factor, warm_up } => (Schedule::Step { every, factor }, warm_up),
+            Self::Exponential { last, warm_up } => (Schedule::Exponential { last }, warm_up),
+            Self::Shift { every, warm_up } => (Schedule::Shift { every }, warm_up),
+            Self::OneCycle => (Schedule::one_cycle(), 0),
+        };
+        if warm_up > 0 { schedule.warmed_up(warm_up) } else { schedule }
+    }
+}
+
+/// How long, and in what portions.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TrainingConfig {
+    pub(crate) epochs: Option<usize>,
+    /// Steps instead of epochs.
+    pub(crate) steps: Option<usize>,
+    pub(crate) batch: usize,
+    /// Most samples of a batch that go through the network at a time.
+    pub(crate) chunk: Option<usize>,
+    /// Epochs without progress after which training ends.
+    pub(crate) patience: Option<usize>,
+    /// Whether the best network is kept instead of the last.
+    #[serde(default)]
+    pub(crate) keep_best: bool,
+    /// Test samples on which the network is looked at as it trains.
+    pub(crate) soft_samples: Option<usize>,
+    /// Seconds of training that may be lost when the power goes.
+    #[serde(default = "ten")]
+    pub(crate) checkpoint_seconds: f64,
+}
+
+fn ten() -> f64 {
+    10.0
+}
+
+/// A file of settings as it is after `--set`, and its text, of which places are told.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) file: String,
+    pub(crate) text: String,
+}
+
+impl Source {
+    /// Reads a file and changes what `--set` asks for: `training.epochs=3`,
+    /// `network.layers.1.nodes=500`.
+    pub(crate) fn read(path: &Path, changes: &[String]) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let source = Self { file: path.display().to_string(), text };
+        if changes.is_empty() {
+            return Ok(source);
+        }
+        let mut root: toml::Table =
+            toml::from_str(&source.text).map_err(|error| source.error(&error))?;
+        for change in changes {
+            let refuse = |what: String| Error::Set { change: change.clone(), what };
+            let Some((key, value)) = change.split_once('=') else {
+                return Err(refuse("expected KEY=VALUE".to_owned()));
+            };
+            let parsed = toml::from_str::<toml::Table>(&format!("v = {value}"));
+            // What is no number, truth value, list or table is a text, with quotes or without.
+            let value = parsed
+                .ok()
+                .and_then(|mut table| table.remove("v"))
+                .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+            place::set(&mut root, key.trim(), value).map_err(refuse)?;
+        }
+        let text = toml::to_string(&root)
+            .map_err(|error| Error::Set { change: changes.join(" "), what: error.to_string() })?;
+        Ok(Self { file: format!("{} with --set", source.file), text })
+    }
+
+    /// The settings, checked for keys that do not exist.
+    pub(crate) fn parse(&self) -> Result<Config> {
+        toml::from_str(&self.text).map_err(|error| self.error(&error))
+    }
+
+    fn error(&self, error: &toml::de::Error) -> Error {
+        let at = error.span().map_or(0, |span| span.start);
+        self.error_at(at, error.message())
+    }
+
+    /// An error about something that begins at byte `at`, or at the key there that the message
+    /// names.
+    pub(crate) fn error_at(&self, at: usize, message: &str) -> Error {
+        let (line, column) = place::of(&self.text, place::unknown_key(&self.text, at, message));
+        let file = self.file.clone();
+        Error::Config { file, line, column, what: place::with_nearest(message) }
+    }
+
+    /// The text without comments and blank lines, keys in order: what says whether two trainings
+    /// have the same settings.
+    pub(crate) fn canonical(&self) -> Result<String> {
+        let table: toml::Table = toml::from_str(&self.text).map_err(|error| self.error(&error))?;
+        let set = |error: toml::ser::Error| Error::Set {
+            change: self.file.clone(),
+            what: error.to_string(),
+        };
+        toml::to_string(&table).map_err(set)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "\
+[data]
+set = \"digits\"
+
+[network]
+layers = [{ kind = \"group_sum\", classes = 10 }]
+
+[training]
+epochs = 3
+batch = 64
+";
+
+    fn parse(text: &str) -> std::result::Result<Config, String> {
+        let source = Source { file: "a.toml".to_owned(), text: text.to_owned() };
+        source.parse().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn mistakes_have_a_place_and_a_remedy() {
+        let config = parse(GOOD).unwrap();
+        assert_eq!((config.seed, config.training.epochs), (1, Some(3)));
+        let cases = [
+            ("epochs", "epoch", "a.toml, line 8, column 1: unknown field `epoch`"),
+            ("epochs", "epoch", "did you mean `epochs`?"),
+            ("[data]", "sed = 2\n[data]", "line 1, column 1: unknown field `sed`"),
+            ("[data]", "sed = 2\n[data]", "did you mean `seed`?"),
+            ("epochs = 3", "epochs = \"many\"", "line 8, column 10: invalid type"),
+            ("batch = 64", "", "missing field `batch`"),
+            (
+                "[training]",
+                "[optimizer]\nkind = \"adam\"\nlearning_rat = 1\n[training]",
+                "line 9, column 1: unknown field `learning_rat`",
+            ),
+            (
+                "[training]",
+                "[loss]\nkind = \"squared_hing\"\n[training]",
+                "did you mean `squared_hinge`?",
+            ),
+            ("batch = 64", "batch = = 64", "line 9, column 9"),
+        ];
+        for (old, new, says) in cases {
+            let error = parse(&GOOD.replace(old, new)).unwrap_err();
+            assert!(error.contains(says), "`{says}` is not in\n{error}");
+        }
+    }
+
+    #[test]
+    fn settings_can_be_changed_from_outside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.toml");
+        std::fs::write(&path, GOOD).unwrap();
+        let with = |changes: &[&str]| {
+            let changes: Vec<String> = changes.iter().map(|&change| change.to_owned()).collect();
+            Source::read(&path, &changes).and_then(|source| source.parse())
+        };
+        let config = with(&[
+            "training.epochs=7",
+            "name = other",
+            "optimizer.kind=\"sgd\"",
+            "optimizer.learning_rate=0.5",
+            "network.layers.0.classes=2",
+        ])
+        .unwrap();
+        assert_eq!(config.training.epochs, Some(7));
+        assert_eq!(config.name.as_deref(), Some("other"));
+        assert!(matches!(config.optimizer, OptimizerConfig::Sgd { .. }));
+        assert_eq!(config.network.layers[0].get_ref()["classes"].as_integer(), Some(2));
+        let says = |changes: &[&str]| with(changes).unwrap_err().to_string();
+        assert!(says(&["training.epoch=7"]).contains("did you mean `epochs`?"));
+        assert!(says(&["epochs"]).contains("expected KEY=VALUE"));
+        assert!(says(&["network.layers.5.nodes=1"]).contains("`network.layers` has 1"));
+        assert!(says(&["training.epochs.x=1"]).contains("`training.epochs`"));
+    }
+}

@@ -1,0 +1,318 @@
+//! From the tables of the settings to layers.
+//!
+//! A table has a `kind` and the layer's settings as in model files; those that are left out have
+//! the values that the layer's constructor gives them.
+
+use lutweave::lut::Padding;
+use lutweave::nn::models::{GateMixture, HardTable, Light, MicroMlp, Smoothed, Walsh};
+use lutweave::nn::{
+    AveragePool, BatchNormalization, Binarize, BitEncode, Convolution, Dense, Dropout, Graph,
+    HardTanh, InsertBitError, LayerSpec, MaxPool, RealToBinary, Relu, Sigmoid, Softmax,
+    StochasticBatchNormalization, StochasticMaxPool, UpSample, registry,
+};
+use lutweave::prelude::*;
+use serde_json::{Value, json};
+use toml::Spanned;
+
+use super::config::{Config, Source};
+use crate::error::{Error, Result};
+
+/// Builds the network that the settings describe, for samples like these.
+pub(super) fn network(config: &Config, source: &Source, train: &Dataset) -> Result<Network> {
+    let mut chain = Sequential::new(train.shape());
+    if let lutweave::tensor::Values::F32(_) = train.values() {
+        chain = chain.reading(DType::F32);
+    }
+    if let Some(table) = &config.encoder {
+        let spec = encoder(table.get_ref(), train);
+        chain = chain.named("encoder", spec.map_err(|what| at(source, table, &what))?);
+    }
+    let layers = &config.network.layers;
+    match (layers.is_empty(), config.network.nodes.is_empty()) {
+        (false, true) => {
+            for table in layers {
+                let live = || live(&chain, train, config.seed);
+                let spec = layer(&to_json(table.get_ref()), Some(&live));
+                chain = chain.then(spec.map_err(|what| at(source, table, &what))?);
+            }
+        }
+        (true, false) => chain = chain.then(graph(config, source)?),
+        _ => {
+            let what = "the network needs `layers` or `nodes`, one of them".to_owned();
+            let at = source.text.find("[network").unwrap_or(0);
+            return Err(source.error_at(at, &what));
+        }
+    }
+    Ok(chain.build(config.seed)?)
+}
+
+fn at(source: &Source, table: &Spanned<toml::Table>, what: &str) -> Error {
+    source.error_at(table.span().start, what)
+}
+
+fn to_json(table: &toml::Table) -> Value {
+    json!(table)
+}
+
+/// What is wrong with a layer.
+type Checked<T> = std::result::Result<T, String>;
+/// Which inputs of the next layer vary over the training set.
+type Live<'l> = &'l dyn Fn() -> lutweave::nn::Result<Vec<bool>>;
+
+/// A thermometer for these samples, or any layer.
+fn encoder(table: &toml::Table, train: &Dataset) -> Checked<std::sync::Arc<dyn LayerSpec>> {
+    if table.get("kind").and_then(toml::Value::as_str) != Some("thermometer")
+        || table.contains_key("thresholds")
+    {
+        return layer(&to_json(table), None);
+    }
+    for key in table.keys() {
+        if !["kind", "levels", "placement"].contains(&key.as_str()) {
+            return Err(format!("unknown field `{key}`, expected `levels` or `placement`"));
+        }
+    }
+    let levels = match table.get("levels").map(toml::Value::as_integer) {
+        None => 1,
+        Some(Some(levels)) => usize::try_from(levels).unwrap_or(usize::MAX),
+        Some(None) => return Err("`levels` is a whole number".to_owned()),
+    };
+    let made = match table.get("placement").map(toml::Value::as_str) {
+        None | Some(Some("uniform")) => Thermometer::uniform(train, levels),
+        Some(Some("quantile")) => Thermometer::fit(train, levels),
+        _ => return Err("`placement` is \"uniform\" or \"quantile\"".to_owned()),
+    };
+    Ok(std::sync::Arc::new(made.map_err(|error| error.to_string())?))
+}
+
+/// Which outputs of a chain vary over the samples.
+fn live(chain: &Sequential, train: &Dataset, seed: u64) -> lutweave::nn::Result<Vec<bool>> {
+    chain.clone().build(seed)?.live_outputs(train)
+}
+
+/// The specification of a layer from its table.
+fn layer(table: &Value, live: Option<Live<'_>>) -> Checked<std::sync::Arc<dyn LayerSpec>> {
+    let Some(kind) = table.get("kind").and_then(Value::as_str) else {
+        return Err("a layer needs its `kind`, such as \"lut\"".to_owned());
+    };
+    let mut settings = table.as_object().cloned().unwrap_or_default();
+    settings.remove("kind");
+    if settings.remove("live") == Some(json!(true)) {
+        let Some(live) = live else {
+            return Err("`live` is for layers of a chain only".to_owned());
+        };
+        let live = live().map_err(|error| error.to_string())?;
+        settings.insert("live".to_owned(), json!(live));
+    }
+    if let Some(inner) = settings.remove("layers") {
+        let Value::Array(inner) = inner else { return Err("`layers` is a list".to_owned()) };
+        let inner: Checked<Vec<_>> = inner.iter().map(|table| layer(table, None)).collect();
+        let entry = |spec: &std::sync::Arc<dyn LayerSpec>| json!({"kind": spec.kind(), "config": spec.config()});
+        let layers: Vec<Value> = inner?.iter().map(entry).collect();
+        if kind == "sequential" {
+            settings.insert("layers".to_owned(), json!(layers));
+        } else {
+            settings.insert("kind".to_owned(), json!("sequential"));
+            settings.insert("config".to_owned(), json!({"layers": layers}));
+        }
+    }
+    let mut config = defaults(kind, &settings);
+    // Windows are a table of their own in model files.
+    if config.get("window").is_some() {
+        for key in ["filter", "stride", "dilation", "padding", "border"] {
+            if let Some(value) = settings.remove(key) {
+                config["window"][key] = value;
+            }
+        }
+    }
+    if settings.get("batch_norm") == Some(&json!(false)) {
+        settings.insert("batch_norm".to_owned(), Value::Null);
+    }
+    merge(&mut config, Value::Object(settings));
+    registry::spec(kind, &config).map_err(|error| match error {
+        lutweave::nn::Error::State { what, .. } if what.starts_with("unknown ") => what,
+        lutweave::nn::Error::State { what, .. } if what == "there is no layer of this kind" => {
+            let nearest = super::place::nearest(kind, KINDS.iter().copied());
+            let nearest = nearest.map_or(String::new(), |name| format!("; did you mean `{name}`?"));
+            format!("there is no layer `{kind}`{nearest}")
+        }
+        other => other.to_string(),
+    })
+}
+
+/// Kinds of layers, to find the one that was meant.
+const KINDS: [&str; 34] = [
+    "add",
+    "average_pool",
+    "batch_norm",
+    "binarize",
+    "binary_to_real",
+    "bit_encode",
+    "concatenate",
+    "convolution",
+    "dense",
+    "dropout",
+    "graph",
+    "group_sum",
+    "hard_tanh",
+    "insert_bit_error",
+    "lut",
+    "lut_tree",
+    "max_pool",
+    "pad",
+    "real_to_binary",
+    "recurrent",
+    "reduce",
+    "relu",
+    "reshape",
+    "sequential",
+    "shuffle",
+    "sigmoid",
+    "slice",
+    "softmax",
+    "spread",
+    "stochastic_batch_norm",
+    "stochastic_max_pool",
+    "switcher",
+    "thermometer",
+    "up_sample",
+];
+
+/// Puts settings over others: tables into tables, anything else in place of what was there.
+fn merge(under: &mut Value, over: Value) {
+    match (under, over) {
+        (Value::Object(under), Value::Object(over)) => {
+            for (key, value) in over {
+                match under.get_mut(&key) {
+                    // A table with one entry may be a choice with its settings: it is taken whole.
+                    Some(old @ Value::Object(_)) if key != "wiring" => merge(old, value),
+                    _ => {
+                        under.insert(key, value);
+                    }
+                }
+            }
+        }
+        (under, over) => *under = over,
+    }
+}
+
+/// What a layer's settings are where none are given.
+fn defaults(kind: &str, given: &serde_json::Map<String, Value>) -> Value {
+    match kind {
+        "lut" => {
+            let mut config = LutLayer::new(1).config();
+            let model = given.get("model").and_then(Value::as_str).unwrap_or("smoothed");
+            config["settings"] = model_defaults(model);
+            if let Some(Value::Array(axes)) = given.get("shape") {
+                let nodes = axes.iter().filter_map(Value::as_u64).fold(1, u64::saturating_mul);
+                config["nodes"] = json!(nodes);
+            }
+            config
+        }
+        "average_pool" => AveragePool::new([2, 2]).config(),
+        "batch_norm" => BatchNormalization::new().config(),
+        "binarize" => Binarize::new().config(),
+        "bit_encode" => BitEncode::new(8).config(),
+        "convolution" => {
+            let inner = Sequential::inner();
+            Convolution::new([3, 3], inner).padding(Padding::Valid).config()
+        }
+        "dense" => Dense::new(&[1]).config(),
+        "dropout" => Dropout::new(0.5).config(),
+        "hard_tanh" => HardTanh::new().config(),
+        "insert_bit_error" => InsertBitError::new(0.0).config(),
+        "max_pool" => MaxPool::new([2, 2]).config(),
+        "real_to_binary" => RealToBinary::new().config(),
+        "relu" => Relu::new().config(),
+        "sigmoid" => Sigmoid::new().config(),
+        "softmax" => Softmax::new().config(),
+        "stochastic_batch_norm" => StochasticBatchNormalization::new().config(),
+        "stochastic_max_pool" => StochasticMaxPool::new([2, 2]).config(),
+        "up_sample" => UpSample::new([2, 2]).config(),
+        _ => json!({}),
+    }
+}
+
+fn model_defaults(model: &str) -> Value {
+    use lutweave::nn::LutModel as _;
+    match model {
+        "smoothed" => Smoothed::default().config(),
+        "hard_table" => HardTable::default().config(),
+        "walsh" => Walsh::default().config(),
+        "light" => Light::default().config(),
+        "gate_mixture" => GateMixture::default().config(),
+        "micro_mlp" => MicroMlp::default().config(),
+        _ => Value::Null,
+    }
+}
+
+/// Nodes that read one another, and `x`, what the encoder gives.
+fn graph(config: &Config, source: &Source) -> Result<Graph> {
+    let mut graph = Graph::new().any_input("x");
+    let mut last = String::new();
+    for table in &config.network.nodes {
+        let mut settings = table.get_ref().clone();
+        let text = |value: Option<toml::Value>| value?.as_str().map(str::to_owned);
+        let Some(name) = text(settings.remove("name")) else {
+            return Err(at(source, table, "a node needs its `name`"));
+        };
+        let inputs = settings.remove("inputs").and_then(|inputs| {
+            let names = inputs.as_array()?.iter().map(|name| name.as_str().map(str::to_owned));
+            names.collect::<Option<Vec<String>>>()
+        });
+        let Some(inputs) = inputs else {
+            let what = format!("node `{name}` needs its `inputs`: names of nodes, or \"x\"");
+            return Err(at(source, table, &what));
+        };
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        graph = if let Some(same) = text(settings.remove("same")) {
+            graph.again(&name, &same, &inputs)
+        } else {
+            let spec = layer(&to_json(&settings), None);
+            graph.node(&name, spec.map_err(|what| at(source, table, &what))?, &inputs)
+        };
+        last = name;
+    }
+    Ok(graph.output(config.network.output.as_ref().unwrap_or(&last)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_known() {
+        for kind in KINDS {
+            let error = registry::spec(kind, &json!(null)).err().map(|error| error.to_string());
+            assert!(!error.unwrap_or_default().contains("no layer of this kind"), "{kind}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_as_the_constructor_has_it() {
+        let spec = layer(&json!({"kind": "lut", "nodes": 7, "fan_in": 4}), None).unwrap();
+        assert_eq!(spec.config(), LutLayer::new(7).fan_in(4).config());
+        let table = json!({"kind": "lut", "nodes": 7, "model": "walsh", "batch_norm": false,
+            "wiring": {"windows": {"height": 3, "width": 5}}});
+        let wiring = WiringRule::Windows { height: 3, width: 5 };
+        let want = LutLayer::new(7).model(lutweave::nn::models::Walsh::default()).batch_norm(None);
+        assert_eq!(layer(&table, None).unwrap().config(), want.wiring(wiring).config());
+        let table = json!({"kind": "convolution", "filter": [3, 2],
+            "layers": [{"kind": "lut", "nodes": 8}]});
+        let inner = Sequential::inner().then(LutLayer::new(8));
+        assert_eq!(layer(&table, None).unwrap().config(), Convolution::new([3, 2], inner).config());
+    }
+
+    #[test]
+    fn mistakes_name_what_was_meant() {
+        let cases = [
+            (json!({"nodes": 7}), "needs its `kind`"),
+            (json!({"kind": "lutt"}), "did you mean `lut`?"),
+            (json!({"kind": "lut", "node": 7}), "unknown field `node`"),
+            (json!({"kind": "lut", "nodes": 7, "live": true}), "layers of a chain only"),
+        ];
+        for (table, says) in cases {
+            let error = layer(&table, None).unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+}

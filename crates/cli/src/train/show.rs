@@ -1,0 +1,111 @@
+//! How a training goes, on standard error: a bar on a terminal, a line an epoch elsewhere.
+
+use std::io::IsTerminal as _;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lutweave::train::{Epoch, Progress};
+
+use crate::report::{grouped, percent};
+
+const TEMPLATE: &str = "{bar:24.cyan/dim} {msg}  {eta} left";
+
+/// Shows how it goes.
+#[derive(Debug)]
+pub(super) struct Show {
+    /// None where standard error is no terminal.
+    bar: Option<ProgressBar>,
+    /// The figures of the last epoch, shown until the next ends.
+    frozen: String,
+}
+
+impl Show {
+    /// Begins to show; `last` is the last epoch of an earlier sitting.
+    pub(super) fn start(last: Option<&Epoch>) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar =
+                ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
+            // The template is fixed and right; without it there would still be a bar.
+            if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
+                bar.set_style(style.progress_chars("━━─"));
+            }
+            bar
+        });
+        Self {
+            bar, frozen: last.map_or("–".to_owned(), |last| figure(&last.metric, last.frozen))
+        }
+    }
+
+    /// After a step.
+    pub(super) fn step(&self, metric: &str, step: &Progress, steps: u64, stopping: bool) {
+        let Some(bar) = &self.bar else { return };
+        let done = (step.epoch - 1) as u64 * steps + step.step as u64;
+        if bar.length() == Some(0) {
+            // What an earlier sitting has done does not count for the time left.
+            bar.set_length(step.epochs as u64 * steps);
+            bar.set_position(done.saturating_sub(1));
+            bar.reset_eta();
+        }
+        bar.set_position(done);
+        if stopping {
+            bar.set_message("writing a checkpoint; Ctrl-C again to quit at once");
+        } else {
+            bar.set_message(format!(
+                "epoch {}/{}  loss {:.3}  train {}  frozen {}  {} images/s",
+                step.epoch,
+                step.epochs,
+                step.loss,
+                figure(metric, step.train),
+                self.frozen,
+                grouped(step.images_per_s.max(0.0) as usize)
+            ));
+        }
+    }
+
+    /// After an epoch.
+    pub(super) fn epoch(&mut self, epoch: &Epoch) {
+        self.frozen = figure(&epoch.metric, epoch.frozen);
+        if self.bar.is_none() {
+            eprintln!("{}", in_words(epoch));
+        }
+    }
+
+    /// Ends showing.
+    pub(super) fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// An epoch in a line.
+fn in_words(epoch: &Epoch) -> String {
+    let each = epoch.seconds / epoch.epoch.max(1) as f64;
+    let left = each * epoch.epochs.saturating_sub(epoch.epoch) as f64;
+    format!(
+        "epoch {:>2}/{}  loss {:.4}  train {}  test {}  frozen {}  {} images/s  {:.0} s left",
+        epoch.epoch,
+        epoch.epochs,
+        epoch.loss,
+        figure(&epoch.metric, epoch.train),
+        figure(&epoch.metric, epoch.soft),
+        figure(&epoch.metric, epoch.frozen),
+        grouped(epoch.images_per_s.max(0.0) as usize),
+        left.ceil()
+    )
+}
+
+/// A figure as it is read: accuracies in percent.
+pub(crate) fn figure(metric: &str, value: f64) -> String {
+    if metric.contains("accuracy") {
+        format!("{:.2} %", 100.0 * value)
+    } else if value.abs() < 0.01 || value.abs() >= 1e6 {
+        format!("{value:.3e}")
+    } else {
+        format!("{value:.4}")
+    }
+}
+
+/// A figure of a report: accuracies in percent with one decimal.
+pub(super) fn short(metric: &str, value: f64) -> String {
+    if metric.contains("accuracy") { percent(value) } else { figure(metric, value) }
+}

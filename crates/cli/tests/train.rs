@@ -1,0 +1,208 @@
+//! `lutweave train` as a user runs it: killed, stopped, resumed, and refused.
+#![allow(clippy::unwrap_used)] // helpers of tests count as tests
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A network that draws noise, so that random streams must go on where they stopped.
+const CONFIG: &str = "\
+[data]
+set = \"digits\"
+[data.augment]
+shift = 1
+[encoder]
+kind = \"thermometer\"
+levels = 2
+[network]
+layers = [
+  { kind = \"lut\", nodes = 80 },
+  { kind = \"lut\", nodes = 40, real_output = true },
+  { kind = \"dropout\", rate = 0.1 },
+  { kind = \"dense\", shape = [10] },
+]
+[optimizer]
+kind = \"adam\"
+learning_rate = 0.02
+[training]
+epochs = 6
+batch = 64
+keep_best = true
+checkpoint_seconds = 0.0
+";
+
+fn train(folder: &Path, arguments: &[&str]) -> Command {
+    fs::write(folder.join("config.toml"), CONFIG).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lutweave"));
+    command.args(["train", "config.toml", "--threads", "2"]).args(arguments).current_dir(folder);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn text(output: &Output) -> String {
+    let (out, err) = (&output.stdout, &output.stderr);
+    format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
+}
+
+fn done(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    text(&output)
+}
+
+fn model(folder: &Path, out: &str) -> Vec<u8> {
+    fs::read(folder.join(out).join("model.lutweave")).unwrap()
+}
+
+/// The figures of the log that do not depend on the clock.
+fn figures(path: PathBuf) -> Vec<serde_json::Value> {
+    let text = fs::read_to_string(path).unwrap();
+    text.lines()
+        .map(|line| {
+            let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line["seconds"].take();
+            line["images_per_s"].take();
+            line
+        })
+        .collect()
+}
+
+/// Killed at random moments and gone on with, a training ends with the file of one that was not.
+/// `LUTWEAVE_KILLS` says how often.
+#[test]
+fn what_was_killed_goes_on_to_the_same_file() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path();
+    let start = Instant::now();
+    done(&mut train(folder, &["--out", "whole"]));
+    let whole = start.elapsed();
+    let kills = std::env::var("LUTWEAVE_KILLS").ok().and_then(|text| text.parse().ok());
+    let kills: u32 = kills.unwrap_or(5);
+    for kill in 0..kills {
+        // Spread over the whole training, in no order that its steps could have.
+        let part = f64::from(kill * 7 % kills) / f64::from(kills) + 0.37 / f64::from(kills);
+        let out = format!("killed{kill}");
+        let mut child: Child = train(folder, &["--out", &out]).spawn().unwrap();
+        std::thread::sleep(whole.mul_f64(part));
+        child.kill().unwrap(); // SIGKILL
+        child.wait().unwrap();
+        done(&mut train(folder, &["--out", &out, "--resume"]));
+        assert_eq!(model(folder, &out), model(folder, "whole"), "killed after {part} of the time");
+        let log = |out: &str| figures(folder.join(out).join("log.jsonl"));
+        assert_eq!(log(&out), log("whole"));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn sigterm_leaves_a_checkpoint_and_says_how_to_go_on() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path();
+    let long = ["--set", "training.epochs=100000", "--set", "training.checkpoint_seconds=1e9"];
+    let child = train(folder, &[&long[..], &["--out", "out"]].concat()).spawn().unwrap();
+    let log = folder.join("out/log.jsonl");
+    let began = Instant::now();
+    while fs::read_to_string(&log).unwrap_or_default().is_empty() {
+        assert!(began.elapsed() < Duration::from_mins(1), "no epoch ends");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(!folder.join("out/checkpoint.lutweave").exists(), "none was due");
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("--out out --resume"), "{}", text(&output));
+    assert!(folder.join("out/checkpoint.lutweave").exists());
+
+    // Other settings are another training.
+    let other = train(folder, &["--out", "out", "--resume"]).output().unwrap();
+    assert!(!other.status.success());
+    let says =
+        "other settings: `checkpoint_seconds = 1000000000.0` there, `checkpoint_seconds = 0.0` now";
+    assert!(text(&other).contains(says), "{}", text(&other));
+}
+
+#[test]
+fn a_training_leaves_its_files_and_is_not_overwritten() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path();
+    let said = done(&mut train(folder, &["--set", "name=small", "--set", "training.epochs=2"]));
+    assert!(said.contains("small: 120 LUTs") && said.contains("frozen accuracy"), "{said}");
+    let out = folder.join("out/small");
+    for file in ["config.toml", "checkpoint.lutweave", "log.jsonl", "report.html", "model.lutweave"]
+    {
+        assert!(out.join(file).is_file(), "{file}");
+    }
+    let log = figures(out.join("log.jsonl"));
+    assert_eq!((log.len(), &log[1]["epoch"], &log[1]["luts"]), (2, &2.into(), &120.into()));
+    for key in ["loss", "train_accuracy", "test_accuracy", "frozen_accuracy"] {
+        assert!(log[1][key].is_number(), "{key}");
+    }
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("<svg") && !page.contains("http-equiv=\"refresh\""));
+
+    let options = ["--set", "name=small", "--set", "training.epochs=2"];
+    let again = train(folder, &options).output().unwrap();
+    assert!(text(&again).contains("holds an earlier training"), "{}", text(&again));
+    // Going on with what is finished changes nothing.
+    let before = fs::read(out.join("model.lutweave")).unwrap();
+    done(&mut train(folder, &[&options[..], &["--resume"]].concat()));
+    assert_eq!(fs::read(out.join("model.lutweave")).unwrap(), before);
+}
+
+#[test]
+fn mistakes_have_a_place() {
+    let home = tempfile::tempdir().unwrap();
+    let refused = |old: &str, new: &str| {
+        let mut command = train(home.path(), &[]);
+        fs::write(home.path().join("config.toml"), CONFIG.replace(old, new)).unwrap();
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        text(&output)
+    };
+    let cases = [
+        ("epochs = 6", "epoch = 6", "config.toml, line 19, column 1: unknown field `epoch`"),
+        ("nodes = 80", "node = 80", "config.toml, line 10, column 19: unknown field `node`"),
+        ("nodes = 80", "node = 80", "did you mean `nodes`?"),
+        ("\"dropout\"", "\"dropuot\"", "there is no layer `dropuot`; did you mean `dropout`?"),
+        ("\"digits\"", "\"digit\"", "`digit`"),
+        ("shape = [10]", "shape = [3]", "expected at most 3 classes"),
+    ];
+    for (old, new, says) in cases {
+        let said = refused(old, new);
+        assert!(said.contains(says), "`{says}` is not in\n{said}");
+    }
+}
+
+/// Where no more can be written the checkpoint of before stays valid, and the message says what is
+/// wrong. A limit on the size of files is as good as a full disk.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_the_checkpoint_of_before() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path();
+    done(&mut train(folder, &["--out", "whole"]));
+    let mut child = train(folder, &["--out", "out"]).spawn().unwrap();
+    while !folder.join("out/checkpoint.lutweave").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = fs::read(folder.join("out/checkpoint.lutweave")).unwrap();
+    let lutweave = env!("CARGO_BIN_EXE_lutweave");
+    let blocks = before.len() / 2048; // half of what it needs, in units of 1,024 bytes
+    let script = format!(
+        "trap '' XFSZ; ulimit -f {blocks}; exec {lutweave} train config.toml --out out --resume"
+    );
+    let output = Command::new("bash").args(["-c", &script]).current_dir(folder).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("cannot write out/checkpoint.lutweave"), "{}", text(&output));
+    assert!(text(&output).contains("try: "), "{}", text(&output));
+    assert_eq!(fs::read(folder.join("out/checkpoint.lutweave")).unwrap(), before);
+    done(&mut train(folder, &["--out", "out", "--resume"]));
+    assert_eq!(model(folder, "out"), model(folder, "whole"));
+
+    let nowhere = train(folder, &["--out", "/proc/lutweave"]).output().unwrap();
+    assert!(text(&nowhere).contains("make output folder `/proc/lutweave`"), "{}", text(&nowhere));
+}

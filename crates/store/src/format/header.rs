@@ -1,0 +1,144 @@
+//! What the header says, in this and earlier versions of the format.
+
+use std::borrow::Cow;
+
+use lutweave_nn::{StateData, StateTensor};
+use lutweave_tensor::DType;
+use lutweave_train::{Epoch, Position};
+use serde::{Deserialize, Serialize};
+
+use super::malformed;
+use crate::Result;
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Header {
+    pub(super) kind: String,
+    /// JSON, so that a layer's settings may grow without a new format version.
+    pub(super) config: String,
+    pub(super) inputs: Vec<Input>,
+    pub(super) seed: u64,
+    pub(super) training: Option<Training>,
+    pub(super) arrays: Vec<Array>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Input {
+    pub(super) dtype: u16,
+    pub(super) shape: Vec<u64>,
+}
+
+/// What a checkpoint has besides arrays.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Training {
+    pub(super) position: Position,
+    pub(super) history: Vec<Epoch>,
+    /// Epoch and frozen metric.
+    pub(super) best: Option<(usize, f64)>,
+    pub(super) note: String,
+}
+
+/// What an array is of.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) enum Part {
+    Network,
+    Optimizer,
+    Best,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Array {
+    pub(super) part: Part,
+    pub(super) name: String,
+    pub(super) dtype: u16,
+    pub(super) length: u64,
+    pub(super) crc32: u32,
+}
+
+/// The header of version 1: networks of one input.
+#[derive(Debug, Deserialize)]
+struct Header1 {
+    kind: String,
+    config: String,
+    input_dtype: u16,
+    input_shape: Vec<u64>,
+    seed: u64,
+    arrays: Vec<Array1>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Array1 {
+    name: String,
+    dtype: u16,
+    length: u64,
+    crc32: u32,
+}
+
+impl Header {
+    /// The header of a file of this version, and how many bytes are left.
+    pub(super) fn decode(bytes: &[u8], version: u32) -> postcard::Result<(Self, usize)> {
+        if version > 1 {
+            let (header, rest) = postcard::take_from_bytes::<Self>(bytes)?;
+            return Ok((header, rest.len()));
+        }
+        let (old, rest) = postcard::take_from_bytes::<Header1>(bytes)?;
+        let array = |Array1 { name, dtype, length, crc32 }| Array {
+            part: Part::Network,
+            name,
+            dtype,
+            length,
+            crc32,
+        };
+        let header = Self {
+            kind: old.kind,
+            config: old.config,
+            inputs: vec![Input { dtype: old.input_dtype, shape: old.input_shape }],
+            seed: old.seed,
+            training: None,
+            arrays: old.arrays.into_iter().map(array).collect(),
+        };
+        Ok((header, rest.len()))
+    }
+}
+
+impl Array {
+    pub(super) fn of(part: Part, tensor: &StateTensor) -> Self {
+        let dtype = match tensor.data {
+            StateData::F32(_) => DType::F32,
+            StateData::U32(_) => DType::U32,
+        };
+        Self {
+            part,
+            name: tensor.name.clone(),
+            dtype: dtype.code(),
+            length: tensor.data.len() as u64,
+            crc32: crc32fast::hash(&raw(&tensor.data)),
+        }
+    }
+
+    pub(super) fn decode(self, bytes: &[u8]) -> Result<StateTensor> {
+        let words = bytes.chunks_exact(4).map(|word| [word[0], word[1], word[2], word[3]]);
+        let data = match DType::from_code(self.dtype) {
+            Some(DType::F32) => StateData::F32(words.map(f32::from_le_bytes).collect()),
+            Some(DType::U32) => StateData::U32(words.map(u32::from_le_bytes).collect()),
+            _ => {
+                let what = format!("array `{}` is of unknown type {:#x}", self.name, self.dtype);
+                return malformed("header", what);
+            }
+        };
+        Ok(StateTensor { name: self.name, data })
+    }
+}
+
+/// The numbers as the bytes of a file; nothing is copied where they lie in memory like that.
+pub(crate) fn raw(data: &StateData) -> Cow<'_, [u8]> {
+    if cfg!(target_endian = "little") {
+        return Cow::Borrowed(match data {
+            StateData::F32(values) => bytemuck::cast_slice(values),
+            StateData::U32(values) => bytemuck::cast_slice(values),
+        });
+    }
+    Cow::Owned(match data {
+        StateData::F32(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        StateData::U32(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+    })
+}

@@ -1,0 +1,10 @@
+//! Model files: the bytes as a file, and as the header of a file whose checksum is right.
+#![no_main]
+
+#[path = "../../crates/store/tests/fuzz/bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    bodies::model(bytes);
+    bodies::model(&bodies::with_header(&bodies::seeds()[0], bytes));
+});
