@@ -250,7 +250,7 @@ impl Source {
             let value = parsed
                 .ok()
                 .and_then(|mut table| table.remove("v"))
-                .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+                .unwrap_or_else(|| toml::Value::String(value.trim().to_owned()));
             place::set(&mut root, key.trim(), value).map_err(refuse)?;
         }
         let text = toml::to_string(&root)

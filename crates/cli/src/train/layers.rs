@@ -302,6 +302,93 @@ mod tests {
         assert_eq!(layer(&table, None).unwrap().config(), Convolution::new([3, 2], inner).config());
     }
 
+    fn built(text: &str, train: &Dataset) -> Result<Network> {
+        let source = Source { file: "a.toml".to_owned(), text: text.to_owned() };
+        network(&source.parse()?, &source, train)
+    }
+
+    /// Images of random pixels.
+    fn images(shape: &[usize]) -> Dataset {
+        use lutweave::tensor::{Targets, Values, rng};
+        let mut stream = rng::stream(1, &[]);
+        let values = (0..20 * shape.iter().product::<usize>())
+            .map(|_| rng::word(&mut stream) as u8)
+            .collect();
+        let labels = (0..20).map(|sample| sample % 10).collect();
+        let targets = Targets::Classes { count: 10, labels };
+        Dataset::new("images", shape, Values::U8(values), targets).unwrap()
+    }
+
+    #[test]
+    fn the_ready_settings_build_networks() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/configs");
+        let Ok(files) = std::fs::read_dir(folder) else {
+            eprintln!("skipped: no examples beside this package");
+            return;
+        };
+        let mut numbers = std::collections::BTreeMap::new();
+        for file in files {
+            let path = file.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let shape: &[usize] = match name.as_str() {
+                "digits" => &[1, 8, 8],
+                "diabetes" => &[10],
+                _ => &[1, 28, 28],
+            };
+            let net = built(&text, &images(shape)).map_err(|error| error.text());
+            numbers.insert(name, net.unwrap().describe().parameters() / 16);
+        }
+        let want = [
+            ("diabetes", 1200),  // tables of four inputs
+            ("digits", 4 * 900), // and of six
+            ("mnist-cnn", 4 * 3594),
+            ("mnist-simple", 4 * 3182),
+            ("mnist-thermometer", 4 * 3000),
+        ];
+        let want = want.map(|(name, luts)| (name.to_owned(), luts));
+        assert_eq!(numbers.into_iter().collect::<Vec<_>>(), want);
+    }
+
+    #[test]
+    fn graphs_are_built_from_nodes() {
+        let text = "
+            [data]
+            set = 'digits'
+            [encoder]
+            kind = 'thermometer'
+            [[network.nodes]]
+            name = 'a'
+            kind = 'lut'
+            nodes = 20
+            inputs = ['x']
+            [[network.nodes]]
+            name = 'b'
+            same = 'a'
+            inputs = ['x']
+            [[network.nodes]]
+            name = 'both'
+            kind = 'concatenate'
+            inputs = ['a', 'b']
+            [[network.nodes]]
+            name = 'sums'
+            kind = 'group_sum'
+            classes = 10
+            inputs = ['both']
+            [training]
+            epochs = 1
+            batch = 8
+        ";
+        let net = built(text, &images(&[1, 8, 8])).unwrap();
+        assert_eq!((net.luts(), &net.output().shape[..]), (20, &[10][..]));
+        let refused = |old: &str, new: &str| {
+            built(&text.replacen(old, new, 1), &images(&[1, 8, 8])).unwrap_err().text()
+        };
+        assert!(refused("inputs = ['x']", "").contains("node `a` needs its `inputs`"));
+        let said = refused("['a', 'b']", "['a', 'c']");
+        assert!(said.contains('c') && said.contains("both"), "{said}");
+    }
+
     #[test]
     fn mistakes_name_what_was_meant() {
         let cases = [
