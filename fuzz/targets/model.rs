@@ -1,6 +1,7 @@
 //! Model files: the bytes as a file, and as the header of a file whose checksum is right.
 #![no_main]
 
+#[allow(dead_code)] // shared by several targets
 #[path = "../../crates/store/tests/fuzz/bodies.rs"]
 mod bodies;
 

@@ -1,6 +1,7 @@
 //! Safetensors files.
 #![no_main]
 
+#[allow(dead_code)] // shared by several targets
 #[path = "../../crates/store/tests/fuzz/bodies.rs"]
 mod bodies;
 
