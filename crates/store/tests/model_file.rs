@@ -84,7 +84,7 @@ fn files_of_every_version_can_be_read() {
 
 /// Makes the golden files of this version; run by hand when there is a new one.
 #[test]
-#[ignore = "writes the golden files"]
+#[ignore = "overwrites the golden files in the source tree: run by hand when the format has a new version"]
 fn write_golden_files() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
     let (trained, checkpoint) = training();
