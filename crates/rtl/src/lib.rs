@@ -1,9 +1,16 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub mod aiger;
 mod bench;
+mod bits;
+pub mod blif;
+mod draft;
 mod error;
+mod function;
+pub mod json;
 pub mod names;
+mod ports;
 mod simulate;
 mod tools;
 mod vectors;

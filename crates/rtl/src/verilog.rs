@@ -25,7 +25,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lutweave_lut::{MAX_NAME, Netlist, Op};
+use lutweave_lut::{Netlist, Op};
 
 use crate::{Error, Result, Vectors, bench, names};
 pub(crate) use head::range;
@@ -218,16 +218,7 @@ pub fn emit(netlist: &Netlist, options: &Verilog, out: &mut impl fmt::Write) -> 
 
 /// Checks everything, and names every signal.
 fn prepare<'a>(netlist: &'a Netlist, options: &Verilog) -> Result<Signals<'a>> {
-    let refuse = |what| Error::ModuleName { name: options.module.clone(), what };
-    if options.module.len() > MAX_NAME {
-        return Err(refuse("it is longer than 128 characters"));
-    }
-    if names::is_reserved(&options.module) {
-        return Err(refuse("it is a reserved word of Verilog, SystemVerilog, VHDL or C++"));
-    }
-    if !names::is_legal(&options.module) {
-        return Err(refuse("expected a letter, then letters, digits and single underscores"));
-    }
+    names::check_module(&options.module)?;
     let outputs: usize = netlist.outputs().iter().map(|port| port.nets.len()).sum();
     for (what, bits) in [("input", netlist.input_bits()), ("output", outputs)] {
         if bits == 0 {
