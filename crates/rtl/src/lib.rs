@@ -12,12 +12,14 @@ pub mod json;
 pub mod names;
 mod ports;
 mod simulate;
+mod target;
 mod tools;
 mod vectors;
 pub mod verilog;
 
 pub use error::{Error, Result};
 pub use simulate::{CoSimulation, Simulator};
+pub use target::{Script, Target};
 pub use tools::{Installed, Tool};
 pub use vectors::Vectors;
 pub use verilog::{Files, Verilog};

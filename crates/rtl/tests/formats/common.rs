@@ -43,7 +43,7 @@ pub(crate) fn netlist(seed: u64, cells: Cells) -> Netlist {
         nets.extend(build.input(format!("in{port}"), words, width).unwrap());
     }
     let (mut registers, mut outputs) = (Vec::new(), Vec::new());
-    for group in 0..1 + random.below(3) {
+    for group in 0..=random.below(3) {
         build.group(format!("g{group}"), Role::ALL[group % 3]).unwrap();
         for cell in 0..random.below(12) {
             let name = format!("c{group}_{cell}");
