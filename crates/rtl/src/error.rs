@@ -47,8 +47,18 @@ pub enum Error {
         /// Width of the word it is for.
         width: usize,
     },
+    /// A file of a foreign format is malformed, or holds what cannot be taken over.
+    #[error("{format}, {place}: {what}")]
+    Read {
+        /// The format.
+        format: &'static str,
+        /// Where: a line, a byte, or a part of the file.
+        place: String,
+        /// What is wrong there.
+        what: String,
+    },
     /// The writer failed.
-    #[error("write verilog: the writer failed")]
+    #[error("write the export: the writer failed")]
     Write(#[from] std::fmt::Error),
     /// A file or folder could not be written or read.
     #[error("{op} `{path}`")]
@@ -110,3 +120,13 @@ pub enum Error {
 
 /// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// A piece of a stranger's text, cut short and fit for a terminal.
+pub(crate) fn shown(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let mut short: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        short.push_str("..");
+    }
+    format!("`{short}`")
+}

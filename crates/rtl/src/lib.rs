@@ -1,16 +1,25 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub mod aiger;
 mod bench;
+mod bits;
+pub mod blif;
+mod draft;
 mod error;
+mod function;
+pub mod json;
 pub mod names;
+mod ports;
 mod simulate;
+mod target;
 mod tools;
 mod vectors;
 pub mod verilog;
 
 pub use error::{Error, Result};
 pub use simulate::{CoSimulation, Simulator};
+pub use target::{Script, Target};
 pub use tools::{Installed, Tool};
 pub use vectors::Vectors;
 pub use verilog::{Files, Verilog};

@@ -19,15 +19,16 @@
 
 mod body;
 mod head;
+mod primitives;
 mod signals;
 
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lutweave_lut::{MAX_NAME, Netlist, Op};
+use lutweave_lut::{Netlist, Op};
 
-use crate::{Error, Result, Vectors, bench, names};
+use crate::{Error, Result, Target, Vectors, bench, names};
 pub(crate) use head::range;
 pub(crate) use signals::Signals;
 
@@ -99,6 +100,8 @@ pub(crate) fn feeds_back(netlist: &Netlist) -> bool {
 pub struct Verilog {
     module: String,
     vectors: Option<Vectors>,
+    target: Target,
+    primitives: bool,
 }
 
 /// The files that [`Verilog::write`] wrote.
@@ -117,13 +120,33 @@ pub struct Files {
 impl Verilog {
     /// An export of a module called `module`.
     pub fn new(module: impl Into<String>) -> Self {
-        Self { module: module.into(), vectors: None }
+        Self { module: module.into(), vectors: None, target: Target::Generic, primitives: false }
     }
 
     /// Feeds the test bench with `vectors` instead of 256 random samples.
     #[must_use]
     pub fn vectors(mut self, vectors: Vectors) -> Self {
         self.vectors = Some(vectors);
+        self
+    }
+
+    /// The family of devices it is for; [`Target::Generic`] if it is not said.
+    #[must_use]
+    pub fn target(mut self, target: Target) -> Self {
+        self.target = target;
+        self
+    }
+
+    /// Prints tables as the primitives of the target (`LUT6`, `SB_LUT4` and so on) instead of
+    /// leaving them to synthesis, one table a LUT, or several and multiplexers where it has more
+    /// inputs than a LUT ([`Target::luts`]). Comparisons, popcounts and argmax are expanded into
+    /// tables first. The file has models of the primitives for simulators.
+    ///
+    /// Synthesis takes such a netlist as it is, which is quick, and keeps its tables apart; without
+    /// primitives it may find something smaller.
+    #[must_use]
+    pub fn primitives(mut self, primitives: bool) -> Self {
+        self.primitives = primitives;
         self
     }
 
@@ -197,7 +220,8 @@ impl Verilog {
 /// # Errors
 ///
 /// [`Error::ModuleName`] when the name is no legal one or reserved; [`Error::Unsupported`] when
-/// ports have more than [`MAX_PORT_BITS`] bits or the latency is above [`MAX_LATENCY`];
+/// ports have more than [`MAX_PORT_BITS`] bits, the latency is above [`MAX_LATENCY`], or primitives
+/// are asked of the generic target;
 /// [`Error::Netlist`] when paths cross different numbers of registers.
 pub fn validate(netlist: &Netlist, options: &Verilog) -> Result<()> {
     prepare(netlist, options).map(drop)
@@ -210,23 +234,26 @@ pub fn validate(netlist: &Netlist, options: &Verilog) -> Result<()> {
 /// [`Error::Write`] if the writer fails; without [`validate`] before it, also its errors, and
 /// nothing is written then.
 pub fn emit(netlist: &Netlist, options: &Verilog, out: &mut impl fmt::Write) -> Result<()> {
-    let signals = prepare(netlist, options)?;
-    head::emit(&signals, &options.module, out)?;
-    body::emit(&signals, out)?;
+    let mut signals = prepare(netlist, options)?;
+    let expanded;
+    if options.primitives {
+        expanded = netlist.expand();
+        signals = Signals::new(&expanded, signals.style, &options.module);
+        head::emit(&signals, &options.module, &netlist.hash(), Some(options.target), out)?;
+        body::emit(&signals, Some(options.target), out)?;
+    } else {
+        head::emit(&signals, &options.module, &netlist.hash(), None, out)?;
+        body::emit(&signals, None, out)?;
+    }
     Ok(())
 }
 
 /// Checks everything, and names every signal.
 fn prepare<'a>(netlist: &'a Netlist, options: &Verilog) -> Result<Signals<'a>> {
-    let refuse = |what| Error::ModuleName { name: options.module.clone(), what };
-    if options.module.len() > MAX_NAME {
-        return Err(refuse("it is longer than 128 characters"));
-    }
-    if names::is_reserved(&options.module) {
-        return Err(refuse("it is a reserved word of Verilog, SystemVerilog, VHDL or C++"));
-    }
-    if !names::is_legal(&options.module) {
-        return Err(refuse("expected a letter, then letters, digits and single underscores"));
+    names::check_module(&options.module)?;
+    if options.primitives && options.target == Target::Generic {
+        let what = "the generic target has no primitives; choose another target".to_owned();
+        return Err(unsupported(netlist, what));
     }
     let outputs: usize = netlist.outputs().iter().map(|port| port.nets.len()).sum();
     for (what, bits) in [("input", netlist.input_bits()), ("output", outputs)] {

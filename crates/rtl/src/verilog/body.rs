@@ -6,7 +6,9 @@ use lutweave_lut::{Cell, Op, TruthTable};
 
 use super::Style;
 use super::head::range;
+use super::primitives::Primitives;
 use super::signals::Signals;
+use crate::Target;
 use crate::names::Names;
 
 /// Longest line, in characters.
@@ -14,9 +16,10 @@ const MAX_LINE: usize = 100;
 /// Bits that a popcount adds up at once: their sum is three functions of one six-input LUT each.
 const COUNT_BITS: usize = 6;
 
-/// Prints everything after the port list.
-pub(super) fn emit(signals: &Signals<'_>, out: &mut impl Write) -> Result {
-    let mut printer = Printer { signals, names: signals.names(), out };
+/// Prints everything after the port list, with the tables as primitives of `target` if there is one.
+pub(super) fn emit(signals: &Signals<'_>, target: Option<Target>, out: &mut impl Write) -> Result {
+    let primitives = target.map(Primitives::new);
+    let mut printer = Printer { signals, names: signals.names(), primitives, out };
     let cells = signals.netlist.cells();
     let groups = signals.netlist.groups();
     let mut begun = vec![false; groups.len()];
@@ -36,12 +39,17 @@ pub(super) fn emit(signals: &Signals<'_>, out: &mut impl Write) -> Result {
     printer.valid()?;
     printer.outputs()?;
     printer.unused()?;
-    writeln!(printer.out, "\nendmodule\n\n`default_nettype wire")
+    writeln!(printer.out, "\nendmodule")?;
+    if let Some(primitives) = &printer.primitives {
+        primitives.models(printer.out)?;
+    }
+    writeln!(printer.out, "\n`default_nettype wire")
 }
 
 struct Printer<'a, W> {
     signals: &'a Signals<'a>,
     names: Names,
+    primitives: Option<Primitives>,
     out: &'a mut W,
 }
 
@@ -178,11 +186,18 @@ impl<W: Write> Printer<'_, W> {
     fn lut(&mut self, name: &str, cell: &Cell, table: TruthTable) -> Result {
         if table.fan_in() == 1 {
             let x = self.signals.bit(cell.operands[0]);
-            return match (table.get(0), table.get(1)) {
-                (false, true) => self.wire(name, &x),
-                (true, false) => self.wire(name, &format!("~{x}")),
-                (constant, _) => self.wire(name, &bit_text(constant)),
-            };
+            match (table.get(0), table.get(1)) {
+                (false, true) => return self.wire(name, &x),
+                (true, false) if self.primitives.is_some() => {}
+                (true, false) => return self.wire(name, &format!("~{x}")),
+                (constant, _) => return self.wire(name, &bit_text(constant)),
+            }
+        }
+        if let Some(primitives) = &mut self.primitives {
+            writeln!(self.out, "  wire {name};")?;
+            let operands: Vec<String> =
+                cell.operands.iter().map(|&net| self.signals.bit(net)).collect();
+            return primitives.table(name, &table, &operands, &mut self.names, self.out);
         }
         let entries = table.entries();
         let constant = self.names.claim(&format!("T_{name}"));

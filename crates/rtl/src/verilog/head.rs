@@ -4,6 +4,7 @@ use std::fmt::{Result, Write};
 
 use super::Style;
 use super::signals::Signals;
+use crate::Target;
 
 /// A port of the data path.
 struct Port<'a> {
@@ -15,9 +16,26 @@ struct Port<'a> {
 }
 
 /// Prints everything down to the end of the port list.
-pub(super) fn emit(signals: &Signals<'_>, module: &str, out: &mut impl Write) -> Result {
+///
+/// `hash` is that of the netlist before any expansion; `target` is the one whose primitives are used.
+pub(super) fn emit(
+    signals: &Signals<'_>,
+    module: &str,
+    hash: &str,
+    target: Option<Target>,
+    out: &mut impl Write,
+) -> Result {
     let ports = ports(signals);
-    comment(signals, module, &ports, out)?;
+    let netlist = signals.netlist.name();
+    writeln!(out, "// Module {module}, by lutweave: netlist `{netlist}` of look-up tables.")?;
+    writeln!(out, "// Netlist hash (sha256): {hash}")?;
+    if let Some(target) = target {
+        writeln!(
+            out,
+            "// Tables are primitives of the target {target}; their models follow below."
+        )?;
+    }
+    comment(signals, &ports, out)?;
     writeln!(out, "`default_nettype none\n")?;
     writeln!(out, "module {module} (")?;
     let mut lines = Vec::new();
@@ -60,19 +78,7 @@ fn ports<'a>(signals: &'a Signals<'_>) -> Vec<Port<'a>> {
     inputs.chain(outputs).collect()
 }
 
-fn comment(
-    signals: &Signals<'_>,
-    module: &str,
-    ports: &[Port<'_>],
-    out: &mut impl Write,
-) -> Result {
-    let netlist = signals.netlist;
-    writeln!(
-        out,
-        "// Module {module}, by lutweave: netlist `{}` of look-up tables.",
-        netlist.name()
-    )?;
-    writeln!(out, "// Netlist hash (sha256): {}", netlist.hash())?;
+fn comment(signals: &Signals<'_>, ports: &[Port<'_>], out: &mut impl Write) -> Result {
     writeln!(out, "//\n// Data ports (unsigned words, bit 0 is the least significant):")?;
     for port in ports {
         let Port { name, words, width, .. } = port;
