@@ -150,6 +150,11 @@ impl NetlistBuilder {
         self.pending.push(register);
     }
 
+    /// Whether a cell or an input port has this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
     /// Number of cells so far: the index that the next cell gets.
     pub(crate) fn cell_count(&self) -> usize {
         self.netlist.cells.len()
