@@ -99,6 +99,7 @@ pub(crate) fn feeds_back(netlist: &Netlist) -> bool {
 pub struct Verilog {
     module: String,
     vectors: Option<Vectors>,
+    enable: bool,
 }
 
 /// The files that [`Verilog::write`] wrote.
@@ -117,13 +118,22 @@ pub struct Files {
 impl Verilog {
     /// An export of a module called `module`.
     pub fn new(module: impl Into<String>) -> Self {
-        Self { module: module.into(), vectors: None }
+        Self { module: module.into(), vectors: None, enable: false }
     }
 
     /// Feeds the test bench with `vectors` instead of 256 random samples.
     #[must_use]
     pub fn vectors(mut self, vectors: Vectors) -> Self {
         self.vectors = Some(vectors);
+        self
+    }
+
+    /// Whether a pipeline gets a port `enable`, a clock enable of all its registers: while it is
+    /// low the pipeline stands still, so that what reads its outputs can stop it. Not the default;
+    /// it changes nothing in a combinational module.
+    #[must_use]
+    pub fn enable(mut self, enable: bool) -> Self {
+        self.enable = enable;
         self
     }
 
@@ -197,7 +207,8 @@ impl Verilog {
 /// # Errors
 ///
 /// [`Error::ModuleName`] when the name is no legal one or reserved; [`Error::Unsupported`] when
-/// ports have more than [`MAX_PORT_BITS`] bits or the latency is above [`MAX_LATENCY`];
+/// ports have more than [`MAX_PORT_BITS`] bits, the latency is above [`MAX_LATENCY`], or a state
+/// machine is to have an enable;
 /// [`Error::Netlist`] when paths cross different numbers of registers.
 pub fn validate(netlist: &Netlist, options: &Verilog) -> Result<()> {
     prepare(netlist, options).map(drop)
@@ -238,7 +249,12 @@ fn prepare<'a>(netlist: &'a Netlist, options: &Verilog) -> Result<Signals<'a>> {
             return Err(unsupported(netlist, what));
         }
     }
-    Ok(Signals::new(netlist, Style::of(netlist)?, &options.module))
+    let style = Style::of(netlist)?;
+    if options.enable && style == Style::StateMachine {
+        let what = "its registers feed back, and a clock enable is for pipelines only".to_owned();
+        return Err(unsupported(netlist, what));
+    }
+    Ok(Signals::new(netlist, style, &options.module, options.enable))
 }
 
 fn unsupported(netlist: &Netlist, what: String) -> Error {
