@@ -102,6 +102,7 @@ pub struct Verilog {
     vectors: Option<Vectors>,
     target: Target,
     primitives: bool,
+    enable: bool,
 }
 
 /// The files that [`Verilog::write`] wrote.
@@ -120,7 +121,13 @@ pub struct Files {
 impl Verilog {
     /// An export of a module called `module`.
     pub fn new(module: impl Into<String>) -> Self {
-        Self { module: module.into(), vectors: None, target: Target::Generic, primitives: false }
+        Self {
+            module: module.into(),
+            vectors: None,
+            enable: false,
+            target: Target::Generic,
+            primitives: false,
+        }
     }
 
     /// Feeds the test bench with `vectors` instead of 256 random samples.
@@ -147,6 +154,15 @@ impl Verilog {
     #[must_use]
     pub fn primitives(mut self, primitives: bool) -> Self {
         self.primitives = primitives;
+        self
+    }
+
+    /// Whether a pipeline gets a port `enable`, a clock enable of all its registers: while it is
+    /// low the pipeline stands still, so that what reads its outputs can stop it. Not the default;
+    /// it changes nothing in a combinational module.
+    #[must_use]
+    pub fn enable(mut self, enable: bool) -> Self {
+        self.enable = enable;
         self
     }
 
@@ -220,8 +236,8 @@ impl Verilog {
 /// # Errors
 ///
 /// [`Error::ModuleName`] when the name is no legal one or reserved; [`Error::Unsupported`] when
-/// ports have more than [`MAX_PORT_BITS`] bits, the latency is above [`MAX_LATENCY`], or primitives
-/// are asked of the generic target;
+/// ports have more than [`MAX_PORT_BITS`] bits, the latency is above [`MAX_LATENCY`], primitives
+/// are asked of the generic target, or a state machine is to have an enable;
 /// [`Error::Netlist`] when paths cross different numbers of registers.
 pub fn validate(netlist: &Netlist, options: &Verilog) -> Result<()> {
     prepare(netlist, options).map(drop)
@@ -238,7 +254,7 @@ pub fn emit(netlist: &Netlist, options: &Verilog, out: &mut impl fmt::Write) -> 
     let expanded;
     if options.primitives {
         expanded = netlist.expand();
-        signals = Signals::new(&expanded, signals.style, &options.module);
+        signals = Signals::new(&expanded, signals.style, &options.module, options.enable);
         head::emit(&signals, &options.module, &netlist.hash(), Some(options.target), out)?;
         body::emit(&signals, Some(options.target), out)?;
     } else {
@@ -249,7 +265,7 @@ pub fn emit(netlist: &Netlist, options: &Verilog, out: &mut impl fmt::Write) -> 
 }
 
 /// Checks everything, and names every signal.
-fn prepare<'a>(netlist: &'a Netlist, options: &Verilog) -> Result<Signals<'a>> {
+pub(crate) fn prepare<'a>(netlist: &'a Netlist, options: &Verilog) -> Result<Signals<'a>> {
     names::check_module(&options.module)?;
     if options.primitives && options.target == Target::Generic {
         let what = "the generic target has no primitives; choose another target".to_owned();
@@ -265,7 +281,12 @@ fn prepare<'a>(netlist: &'a Netlist, options: &Verilog) -> Result<Signals<'a>> {
             return Err(unsupported(netlist, what));
         }
     }
-    Ok(Signals::new(netlist, Style::of(netlist)?, &options.module))
+    let style = Style::of(netlist)?;
+    if options.enable && style == Style::StateMachine {
+        let what = "its registers feed back, and a clock enable is for pipelines only".to_owned();
+        return Err(unsupported(netlist, what));
+    }
+    Ok(Signals::new(netlist, style, &options.module, options.enable))
 }
 
 fn unsupported(netlist: &Netlist, what: String) -> Error {

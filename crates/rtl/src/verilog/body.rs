@@ -73,6 +73,7 @@ impl<W: Write> Printer<'_, W> {
             .collect();
         let which = match self.signals.style {
             Style::StateMachine => "no reset, no enable, initial values below",
+            _ if self.signals.enable => "no reset, enabled",
             _ => "no reset, no enable",
         };
         self.clocked(&registers, which)
@@ -107,7 +108,8 @@ impl<W: Write> Printer<'_, W> {
         if registers.is_empty() {
             return Ok(());
         }
-        writeln!(self.out, "  always @(posedge clk) begin // {which}")?;
+        let condition = if self.signals.enable { "if (enable) " } else { "" };
+        writeln!(self.out, "  always @(posedge clk) {condition}begin // {which}")?;
         for &cell in registers {
             let operand = self.signals.bit(self.signals.netlist.cells()[cell].operands[0]);
             writeln!(self.out, "    {} <= {operand};", self.signals.cell(cell))?;
@@ -123,7 +125,9 @@ impl<W: Write> Printer<'_, W> {
     /// The bits that go with the data to say that they are a sample.
     fn valid(&mut self) -> Result {
         let Style::Pipeline { latency } = self.signals.style else { return Ok(()) };
-        writeln!(self.out, "\n  // Valid bits: cleared by rst, no enable")?;
+        let (enable, condition) =
+            if self.signals.enable { ("enabled", "if (enable) ") } else { ("no enable", "") };
+        writeln!(self.out, "\n  // Valid bits: cleared by rst, {enable}")?;
         if latency == 0 {
             return writeln!(self.out, "  assign out_valid = in_valid;");
         }
@@ -136,7 +140,7 @@ impl<W: Write> Printer<'_, W> {
         writeln!(self.out, "  reg {}valid;", range(latency))?;
         writeln!(self.out, "  always @(posedge clk) begin")?;
         writeln!(self.out, "    if (rst) valid <= {latency}'d0;")?;
-        writeln!(self.out, "    else valid <= {next};")?;
+        writeln!(self.out, "    else {condition}valid <= {next};")?;
         writeln!(self.out, "  end")?;
         writeln!(self.out, "  assign out_valid = valid{last};")
     }
@@ -158,6 +162,9 @@ impl<W: Write> Printer<'_, W> {
         let mut parts = self.signals.unread();
         if self.signals.style == (Style::Pipeline { latency: 0 }) {
             parts.push("rst".to_owned());
+            if self.signals.enable {
+                parts.push("enable".to_owned());
+            }
         }
         if parts.is_empty() {
             return Ok(());

@@ -42,7 +42,11 @@ pub(super) fn emit(
     match signals.style {
         Style::Combinational => {}
         Style::Pipeline { .. } => {
-            lines.extend(["clk", "rst", "in_valid"].map(|name| format!("input  wire {name}")));
+            lines.extend(["clk", "rst"].map(|name| format!("input  wire {name}")));
+            if signals.enable {
+                lines.push("input  wire enable".to_owned());
+            }
+            lines.push("input  wire in_valid".to_owned());
             lines.push("output wire out_valid".to_owned());
         }
         Style::StateMachine => lines.push("input  wire clk".to_owned()),
@@ -101,14 +105,21 @@ fn comment(signals: &Signals<'_>, ports: &[Port<'_>], out: &mut impl Write) -> R
         }
         Style::Pipeline { latency } => {
             let cycles = if latency == 1 { "cycle" } else { "cycles" };
-            writeln!(out, "// Latency: {latency} clock {cycles}, from in_valid to out_valid.")?;
-            writeln!(out, "// Throughput: one sample every clock cycle; it is never stalled.")?;
+            if signals.enable {
+                writeln!(out, "// Latency: {latency} enabled clock {cycles}, from in_valid to out_valid.")?;
+                writeln!(out, "// Throughput: one sample every clock cycle in which enable is high;")?;
+                writeln!(out, "// while it is low everything stands still, inputs are not taken.")?;
+            } else {
+                writeln!(out, "// Latency: {latency} clock {cycles}, from in_valid to out_valid.")?;
+                writeln!(out, "// Throughput: one sample every clock cycle; it is never stalled.")?;
+            }
+            let enable = if signals.enable { "enabled by enable" } else { "no enable" };
             writeln!(out, "// Registers, all at the rising edge of clk:")?;
             writeln!(
                 out,
-                "//   valid bits: cleared by rst (synchronous, active high), no enable;"
+                "//   valid bits: cleared by rst (synchronous, active high), {enable};"
             )?;
-            writeln!(out, "//   data: no reset, no enable, no initial value.")?;
+            writeln!(out, "//   data: no reset, {enable}, no initial value.")?;
         }
         Style::StateMachine => {
             writeln!(out, "// State machine: registers feed back, so an output depends on all")?;
