@@ -26,6 +26,7 @@
 //! depthwise form takes the fan-in of all groups together for its initial weights and rounds no
 //! output; Hubara et al. 2016 for binary numbers.
 
+mod counts;
 mod initialise;
 mod matrix;
 #[cfg(test)]

@@ -141,7 +141,7 @@ mod tests {
         let y = layer.evaluate(&x, &Cpu::new()).unwrap().to_frame_bits().unwrap();
         let mut netlist = NetlistBuilder::new("t").unwrap();
         let nets = netlist.input("x", 50, 1).unwrap();
-        let input = Frozen { words: nets.into_iter().map(|net| vec![net]).collect() };
+        let input = Frozen::of_bits(nets);
         let words = layer.freeze("pool", &input, &mut netlist).unwrap().words;
         netlist.output("y", 1, &words.concat()).unwrap();
         let netlist = netlist.finish().unwrap();
