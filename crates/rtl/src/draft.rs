@@ -38,7 +38,13 @@ pub(crate) struct Draft {
     pub(crate) inputs: Vec<usize>,
     /// Names and signals of the outputs, in order.
     pub(crate) outputs: Vec<(String, usize)>,
+    /// Whether the clock of the registers may be among the inputs, as one that nothing reads.
+    pub(crate) clock_is_input: bool,
 }
+
+/// The name of a clock that programs leave among the inputs, though their format has no place for
+/// one (ABC in BLIF, Yosys in AIGER).
+const CLOCK: &str = "clk";
 
 impl Draft {
     /// The netlist, all cells in one group `logic` of the core.
@@ -48,6 +54,7 @@ impl Draft {
     /// it closes a loop. Costs memory in proportion to the signals.
     pub(crate) fn finish(mut self) -> Result<Netlist> {
         let order = self.order()?;
+        self.drop_clock();
         self.skip_copies();
         let names = Legal::new(&self);
         let mut build = NetlistBuilder::new(legal_name(&self.name, "netlist"))?;
@@ -148,14 +155,35 @@ impl Draft {
         }
     }
 
-    /// Takes out the signals that only copy another one for an output.
-    fn skip_copies(&mut self) {
+    /// Which signals are read by others.
+    fn read(&self) -> Vec<bool> {
         let mut read = vec![false; self.signals.len()];
         for (_, node) in &self.signals {
             for &operand in node.as_ref().map_or(&[][..], Node::operands) {
                 read[operand] = true;
             }
         }
+        read
+    }
+
+    /// Takes an input out that is only there to be the clock.
+    fn drop_clock(&mut self) {
+        let registers =
+            self.signals.iter().any(|(_, node)| matches!(node, Some(Node::Register { .. })));
+        if !self.clock_is_input || !registers {
+            return;
+        }
+        let mut read = self.read();
+        for &(_, signal) in &self.outputs {
+            read[signal] = true;
+        }
+        let signals = &self.signals;
+        self.inputs.retain(|&signal| read[signal] || signals[signal].0 != CLOCK);
+    }
+
+    /// Takes out the signals that only copy another one for an output.
+    fn skip_copies(&mut self) {
+        let mut read = self.read();
         for (name, signal) in &mut self.outputs {
             // An output port needs no cell of its own name where the cell is only a wire.
             if let (own, Some(Node::Lut { table, operands })) = &self.signals[*signal]

@@ -8,6 +8,7 @@ pub mod blif;
 mod draft;
 mod error;
 mod function;
+pub mod hls;
 pub mod json;
 pub mod names;
 mod ports;
@@ -16,6 +17,7 @@ mod target;
 mod tools;
 mod vectors;
 pub mod verilog;
+pub mod vhdl;
 
 pub use error::{Error, Result};
 pub use simulate::{CoSimulation, Simulator};

@@ -249,7 +249,7 @@ pub fn emit(netlist: &Netlist, options: &Verilog, out: &mut impl fmt::Write) -> 
 }
 
 /// Checks everything, and names every signal.
-fn prepare<'a>(netlist: &'a Netlist, options: &Verilog) -> Result<Signals<'a>> {
+pub(crate) fn prepare<'a>(netlist: &'a Netlist, options: &Verilog) -> Result<Signals<'a>> {
     names::check_module(&options.module)?;
     if options.primitives && options.target == Target::Generic {
         let what = "the generic target has no primitives; choose another target".to_owned();

@@ -107,12 +107,12 @@ fn refuses_what_it_cannot_express() {
         Case {
             module: "top",
             netlist: wide(MAX_PORT_BITS + 1),
-            error: "verilog of netlist `wide`: its input ports have 65537 bits, at most 65536",
+            error: "export of netlist `wide`: its input ports have 65537 bits, at most 65536",
         },
         Case {
             module: "top",
             netlist: chain(MAX_LATENCY + 1, false),
-            error: "verilog of netlist `chain`: its latency is 4097 clock cycles, at most 4096",
+            error: "export of netlist `chain`: its latency is 4097 clock cycles, at most 4096",
         },
     ];
     for Case { module, netlist, error } in cases {

@@ -118,7 +118,7 @@ impl Header {
         }
         if numbers[5..].iter().any(|&count| count > 0) {
             let what = "bad states, constraints, justice and fairness are not supported";
-            return Err(file.error(what.to_owned()));
+            return Err(file.error(format!("{what}, got {}", shown(line))));
         }
         let [variables, inputs, latches, outputs, ands] =
             [numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]];
@@ -287,7 +287,8 @@ impl Graph {
         }
         let inputs = (0..self.inputs.len()).collect();
         let name = "aiger".to_owned();
-        Ok(Draft { format: "aiger", name, signals: made.signals, inputs, outputs })
+        let (format, signals, clock_is_input) = ("aiger", made.signals, true);
+        Ok(Draft { format, name, signals, inputs, outputs, clock_is_input })
     }
 }
 

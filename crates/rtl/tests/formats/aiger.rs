@@ -60,7 +60,7 @@ fn every_mistake_has_its_place() {
         ),
         Case(
             b"aag 1 1 0 0 0 1\n2\n",
-            "line 1: bad states, constraints, justice and fairness are not supported",
+            "line 1: bad states, constraints, justice and fairness are not supported, got `aag 1 1 0 0 0 1`",
         ),
         Case(b"aag 1 1 0 1 0\n2\n4\n", "line 3: expected at most 3, got 4"),
         Case(
