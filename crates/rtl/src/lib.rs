@@ -11,6 +11,7 @@ mod function;
 pub mod hls;
 pub mod json;
 pub mod names;
+mod open;
 mod ports;
 mod simulate;
 mod target;
@@ -20,6 +21,7 @@ pub mod verilog;
 pub mod vhdl;
 
 pub use error::{Error, Result};
+pub use open::{Format, read};
 pub use simulate::{CoSimulation, Simulator};
 pub use target::{Script, Target};
 pub use tools::{Installed, Tool};
