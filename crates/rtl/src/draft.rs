@@ -1,7 +1,7 @@
 //! A netlist as a foreign format gives it: signals by number, in any order, under any name.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use lutweave_lut::{MAX_NAME, Net, Netlist, NetlistBuilder, Role, TruthTable};
 
@@ -219,12 +219,11 @@ impl Legal {
         // have by right are left to them.
         let cells = draft.signals.iter().filter(|(_, node)| node.is_some());
         let inputs_named = inputs.iter().map(|port| port.name);
-        let mut right: BTreeSet<&str> =
-            inputs_named.chain(cells.map(|(n, _)| n.as_str())).collect();
+        let mut right: HashSet<&str> = inputs_named.chain(cells.map(|(n, _)| n.as_str())).collect();
         right.extend(outputs.iter().map(|port| port.name));
         right.retain(|name| is_legal(name));
 
-        let (taken, last_number) = (BTreeSet::new(), BTreeMap::new());
+        let (taken, last_number) = (HashSet::new(), HashMap::new());
         let mut names = Claims { taken, right, last_number };
         let inputs: Vec<String> = inputs.iter().map(|port| names.claim(port.name)).collect();
         let cells = draft.signals.iter().map(|(name, node)| match node {
@@ -241,11 +240,11 @@ impl Legal {
 }
 
 struct Claims<'a> {
-    taken: BTreeSet<String>,
+    taken: HashSet<String>,
     /// Names that are in use as they are.
-    right: BTreeSet<&'a str>,
+    right: HashSet<&'a str>,
     /// The last number tried for a name, so that many equal names cost no quadratic search.
-    last_number: BTreeMap<String, usize>,
+    last_number: HashMap<String, usize>,
 }
 
 impl Claims<'_> {
@@ -309,9 +308,9 @@ mod tests {
         let long = "y".repeat(200);
         let right = ["a_3", "a_1"];
         let mut names = Claims {
-            taken: BTreeSet::new(),
+            taken: HashSet::new(),
             right: right.into_iter().collect(),
-            last_number: BTreeMap::new(),
+            last_number: HashMap::new(),
         };
         for (wanted, given) in [
             ("a[3]", "a_3_1"),
