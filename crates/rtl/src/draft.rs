@@ -178,6 +178,9 @@ impl Draft {
             read[signal] = true;
         }
         let signals = &self.signals;
+        if self.inputs.len() == 1 {
+            return;
+        }
         self.inputs.retain(|&signal| read[signal] || signals[signal].0 != CLOCK);
     }
 
