@@ -8,6 +8,7 @@ use crate::bench::BenchCommand;
 use crate::data::DataCommand;
 use crate::eval::EvalArguments;
 use crate::explain::ExplainArguments;
+use crate::export::ExportArguments;
 use crate::inspect::InspectArguments;
 use crate::run::RunArguments;
 use crate::train::TrainArguments;
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     Inspect(InspectArguments),
     /// Which input values decided the answer to a sample, as text and as a heat map.
     Explain(ExplainArguments),
+    /// A network or netlist as Verilog, VHDL, C++, BLIF, AIGER, JSON or text.
+    Export(ExportArguments),
     /// Data sets: list, download, look at.
     #[command(subcommand)]
     Data(DataCommand),

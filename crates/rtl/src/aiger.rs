@@ -60,7 +60,10 @@ pub fn binary(netlist: &Netlist) -> Result<Vec<u8>> {
 /// Reads either form, with the resets of AIGER 1.9 (a latch without a defined one starts at 0).
 ///
 /// Symbols name ports, as [`blif`](crate::blif) says; without symbols the inputs are one port of
-/// bits `i`, the outputs one port `o`. Properties, constraints and justice are refused. Costs time
+/// bits `i`, the outputs one port `o`. Where there are latches, an input `clk` that nothing reads is
+/// the clock that Yosys adds, and becomes no port. Bad
+/// states, as which ABC writes outputs where a latch starts at one, are outputs after the others;
+/// constraints, justice and fairness are refused. Costs time
 /// and memory in proportion to the file; a binary file may state inputs without a byte for each,
 /// 4,194,304 at most.
 ///

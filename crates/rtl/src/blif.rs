@@ -69,7 +69,8 @@ pub fn text(netlist: &Netlist, model: &str) -> Result<String> {
 ///
 /// It takes `.names` of up to eight inputs with don't cares, as covers of ones or of zeros;
 /// `.latch` without a type or of the rising edge of one clock, which all of them share and nothing
-/// else reads (it becomes no port); `.conn`, and attributes, which it passes over. An initial value
+/// else reads (it becomes no port, and neither does an unread `clk` where latches name no clock, as
+/// ABC writes it); `.conn`, and attributes, which it passes over. An initial value
 /// that is not known is 0. Names that a netlist cannot have are changed, different ones to
 /// different ones. Costs time and memory in proportion to the text.
 ///

@@ -1,7 +1,7 @@
 //! A netlist as a foreign format gives it: signals by number, in any order, under any name.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 
 use lutweave_lut::{MAX_NAME, Net, Netlist, NetlistBuilder, Role, TruthTable};
 
@@ -38,7 +38,13 @@ pub(crate) struct Draft {
     pub(crate) inputs: Vec<usize>,
     /// Names and signals of the outputs, in order.
     pub(crate) outputs: Vec<(String, usize)>,
+    /// Whether the clock of the registers may be among the inputs, as one that nothing reads.
+    pub(crate) clock_is_input: bool,
 }
+
+/// The name of a clock that programs leave among the inputs, though their format has no place for
+/// one (ABC in BLIF, Yosys in AIGER).
+const CLOCK: &str = "clk";
 
 impl Draft {
     /// The netlist, all cells in one group `logic` of the core.
@@ -48,6 +54,7 @@ impl Draft {
     /// it closes a loop. Costs memory in proportion to the signals.
     pub(crate) fn finish(mut self) -> Result<Netlist> {
         let order = self.order()?;
+        self.drop_clock();
         self.skip_copies();
         let names = Legal::new(&self);
         let mut build = NetlistBuilder::new(legal_name(&self.name, "netlist"))?;
@@ -148,14 +155,38 @@ impl Draft {
         }
     }
 
-    /// Takes out the signals that only copy another one for an output.
-    fn skip_copies(&mut self) {
+    /// Which signals are read by others.
+    fn read(&self) -> Vec<bool> {
         let mut read = vec![false; self.signals.len()];
         for (_, node) in &self.signals {
             for &operand in node.as_ref().map_or(&[][..], Node::operands) {
                 read[operand] = true;
             }
         }
+        read
+    }
+
+    /// Takes an input out that is only there to be the clock.
+    fn drop_clock(&mut self) {
+        let registers =
+            self.signals.iter().any(|(_, node)| matches!(node, Some(Node::Register { .. })));
+        if !self.clock_is_input || !registers {
+            return;
+        }
+        let mut read = self.read();
+        for &(_, signal) in &self.outputs {
+            read[signal] = true;
+        }
+        let signals = &self.signals;
+        if self.inputs.len() == 1 {
+            return;
+        }
+        self.inputs.retain(|&signal| read[signal] || signals[signal].0 != CLOCK);
+    }
+
+    /// Takes out the signals that only copy another one for an output.
+    fn skip_copies(&mut self) {
+        let mut read = self.read();
         for (name, signal) in &mut self.outputs {
             // An output port needs no cell of its own name where the cell is only a wire.
             if let (own, Some(Node::Lut { table, operands })) = &self.signals[*signal]
@@ -191,12 +222,11 @@ impl Legal {
         // have by right are left to them.
         let cells = draft.signals.iter().filter(|(_, node)| node.is_some());
         let inputs_named = inputs.iter().map(|port| port.name);
-        let mut right: BTreeSet<&str> =
-            inputs_named.chain(cells.map(|(n, _)| n.as_str())).collect();
+        let mut right: HashSet<&str> = inputs_named.chain(cells.map(|(n, _)| n.as_str())).collect();
         right.extend(outputs.iter().map(|port| port.name));
         right.retain(|name| is_legal(name));
 
-        let (taken, last_number) = (BTreeSet::new(), BTreeMap::new());
+        let (taken, last_number) = (HashSet::new(), HashMap::new());
         let mut names = Claims { taken, right, last_number };
         let inputs: Vec<String> = inputs.iter().map(|port| names.claim(port.name)).collect();
         let cells = draft.signals.iter().map(|(name, node)| match node {
@@ -213,11 +243,11 @@ impl Legal {
 }
 
 struct Claims<'a> {
-    taken: BTreeSet<String>,
+    taken: HashSet<String>,
     /// Names that are in use as they are.
-    right: BTreeSet<&'a str>,
+    right: HashSet<&'a str>,
     /// The last number tried for a name, so that many equal names cost no quadratic search.
-    last_number: BTreeMap<String, usize>,
+    last_number: HashMap<String, usize>,
 }
 
 impl Claims<'_> {
@@ -281,9 +311,9 @@ mod tests {
         let long = "y".repeat(200);
         let right = ["a_3", "a_1"];
         let mut names = Claims {
-            taken: BTreeSet::new(),
+            taken: HashSet::new(),
             right: right.into_iter().collect(),
-            last_number: BTreeMap::new(),
+            last_number: HashMap::new(),
         };
         for (wanted, given) in [
             ("a[3]", "a_3_1"),

@@ -18,7 +18,7 @@ pub enum Error {
         what: &'static str,
     },
     /// The printer cannot express the netlist.
-    #[error("verilog of netlist `{netlist}`: {what}")]
+    #[error("export of netlist `{netlist}`: {what}")]
     Unsupported {
         /// Name of the netlist.
         netlist: String,

@@ -86,9 +86,9 @@ impl Function {
         self.fix(variable, false) != self.fix(variable, true)
     }
 
-    /// The variables that matter, as bits.
-    pub(crate) fn support(self) -> u8 {
-        (0..MAX_FAN_IN).map(|v| u8::from(self.depends_on(v)) << v).sum()
+    /// How many of the variables below `variables` matter.
+    pub(crate) fn support(self, variables: usize) -> usize {
+        (0..variables).filter(|&v| self.depends_on(v)).count()
     }
 
     /// Its value when all variables are zero.
@@ -126,16 +126,23 @@ impl Cube {
 /// decision diagrams", SASIMI 1992), eight deep at most.
 pub(crate) fn cover(function: Function) -> Vec<Cube> {
     let mut cubes = Vec::new();
-    between(function, function, Cube::ALL, &mut cubes);
+    between(function, function, Cube::ALL, MAX_FAN_IN, &mut cubes);
     cubes
 }
 
-/// Adds cubes within `part` whose union lies between `low` and `high`; returns that union.
-fn between(low: Function, high: Function, part: Cube, cubes: &mut Vec<Cube>) -> Function {
+/// Adds cubes within `part` whose union lies between `low` and `high`, functions of the variables
+/// below `variables`; returns that union.
+fn between(
+    low: Function,
+    high: Function,
+    part: Cube,
+    variables: usize,
+    cubes: &mut Vec<Cube>,
+) -> Function {
     if low == Function::FALSE {
         return low;
     }
-    let Some(v) = (0..MAX_FAN_IN).rev().find(|&v| low.depends_on(v) || high.depends_on(v)) else {
+    let Some(v) = (0..variables).rev().find(|&v| low.depends_on(v) || high.depends_on(v)) else {
         cubes.push(part);
         return Function::TRUE;
     };
@@ -146,10 +153,10 @@ fn between(low: Function, high: Function, part: Cube, cubes: &mut Vec<Cube>) -> 
     let (low0, low1) = (low.fix(v, false), low.fix(v, true));
     let (high0, high1) = (high.fix(v, false), high.fix(v, true));
     // What only one half may hold needs the variable; the rest goes without it where it can.
-    let zero = between(low0.and(high1.not()), high0, part.with(v, false), cubes);
-    let one = between(low1.and(high0.not()), high1, part.with(v, true), cubes);
+    let zero = between(low0.and(high1.not()), high0, part.with(v, false), v, cubes);
+    let one = between(low1.and(high0.not()), high1, part.with(v, true), v, cubes);
     let rest = low0.and(zero.not()).or(low1.and(one.not()));
-    let both = between(rest, high0.and(high1), part, cubes);
+    let both = between(rest, high0.and(high1), part, v, cubes);
     let x = Function::variable(v);
     both.or(zero.and(x.not())).or(one.and(x))
 }

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use lutweave_lut::MAX_FAN_IN;
-
 use crate::function::Function;
 
 /// Twice the number of a variable, plus one for its complement; 0 and 1 are the constants.
@@ -82,7 +80,7 @@ impl Graph {
         if let Some(&literal) = made.get(&function) {
             return literal ^ invert;
         }
-        let Some((variable, zero, one)) = split(function) else {
+        let Some((variable, zero, one)) = split(function, inputs.len()) else {
             return invert;
         };
         let x = inputs.get(variable).copied().unwrap_or(0);
@@ -99,7 +97,7 @@ impl Graph {
 }
 
 /// The variable to expand at and both cofactors; none for a constant.
-fn split(function: Function) -> Option<(usize, Function, Function)> {
+fn split(function: Function, variables: usize) -> Option<(usize, Function, Function)> {
     let cost = |zero: Function, one: Function| {
         let constant = |f: Function| f == Function::FALSE || f == Function::TRUE;
         if constant(zero) || constant(one) {
@@ -107,10 +105,10 @@ fn split(function: Function) -> Option<(usize, Function, Function)> {
         } else if zero == one.not() {
             1
         } else {
-            2 + zero.support().count_ones() + one.support().count_ones()
+            2 + zero.support(variables) + one.support(variables)
         }
     };
-    let splits = (0..MAX_FAN_IN)
+    let splits = (0..variables)
         .map(|v| (v, function.fix(v, false), function.fix(v, true)))
         .filter(|(_, zero, one)| zero != one);
     splits.min_by_key(|&(v, zero, one)| (cost(zero, one), std::cmp::Reverse(v)))

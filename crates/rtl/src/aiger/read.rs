@@ -21,7 +21,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Netlist> {
     } else {
         ascii(&mut file, &header, &mut graph)?;
     }
-    let symbols = symbols(&mut file, &graph)?;
+    let symbols = symbols(&mut file, &graph, (header.outputs - header.bad) as usize)?;
     graph.draft(symbols)?.finish()
 }
 
@@ -98,7 +98,9 @@ struct Header {
     variables: u32,
     inputs: u32,
     latches: u32,
+    /// Outputs and bad states.
     outputs: u32,
+    bad: u32,
     ands: u32,
 }
 
@@ -116,12 +118,16 @@ impl Header {
         if !binary && form != "aag" {
             return Err(file.error(wrong()));
         }
-        if numbers[5..].iter().any(|&count| count > 0) {
-            let what = "bad states, constraints, justice and fairness are not supported";
-            return Err(file.error(what.to_owned()));
+        let bad = numbers.get(5).copied().unwrap_or(0);
+        if numbers.iter().skip(6).any(|&count| count > 0) {
+            let what = "constraints, justice and fairness are not supported";
+            return Err(file.error(format!("{what}, got {}", shown(line))));
         }
-        let [variables, inputs, latches, outputs, ands] =
-            [numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]];
+        let [variables, inputs, latches, ands] = [numbers[0], numbers[1], numbers[2], numbers[4]];
+        // Bad states follow the outputs, as lines of the same form.
+        let Some(outputs) = numbers[3].checked_add(bad) else {
+            return Err(file.error(wrong()));
+        };
         let sum = u64::from(inputs) + u64::from(latches) + u64::from(ands);
         if u64::from(variables) < sum || (binary && u64::from(variables) != sum) {
             let what =
@@ -132,7 +138,7 @@ impl Header {
             let what = format!("expected at most {MAX_INPUTS} inputs and 2^31 variables");
             return Err(file.error(what));
         }
-        Ok(Self { binary, variables, inputs, latches, outputs, ands })
+        Ok(Self { binary, variables, inputs, latches, outputs, bad, ands })
     }
 }
 
@@ -228,15 +234,17 @@ struct Symbols {
     names: [HashMap<usize, String>; 3],
 }
 
-fn symbols(file: &mut File<'_>, graph: &Graph) -> Result<Symbols> {
+/// The first bad state is output number `bad`.
+fn symbols(file: &mut File<'_>, graph: &Graph, bad: usize) -> Result<Symbols> {
     let counts = [graph.inputs.len(), graph.latches.len(), graph.outputs.len()];
     let mut names: [HashMap<usize, String>; 3] = Default::default();
     while file.at < file.bytes.len() && file.bytes[file.at] != b'c' {
         let Some(line) = file.line()? else { break };
         let wrong = || format!("expected a symbol such as `i0 name`, got {}", shown(line));
         let symbol = line.split_once(' ').and_then(|(place, name)| {
-            let kind = ['i', 'l', 'o'].iter().position(|&kind| place.starts_with(kind))?;
+            let kind = ['i', 'l', 'o', 'b'].iter().position(|&kind| place.starts_with(kind))?;
             let at = decimal(&place[1..])? as usize;
+            let (kind, at) = if kind == 3 { (2, at.checked_add(bad)?) } else { (kind, at) };
             (at < counts[kind] && !name.is_empty()).then_some((kind, at, name))
         });
         let Some((kind, at, name)) = symbol else { return Err(file.error(wrong())) };
@@ -287,7 +295,8 @@ impl Graph {
         }
         let inputs = (0..self.inputs.len()).collect();
         let name = "aiger".to_owned();
-        Ok(Draft { format: "aiger", name, signals: made.signals, inputs, outputs })
+        let (format, signals, clock_is_input) = ("aiger", made.signals, true);
+        Ok(Draft { format, name, signals, inputs, outputs, clock_is_input })
     }
 }
 

@@ -355,6 +355,7 @@ impl<'a> Reader<'a> {
             signals,
             inputs: (0..self.inputs.len()).collect(),
             outputs: self.outputs.iter().map(|&(at, _)| (name(at), place[at])).collect(),
+            clock_is_input: self.clocks.is_empty(),
         })
     }
 }

@@ -82,8 +82,8 @@ impl Printer<'_> {
 fn rows(table: &TruthTable) -> String {
     let function = Function::of(table);
     let (ones, zeros) = (cover(function), cover(function.not()));
-    // No row at all means zero, so what is always one needs its row of ones.
-    let fewer = !zeros.is_empty() && zeros.len() < ones.len();
+    // A constant has one row: ABC takes no table with inputs and without rows.
+    let fewer = !zeros.is_empty() && (ones.is_empty() || zeros.len() < ones.len());
     let (cubes, output) = if fewer { (zeros, '0') } else { (ones, '1') };
     let mut text = String::new();
     for cube in cubes {

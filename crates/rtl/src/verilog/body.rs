@@ -210,7 +210,8 @@ impl<W: Write> Printer<'_, W> {
         let constant = self.names.claim(&format!("T_{name}"));
         let digits = table.to_string();
         let digits = digits.trim_start_matches("0x");
-        let index = self.signals.word(&cell.operands);
+        // Without spaces: in a large network these lines are all of the file.
+        let index = self.signals.word(&cell.operands).replace(", ", ",");
         writeln!(self.out, "  localparam [{}:0] {constant} = {entries}'h{digits};", entries - 1)?;
         self.wire(name, &format!("{constant}[{index}]"))
     }

@@ -41,6 +41,9 @@ fn files_without_symbols_have_a_port_of_inputs_and_one_of_outputs() {
     assert_eq!(netlist.outputs()[0].name, "o");
     let netlist = aiger::read(b"aig 3 2 0 1 1\n6\n\x02\x02").unwrap();
     assert_eq!(netlist.cells()[0].name, "n3");
+    // ABC's way with latches that start at one: outputs are bad states.
+    let netlist = aiger::read(b"aag 2 1 1 0 0 2 0\n2\n4 2 1\n4\n5\no0 a\nb1 b\n").unwrap();
+    assert_eq!(netlist.outputs()[1].name, "b");
 }
 
 #[test]
@@ -59,8 +62,8 @@ fn every_mistake_has_its_place() {
             "line 1: expected at most 4194304 inputs and 2^31 variables",
         ),
         Case(
-            b"aag 1 1 0 0 0 1\n2\n",
-            "line 1: bad states, constraints, justice and fairness are not supported",
+            b"aag 1 1 0 0 0 1 1\n2\n2\n",
+            "line 1: constraints, justice and fairness are not supported, got `aag 1 1 0 0 0 1 1`",
         ),
         Case(b"aag 1 1 0 1 0\n2\n4\n", "line 3: expected at most 3, got 4"),
         Case(
