@@ -389,7 +389,7 @@ mod tests {
                 luts(&back),
                 again.elapsed().as_secs_f64()
             );
-            assert!(first < 10.0);
+            assert!(inputs < 6 || first < 10.0);
         }
     }
 }
