@@ -14,8 +14,10 @@ mod eval;
 mod explain;
 mod inspect;
 mod interrupt;
+mod optimise;
 mod output;
 mod progress;
+mod prove;
 mod report;
 mod run;
 mod samples;
@@ -48,5 +50,7 @@ fn run(command: &Command) -> error::Result<ExitCode> {
         Command::Explain(arguments) => explain::run(arguments),
         Command::Data(command) => data::run(command),
         Command::Run(arguments) => run::run(arguments),
+        Command::Optimise(arguments) => optimise::run(arguments),
+        Command::Prove(arguments) => Ok(prove::run(arguments)),
     }
 }

@@ -52,7 +52,10 @@ pub(crate) fn decide(
         return (decided, 0);
     }
     let mut sweep = Sweep::new(graph);
-    sweep.run(&graph.cone(hard.iter().flat_map(|&i| [pairs[i].0.node(), pairs[i].1.node()])), deadline);
+    sweep.run(
+        &graph.cone(hard.iter().flat_map(|&i| [pairs[i].0.node(), pairs[i].1.node()])),
+        deadline,
+    );
     for (at, &index) in hard.iter().enumerate() {
         if decided[index].outcome != Outcome::Unproved {
             continue;

@@ -90,10 +90,8 @@ fn cover(lower: &Bits, upper: &Bits, inputs: usize, within: Cube, cubes: &mut Ve
     let Some(input) = (0..inputs).rev().find(depends) else { return [0; 4] };
     let (lower0, lower1) = cofactors(lower, input);
     let (upper0, upper1) = cofactors(upper, input);
-    let with = |value: u8| Cube {
-        care: within.care | 1 << input,
-        value: within.value | value << input,
-    };
+    let with =
+        |value: u8| Cube { care: within.care | 1 << input, value: within.value | value << input };
     let only0 = zip(&lower0, &upper1, |l, u| l & !u);
     let sum0 = cover(&only0, &upper0, input, with(0), cubes);
     let only1 = zip(&lower1, &upper0, |l, u| l & !u);

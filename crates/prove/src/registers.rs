@@ -161,9 +161,8 @@ fn build(
     let swapped: Vec<Lit> = ports.inputs.iter().map(|&input| inputs[input]).collect();
     let mut state = [Vec::new(), Vec::new()];
     for (register, leader) in all.iter().zip(leaders) {
-        let lit = leader.map_or(Lit::ZERO, |leader| {
-            Lit::of(1 + bits + leader).not_if(all[leader].initial)
-        });
+        let lit = leader
+            .map_or(Lit::ZERO, |leader| Lit::of(1 + bits + leader).not_if(all[leader].initial));
         state[register.netlist].push(lit.not_if(register.initial));
     }
     let a = graph.add_netlist(netlists[0], &inputs, Some(&state[0]))?;

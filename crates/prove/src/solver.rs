@@ -60,12 +60,8 @@ impl std::fmt::Debug for Solver {
 impl Solver {
     /// A solver over so many nodes, of which node 0 is zero.
     pub(crate) fn new(nodes: usize) -> Self {
-        let budget = Budget {
-            conflicts: 0,
-            limit: u64::MAX,
-            deadline: Instant::now(),
-            polls: Cell::new(0),
-        };
+        let budget =
+            Budget { conflicts: 0, limit: u64::MAX, deadline: Instant::now(), polls: Cell::new(0) };
         let mut sat = batsat::Solver::new(SolverOpts::default(), budget);
         let zero = sat.new_var_default();
         sat.add_clause_reuse(&mut vec![batsat::Lit::new(zero, false)]);

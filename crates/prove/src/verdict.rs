@@ -113,8 +113,7 @@ impl Verdict {
 impl fmt::Display for Verdict {
     /// A line per method, then notes and the verdict; no line end after the last line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let different =
-            self.cones.iter().filter(|cone| cone.outcome == Outcome::Different).count();
+        let different = self.cones.iter().filter(|cone| cone.outcome == Outcome::Different).count();
         for (what, count) in [
             ("the same structure", self.proved_by(Method::Structure)),
             ("equal for every input, tried", self.proved_by(Method::Exhaustive)),
@@ -128,7 +127,10 @@ impl fmt::Display for Verdict {
             writeln!(f, "inner nets proved equal        {:>7}", self.merged)?;
         }
         if let Some((all, paired)) = self.registers {
-            writeln!(f, "registers                      {all:>7}, {paired} proved equal to others")?;
+            writeln!(
+                f,
+                "registers                      {all:>7}, {paired} proved equal to others"
+            )?;
         }
         match self.latencies {
             Some((a, b)) if a == b && a > 0 => writeln!(f, "both take {a} clock cycles")?,
@@ -166,7 +168,10 @@ impl fmt::Display for Counterexample {
         for (index, difference) in self.differences.iter().enumerate() {
             let Difference { output, word, first, second } = difference;
             let end = if index + 1 == self.differences.len() { "" } else { "\n" };
-            write!(f, "output {output}[{word}]: {first} in the first, {second} in the second{end}")?;
+            write!(
+                f,
+                "output {output}[{word}]: {first} in the first, {second} in the second{end}"
+            )?;
         }
         Ok(())
     }

@@ -74,7 +74,8 @@ mod tests {
     #[test]
     fn pairs_share_five_inputs() {
         let count = |cells: &str| {
-            let text = format!("lutweave-netlist 1\nnetlist n\ninput x 9 x 1\ngroup g core\n{cells}");
+            let text =
+                format!("lutweave-netlist 1\nnetlist n\ninput x 9 x 1\ngroup g core\n{cells}");
             let names = cells.lines().filter_map(|line| line.split(' ').nth(1));
             let names: Vec<&str> = names.collect();
             let text = format!("{text}output y {} x 1 {}\nend\n", names.len(), names.join(" "));
