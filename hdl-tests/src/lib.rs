@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use lutweave_lut::{Evaluator, Netlist};
 use lutweave_rtl::{CoSimulation, Files, Installed, Simulator, Tool, Verilog};
-pub use netlists::{Shape, core_of, counter, random_netlist};
 pub use stages::random_stages;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};

@@ -16,8 +16,10 @@ mod export;
 mod inspect;
 mod interrupt;
 mod open;
+mod optimise;
 mod output;
 mod progress;
+mod prove;
 mod report;
 mod run;
 mod samples;
@@ -51,5 +53,7 @@ fn run(command: &Command) -> error::Result<ExitCode> {
         Command::Export(arguments) => export::run(arguments),
         Command::Data(command) => data::run(command),
         Command::Run(arguments) => run::run(arguments),
+        Command::Optimise(arguments) => optimise::run(arguments),
+        Command::Prove(arguments) => Ok(prove::run(arguments)),
     }
 }

@@ -175,7 +175,9 @@ mod tests {
         for cycle in 0..cycles {
             let inputs: Vec<u64> = if !registers && bits <= 16 {
                 let frame = |f: usize| 64 * cycle + f;
-                (0..bits).map(|bit| (0..64).map(|f| ((frame(f) >> bit & 1) as u64) << f).sum()).collect()
+                (0..bits)
+                    .map(|bit| (0..64).map(|f| ((frame(f) >> bit & 1) as u64) << f).sum())
+                    .collect()
             } else {
                 words(bits, seed ^ cycle as u64)
             };
@@ -199,7 +201,8 @@ mod tests {
     }
 
     fn read(cells: &str) -> Netlist {
-        let text = format!("lutweave-netlist 1\nnetlist n\ninput x 4 x 1\ngroup g core\n{cells}end\n");
+        let text =
+            format!("lutweave-netlist 1\nnetlist n\ninput x 4 x 1\ngroup g core\n{cells}end\n");
         Netlist::from_text(&text).unwrap()
     }
 
@@ -389,7 +392,7 @@ mod tests {
                 luts(&back),
                 again.elapsed().as_secs_f64()
             );
-            assert!(first < 10.0);
+            assert!(inputs < 6 || first < 10.0);
         }
     }
 }

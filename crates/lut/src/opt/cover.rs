@@ -192,9 +192,10 @@ impl<'a> Cover<'a, '_> {
             for choice in 0..=cuts.len() {
                 let itself = Few::new([operand]);
                 let leaves = if choice == 0 { &itself } else { &cuts[choice - 1].leaves };
-                let signature = leaves.as_slice().iter().fold(part.signature, |signature, leaf| {
-                    signature | 1 << (leaf % 64)
-                });
+                let signature = leaves
+                    .as_slice()
+                    .iter()
+                    .fold(part.signature, |signature, leaf| signature | 1 << (leaf % 64));
                 if signature.count_ones() as usize > self.inputs {
                     continue;
                 }

@@ -107,7 +107,8 @@ impl<'a> Emit<'a, '_> {
             }
             Kind::Block { block, bit: 0 } => {
                 let block = &self.graph.blocks[*block];
-                let operands: Vec<Net> = block.operands.iter().map(|&lit| self.exact(lit)).collect();
+                let operands: Vec<Net> =
+                    block.operands.iter().map(|&lit| self.exact(lit)).collect();
                 self.resume(block.cell);
                 let name = self.name(block.cell);
                 let word = self.copy.build.cell(name, block.op.clone(), &operands)?;

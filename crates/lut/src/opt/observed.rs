@@ -191,7 +191,11 @@ mod tests {
         assert_eq!((report.narrowed, report.dropped), (2, 3));
         let frames = |netlist: &Netlist| Evaluator::new(netlist).unwrap().frames(&[0, 3]).unwrap();
         assert_eq!(frames(&narrow), frames(&netlist));
-        assert!(narrow.to_text().contains("lut y 0x2 x[0]\nconstant z 0\n"), "{}", narrow.to_text());
+        assert!(
+            narrow.to_text().contains("lut y 0x2 x[0]\nconstant z 0\n"),
+            "{}",
+            narrow.to_text()
+        );
     }
 
     #[test]

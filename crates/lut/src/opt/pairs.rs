@@ -7,13 +7,13 @@ use crate::{Net, Netlist, Op};
 /// Inputs that both tables of a `LUT6_2` share.
 const SHARED: usize = 5;
 /// Readers of a net looked through for a partner.
-const TRIES: usize = 64;
+const TRIES: usize = 16;
 
 /// Pairs of LUT cells that read at most five nets together, so that each pair fits one six-input LUT
 /// with two outputs (`LUT6_2` of Xilinx devices).
 ///
 /// Found greedily: a LUT takes the free partner with which it shares the most operands, among the
-/// first 64 readers of each; those that are left go together by their number of operands. An
+/// first 16 readers of each; those that are left go together by their number of operands. An
 /// estimate from below of what a placer may find. Costs time linear in the netlist.
 pub(super) fn pairs(netlist: &Netlist) -> usize {
     let small: Vec<Vec<Net>> = netlist
@@ -74,7 +74,8 @@ mod tests {
     #[test]
     fn pairs_share_five_inputs() {
         let count = |cells: &str| {
-            let text = format!("lutweave-netlist 1\nnetlist n\ninput x 9 x 1\ngroup g core\n{cells}");
+            let text =
+                format!("lutweave-netlist 1\nnetlist n\ninput x 9 x 1\ngroup g core\n{cells}");
             let names = cells.lines().filter_map(|line| line.split(' ').nth(1));
             let names: Vec<&str> = names.collect();
             let text = format!("{text}output y {} x 1 {}\nend\n", names.len(), names.join(" "));
