@@ -22,7 +22,7 @@ pub(crate) fn emit(
     header(signals.style, module, out)?;
     declarations(signals, module, samples, out)?;
     instance(signals, module, out)?;
-    out.write_str(TASKS_FILES)?;
+    out.write_str(CHECK_LINES)?;
     check(signals, out)?;
     clock(signals.style, out)?;
     run(signals.style, module, out)
@@ -177,11 +177,11 @@ fn outputs<'a>(signals: &'a Signals<'_>) -> Vec<Port<'a>> {
     ports(&signals.outputs, signals.netlist.outputs().iter().map(|port| port.nets.len()))
 }
 
-/// Checks that a file has a line for each sample: a simulator that lacks a file, or some lines of
-/// it, may go on with zeros, and find them equal.
-const TASKS_FILES: &str = "
-  // Ends the run when a file is missing or has not one line for each sample.
-  task check_lines(input [8*1024-1:0] path);
+/// Checks that a file has as many lines as are needed: a simulator that lacks a file, or some lines
+/// of it, may go on with zeros, and find them equal.
+pub(crate) const CHECK_LINES: &str = "
+  // Ends the run when a file is missing or has another number of lines.
+  task check_lines(input [8*1024-1:0] path, input integer wanted);
     integer file;
     integer lines;
     integer length;
@@ -200,10 +200,10 @@ const TASKS_FILES: &str = "
           length = $fgets(unused_piece, file);
         end
         $fclose(file);
-        if (lines != SAMPLES)
-          $display(\"FAIL: expected %0d lines in %0s, got %0d\", SAMPLES, path, lines);
+        if (lines != wanted)
+          $display(\"FAIL: expected %0d lines in %0s, got %0d\", wanted, path, lines);
       end
-      if (lines != SAMPLES) $finish;
+      if (lines != wanted) $finish;
     end
   endtask
 ";
@@ -318,8 +318,8 @@ fn run(style: Style, module: &str, out: &mut impl Write) -> Result {
       inputs_path = \"{module}_inputs.mem\";
     if (!$value$plusargs(\"expected=%s\", expected_path))
       expected_path = \"{module}_expected.mem\";{gaps}
-    check_lines(inputs_path);
-    check_lines(expected_path);
+    check_lines(inputs_path, SAMPLES);
+    check_lines(expected_path, SAMPLES);
     $readmemb(inputs_path, inputs);
     $readmemb(expected_path, expected);
     cycle = 0;

@@ -25,6 +25,14 @@ pub enum Error {
         /// What cannot be expressed.
         what: String,
     },
+    /// A stage cannot be streamed.
+    #[error("stream of stage `{stage}`: {what}")]
+    Stage {
+        /// Name of the stage.
+        stage: String,
+        /// Why not, and what would do.
+        what: String,
+    },
     /// A list of values has the wrong length.
     #[error("{op}: expected {expected} values, got {got}")]
     Length {

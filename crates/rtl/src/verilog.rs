@@ -228,7 +228,7 @@ pub fn emit(netlist: &Netlist, options: &Verilog, out: &mut impl fmt::Write) -> 
 }
 
 /// Checks everything, and names every signal.
-fn prepare<'a>(netlist: &'a Netlist, options: &Verilog) -> Result<Signals<'a>> {
+pub(crate) fn prepare<'a>(netlist: &'a Netlist, options: &Verilog) -> Result<Signals<'a>> {
     let refuse = |what| Error::ModuleName { name: options.module.clone(), what };
     if options.module.len() > MAX_NAME {
         return Err(refuse("it is longer than 128 characters"));

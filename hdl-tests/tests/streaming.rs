@@ -1,0 +1,28 @@
+//! Streams of images: what comes out of the hardware is what the stages say, with stalls, resets
+//! and images cut short.
+
+#![allow(clippy::unwrap_used)] // in the functions that the tests share
+
+use lutweave_hdl_tests::{folder, lint, random_stages, simulate};
+
+use lutweave_rtl::{Simulator, Stream};
+
+#[test]
+fn dbg_one() {
+    for seed in 0..std::env::var("N").unwrap_or("4".into()).parse().unwrap() {
+        let (stages, image) = random_stages("chain", seed);
+        let dir = folder();
+        let stream = Stream::new("chain").image(image).probes(true);
+        let files = match stream.write(&stages, dir.path()) { Ok(f)=>f, Err(e)=>{println!("{seed}: {image:?} {e}"); continue} };
+        let info = stream.info(&stages).unwrap();
+        println!("{seed}: {image:?} {:?}", info.stages.iter().map(|s| (s.name.as_str(), s.image, s.scan, s.output)).collect::<Vec<_>>());
+        std::fs::create_dir_all("/tmp/target-pool/dbg").unwrap();
+        for f in [&files.module,&files.bench,&files.inputs,&files.expected] { std::fs::copy(f, std::path::Path::new("/tmp/target-pool/dbg").join(f.file_name().unwrap())).unwrap(); }
+        for options in [&["+stalls=0"][..], &["+stalls=30"], &["+stalls=70","+seed=5"]] {
+            let t=std::time::Instant::now();
+            let found = simulate(Simulator::Icarus, &files, dir.path(), options).unwrap();
+            println!("  {options:?} {:?} {}", t.elapsed(), found.report.trim());
+        }
+        if seed<2 { lint(&files, dir.path()); }
+    }
+}
