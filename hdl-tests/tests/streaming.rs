@@ -9,7 +9,8 @@ use lutweave_rtl::{Simulator, Stream};
 
 #[test]
 fn dbg_one() {
-    for seed in 0..std::env::var("N").unwrap_or("4".into()).parse().unwrap() {
+    let (a, b) = (std::env::var("A").map_or(0, |x| x.parse().unwrap()), std::env::var("N").map_or(4, |x| x.parse().unwrap()));
+    for seed in a..b {
         let (stages, image) = random_stages("chain", seed);
         let dir = folder();
         let stream = Stream::new("chain").image(image).probes(true);

@@ -29,7 +29,7 @@ pub(super) fn emit(
     text.push_str(CHECK_LINES);
     probes(plan, frames, &mut text)?;
     check(plan, frames, &mut text)?;
-    text.push_str(TICK);
+    tick(plan, &mut text)?;
     run(frames, module, &mut text)?;
     Ok(text)
 }
@@ -235,27 +235,17 @@ fn part(word: &str, pixel: &Pixel, widest: usize) -> String {
 
 fn check(plan: &Plan, frames: &Frames, text: &mut String) -> std::fmt::Result {
     let (bits, wide) = (plan.output.bits(), byte_bits(plan.output.bits()));
-    let (s, s_wide) = (plan.input.bits(), byte_bits(plan.input.bits()));
-    let data = |line: &str| {
-        let line = format!("pixel_of({line})");
-        if bits == wide { line } else { format!("{{{}'d0, {line}}}", wide - bits) }
+    let wanted = |frame: &str| {
+        let word = format!("expected[FIRST + {frame} * RESULTS + place]");
+        padded(&part(&word, &plan.output, widest(plan, frames)), bits, wide, "0")
     };
     write!(
         text,
         "
-  // Expected pixel `index` of image `image`, at the output of the last stage.
-  function {range}pixel_of(input integer index, input integer image);
-    pixel_of = {word};
-  endfunction
-
-  // Pixel `index` of the images that are sent; bits above it are set, and mean nothing.
-  function {s_range}pixel_in(input integer index);
-    pixel_in = {pixel_in};
-  endfunction
-
   // Looks at the output: what is offered stays; what is taken is compared.
   task check;
     reg good;
+    reg {range}wanted;
     begin
       if (held_valid && (m_axis_tvalid !== 1'b1
           || held !== {{m_axis_tlast, m_axis_tuser, m_axis_tdata}})) begin
@@ -282,13 +272,15 @@ fn check(plan: &Plan, frames: &Frames, text: &mut String) -> std::fmt::Result {
           if (start >= 0 && latency < 0) latency = cycle - start;
           good = m_axis_tuser === (place == 0)
             && m_axis_tlast === (place % RESULT_WIDTH == RESULT_WIDTH - 1);
-          if (good && m_axis_tdata === {cut_data}) right_cut = right_cut + 1;
-          good = good && m_axis_tdata === {data};
+          wanted = {wanted_cut};
+          if (good && m_axis_tdata === wanted) right_cut = right_cut + 1;
+          wanted = {wanted};
+          good = good && m_axis_tdata === wanted;
           if (good) right = right + 1;
           else if (!cut && reports < MAX_REPORTS) begin
             reports = reports + 1;
             $display(\"image %0d, pixel %0d, %0d: expected %h, actual %h, tuser %b, tlast %b\",
-                     frame, place / RESULT_WIDTH, place % RESULT_WIDTH, {data},
+                     frame, place / RESULT_WIDTH, place % RESULT_WIDTH, wanted,
                      m_axis_tdata, m_axis_tuser, m_axis_tlast);
           end
           seen = seen + 1;
@@ -317,37 +309,38 @@ fn check(plan: &Plan, frames: &Frames, text: &mut String) -> std::fmt::Result {
     end
   endtask
 ",
-        range = range(bits),
-        s_range = range(s_wide),
-        pixel_in = if s == s_wide {
-            "inputs[index]".to_owned()
-        } else {
-            format!("{{{{{}{{1'b1}}}}, inputs[index]}}", s_wide - s)
-        },
-        word = part(
-            "expected[FIRST + image * RESULTS + index]",
-            &plan.output,
-            widest(plan, frames)
-        ),
-        data = data("place, frame"),
-        cut_data = data("place, cut_frame"),
+        range = range(wide),
+        wanted = wanted("frame"),
+        wanted_cut = wanted("cut_frame"),
     )
 }
 
-const TICK: &str = "
+/// `word` of `bits` bits with enough of `digit` above it to be `wide` bits wide.
+fn padded(word: &str, bits: usize, wide: usize, digit: &str) -> String {
+    if bits == wide {
+        return word.to_owned();
+    }
+    format!("{{{{{}{{1'b{digit}}}}}, {word}}}", wide - bits)
+}
+
+fn tick(plan: &Plan, text: &mut String) -> std::fmt::Result {
+    let (bits, wide) = (plan.input.bits(), byte_bits(plan.input.bits()));
+    write!(
+        text,
+        "
   // One clock cycle.
   task tick;
     begin
       noise = noise ^ (noise << 13);
       noise = noise ^ (noise >> 17);
       noise = noise ^ (noise << 5);
-      if (!s_axis_tvalid && next < stop && {16'd0, noise[15:0]} % 100 >= stalls) begin
+      if (!s_axis_tvalid && next < stop && {{16'd0, noise[15:0]}} % 100 >= stalls) begin
         s_axis_tvalid = 1'b1;
-        s_axis_tdata = pixel_in(next);
+        s_axis_tdata = {pixel};
         s_axis_tuser = next % PIXELS == 0;
         s_axis_tlast = (next % WIDTH == WIDTH - 1) ^ wrong_last;
       end
-      m_axis_tready = {16'd0, noise[31:16]} % 100 >= stalls;
+      m_axis_tready = {{16'd0, noise[31:16]}} % 100 >= stalls;
       #4 moved_in = s_axis_tvalid && s_axis_tready === 1'b1;
       if (!rst) begin
         if (moved_in && start < 0) start = cycle;
@@ -387,11 +380,11 @@ const TICK: &str = "
     end
   endtask
 
-  // Expects image `image` from its beginning, perhaps after a part of image `before`.
-  task expect_frame(input integer image, input integer before, input reg after_cut);
+  // Expects image `image` from its beginning, perhaps after a part of image `other`.
+  task expect_frame(input integer image, input integer other, input reg after_cut);
     begin
       frame = image;
-      cut_frame = before;
+      cut_frame = other;
       cut = after_cut;
       frames_seen = 0;
       place = 0;
@@ -406,11 +399,17 @@ const TICK: &str = "
     begin
       idle = 0;
       while (idle < (cut ? QUIET : PATIENCE) && (cut || place < RESULTS)) tick;
+      // Inner stages may have pixels left that no window needs.
+      while (streaming && idle < QUIET) tick;
       repeat (8) tick;
       finish_frame;
     end
   endtask
-";
+",
+        // Bits above the pixel are set, and mean nothing.
+        pixel = padded("inputs[next]", bits, wide, "1"),
+    )
+}
 
 fn run(frames: &Frames, module: &str, text: &mut String) -> std::fmt::Result {
     let other = usize::from(frames.count > 1);

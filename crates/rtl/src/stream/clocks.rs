@@ -75,7 +75,8 @@ impl Unit<'_> {
     fn clock(&mut self, offered: bool, taken: bool) -> bool {
         let enable = !self.result() || self.held < 2;
         let reads = self.reads();
-        let steps = enable && (!reads || offered);
+        let begins = self.plan.waits() && (self.row, self.column) == (0, 0);
+        let steps = enable && (offered || !(reads || begins));
         let pushed = self.result() && self.held < 2;
         self.held = self.held + usize::from(pushed) - usize::from(taken);
         if enable {

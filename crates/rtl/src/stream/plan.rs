@@ -95,6 +95,18 @@ impl StagePlan {
         }
     }
 
+    /// Whether its first pixel is given before any pixel of the image was taken, as the window
+    /// lies in the border: then the scan has to wait for an image to begin.
+    pub(super) fn waits(&self) -> bool {
+        match &self.work {
+            Work::Slide { axes, .. } => {
+                let [y, x] = axes.as_ref();
+                (y.first_end(), x.first_end()) < (y.offset, x.offset)
+            }
+            Work::Enlarge { .. } => false,
+        }
+    }
+
     /// Registers on the way from the scan to the hand-over.
     pub(super) fn depth(&self) -> usize {
         match self.work {

@@ -52,6 +52,15 @@ impl Slide<'_> {
             within("row", rows, y.offset, y.offset + y.size - 1, y.scan),
             within("column", columns, x.offset, x.offset + x.size - 1, x.scan),
         ]);
+        let step = if self.plan.waits() {
+            // The first window lies before the first pixel of the image.
+            format!(
+                "  wire waits = in_image || (row == {rows}'d0 && column == {columns}'d0);
+  wire step = enable && (in_valid ? !restart : !waits);"
+            )
+        } else {
+            "  wire step = enable && (!in_image || (in_valid && !restart));".to_owned()
+        };
         write!(
             text,
             "
@@ -62,7 +71,7 @@ impl Slide<'_> {
   wire in_image = {inside};
   wire begins = row == {rows}'d{} && column == {columns}'d{}; // here frames begin
   wire restart = in_image && in_valid && in_first && !begins; // a frame was cut short
-  wire step = enable && (!in_image || (in_valid && !restart));
+{step}
   assign in_ready = enable && in_image && !restart;
   wire last_row = row == {rows}'d{};
   wire last_column = column == {columns}'d{};
