@@ -181,7 +181,7 @@ fn outputs<'a>(signals: &'a Signals<'_>) -> Vec<Port<'a>> {
 /// of it, may go on with zeros, and find them equal.
 pub(crate) const CHECK_LINES: &str = "
   // Ends the run when a file is missing or has another number of lines.
-  task check_lines(input [8*1024-1:0] path, input integer wanted);
+  task check_lines(input [8*1024-1:0] path, input integer needed);
     integer file;
     integer lines;
     integer length;
@@ -200,10 +200,10 @@ pub(crate) const CHECK_LINES: &str = "
           length = $fgets(unused_piece, file);
         end
         $fclose(file);
-        if (lines != wanted)
-          $display(\"FAIL: expected %0d lines in %0s, got %0d\", wanted, path, lines);
+        if (lines != needed)
+          $display(\"FAIL: expected %0d lines in %0s, got %0d\", needed, path, lines);
       end
-      if (lines != wanted) $finish;
+      if (lines != needed) $finish;
     end
   endtask
 ";
