@@ -16,7 +16,7 @@ use std::time::Duration;
 use lutweave_lut::Netlist;
 use lutweave_rtl::{CoSimulation, Files, Installed, Simulator, Tool, Verilog};
 pub use netlists::{Shape, core_of, counter, random_netlist};
-pub use stages::random_stages;
+pub use stages::{classifier, random_stages};
 
 /// How long any one run of a tool may take.
 pub const LIMIT: Duration = Duration::from_mins(2);

@@ -27,6 +27,11 @@ pub(crate) fn byte_bits(bits: usize) -> usize {
     bits.div_ceil(8) * 8
 }
 
+/// `1 bit`, `2 bits`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// `vector[high:low]` of `bits` bits from bit `first` on, of a vector of `total` bits.
 pub(crate) fn slice(vector: &str, first: usize, bits: usize, total: usize) -> String {
     match bits {

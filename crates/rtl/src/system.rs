@@ -10,6 +10,7 @@
 
 mod bench;
 mod serial;
+mod serial_bench;
 mod text;
 
 use std::fs;
@@ -130,18 +131,19 @@ impl System {
     pub fn write(&self, netlist: &Netlist, dir: impl AsRef<Path>) -> Result<Files> {
         let dir = dir.as_ref();
         let design = self.design(netlist)?;
-        let vectors = match &self.vectors {
-            Some(vectors) => vectors.clone(),
-            None => {
-                let serial = matches!(self.interface, Interface::Serial { .. });
-                let samples = if serial { DEFAULT_SERIAL_SAMPLES } else { DEFAULT_SAMPLES };
-                Vectors::random(netlist, samples, 1)?
-            }
+        let vectors = if let Some(vectors) = &self.vectors {
+            vectors.clone()
+        } else {
+            let serial = matches!(self.interface, Interface::Serial { .. });
+            let samples = if serial { DEFAULT_SERIAL_SAMPLES } else { DEFAULT_SAMPLES };
+            Vectors::random(netlist, samples, 1)?
         };
         vectors.check_fit(netlist)?;
         let module = text::emit(&design)?;
         let bench = match self.interface {
-            Interface::Serial { digit, .. } => serial::bench(&design, digit, vectors.samples())?,
+            Interface::Serial { digit, .. } => {
+                serial_bench::emit(&design, digit, vectors.samples())?
+            }
             Interface::ValidReady | Interface::AxiStream => {
                 bench::emit(&design, vectors.samples())?
             }

@@ -142,9 +142,11 @@ mod tests {
     fn tiles_lie_side_by_side_and_begin_again() {
         let image = tile(&[1, 2, 3, 4, 5, 6, 7, 8], [2, 2], [1, 3]).unwrap();
         assert_eq!(image, [1, 2, 5, 6, 1, 2, 3, 4, 7, 8, 3, 4]);
-        for (samples, size, grid) in
-            [(&[][..], [2, 2], [1, 1]), (&[1, 2, 3], [2, 1], [1, 1]), (&[1], [1, 1], [usize::MAX, 2])]
-        {
+        for (samples, size, grid) in [
+            (&[][..], [2, 2], [1, 1]),
+            (&[1, 2, 3], [2, 1], [1, 1]),
+            (&[1], [1, 1], [usize::MAX, 2]),
+        ] {
             assert!(tile(samples, size, grid).is_err());
         }
     }

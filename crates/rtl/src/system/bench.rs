@@ -23,11 +23,40 @@ pub(super) fn emit(design: &Design<'_>, samples: usize) -> Result<String> {
         &mut text,
     )?;
     memories(design, samples, &mut text)?;
-    let (beat, answer) = if axi { (8, byte_bits(design.output_bits)) } else {
-        (design.input_bits, design.output_bits)
-    };
-    let beats = if axi { design.input_bytes() } else { 1 };
-    let all = beats * beat;
+    let widths = Widths::of(design);
+    declarations(design, &widths, &mut text)?;
+    tasks(design, &widths, &mut text)?;
+    text.push_str(CHECK_LINES);
+    begin(name, "stalls", &mut text)?;
+    run(axi, &mut text);
+    verdict(&mut text)?;
+    Ok(text)
+}
+
+/// How wide things are, in bits.
+struct Widths {
+    /// Of a beat, and how many of them a sample is.
+    beat: usize,
+    beats: usize,
+    /// Of all beats.
+    sample: usize,
+    answer: usize,
+}
+
+impl Widths {
+    fn of(design: &Design<'_>) -> Self {
+        if design.interface == Interface::AxiStream {
+            let (beats, answer) = (design.input_bytes(), byte_bits(design.output_bits));
+            Self { beat: 8, beats, sample: 8 * beats, answer }
+        } else {
+            let (sample, answer) = (design.input_bits, design.output_bits);
+            Self { beat: sample, beats: 1, sample, answer }
+        }
+    }
+}
+
+fn declarations(design: &Design<'_>, widths: &Widths, text: &mut String) -> std::fmt::Result {
+    let (name, axi) = (design.module, design.interface == Interface::AxiStream);
     let latency = if axi { design.latency + 2 } else { design.latency + 1 };
     let pins = if axi {
         ".s_axis_tdata(in_data), .s_axis_tvalid(in_valid), .s_axis_tready(in_ready),
@@ -38,7 +67,11 @@ pub(super) fn emit(design: &Design<'_>, samples: usize) -> Result<String> {
         ".in_valid(in_valid), .in_ready(in_ready), .in_data(in_data),
     .out_valid(out_valid), .out_ready(out_ready), .out_data(out_data)"
     };
-    let last = if axi { "  wire out_last;\n" } else { "  wire out_last = 1'b1;\n  wire unused_ok = &{1'b0, in_last};\n" };
+    let last = if axi {
+        "  wire out_last;\n"
+    } else {
+        "  wire out_last = 1'b1;\n  wire unused_ok = &{1'b0, in_last};\n"
+    };
     write!(
         text,
         "  localparam BEATS = {beats}; // of a sample
@@ -74,22 +107,20 @@ pub(super) fn emit(design: &Design<'_>, samples: usize) -> Result<String> {
   reg {answer_range}held;
   reg {answer_range}wanted;
   reg {all_range}sample;
+",
+        beats = widths.beats,
+        beat_range = range(widths.beat),
+        answer_range = range(widths.answer),
+        all_range = range(widths.sample),
+    )
+}
 
-  // One clock cycle: looks at the answer, and at whether the beat was taken.
-  task tick;
-    begin
-      noise = noise ^ (noise << 13);
-      noise = noise ^ (noise >> 17);
-      noise = noise ^ (noise << 5);
-      out_ready = {{16'd0, noise[31:16]}} % 100 >= stalls;
-      #4 moved = in_valid && in_ready === 1'b1 && !rst;
-      if (!rst) check;
-      #1 clk = 1'b1;
-      #5 clk = 1'b0;
-      cycle = cycle + 1;
-    end
-  endtask
-
+/// What is done in a cycle, and with a sample.
+fn tasks(design: &Design<'_>, widths: &Widths, text: &mut String) -> std::fmt::Result {
+    write!(
+        text,
+        "
+{TICK}
   task check;
     begin
       if (held_valid && (out_valid !== 1'b1 || out_data !== held)) unexpected = unexpected + 1;
@@ -140,39 +171,15 @@ pub(super) fn emit(design: &Design<'_>, samples: usize) -> Result<String> {
     end
   endtask
 
-  // Waits for the answers, and a little longer.
-  task receive;
-    integer waited;
-    begin
-      waited = 0;
-      while (due > 0 && waited < PATIENCE * SAMPLES) begin
-        tick;
-        waited = waited + 1;
-      end
-      repeat (LATENCY + 20) tick;
-      if (due > 0) unexpected = unexpected + 1;
-    end
-  endtask
+{RECEIVE}",
+        beat = widths.beat,
+        wanted = padded("expected[want]", design.output_bits, widths.answer),
+        sample = padded("inputs[chosen]", design.input_bits, widths.sample),
+        low = if widths.beats > 1 { "[7:0]" } else { "" },
+    )
+}
 
-  // Sends a whole sample, and waits for its answer.
-  task ask(input integer index);
-    begin
-      want = index;
-      due = 1;
-      send(index, BEATS, 1'b1);
-      receive;
-    end
-  endtask
-",
-        beat_range = range(beat),
-        answer_range = range(answer),
-        all_range = range(all),
-        wanted = padded("expected[want]", design.output_bits, answer),
-        sample = padded("inputs[chosen]", design.input_bits, all),
-        low = if all > beat { "[7:0]" } else { "" },
-    )?;
-    text.push_str(CHECK_LINES);
-    begin(name, "stalls", &mut text)?;
+fn run(axi: bool, text: &mut String) {
     text.push_str(
         "    clk = 1'b0;
     rst = 1'b1;
@@ -230,9 +237,48 @@ pub(super) fn emit(design: &Design<'_>, samples: usize) -> Result<String> {
     end
 ",
     );
-    verdict(&mut text)?;
-    Ok(text)
 }
+
+const TICK: &str = "  // One clock cycle: looks at the answer, and at whether the beat was taken.
+  task tick;
+    begin
+      noise = noise ^ (noise << 13);
+      noise = noise ^ (noise >> 17);
+      noise = noise ^ (noise << 5);
+      out_ready = {16'd0, noise[31:16]} % 100 >= stalls;
+      #4 moved = in_valid && in_ready === 1'b1 && !rst;
+      if (!rst) check;
+      #1 clk = 1'b1;
+      #5 clk = 1'b0;
+      cycle = cycle + 1;
+    end
+  endtask
+";
+
+const RECEIVE: &str = "  // Waits for the answers, and a little longer.
+  task receive;
+    integer waited;
+    begin
+      waited = 0;
+      while (due > 0 && waited < PATIENCE * SAMPLES) begin
+        tick;
+        waited = waited + 1;
+      end
+      repeat (LATENCY + 20) tick;
+      if (due > 0) unexpected = unexpected + 1;
+    end
+  endtask
+
+  // Sends a whole sample, and waits for its answer.
+  task ask(input integer index);
+    begin
+      want = index;
+      due = 1;
+      send(index, BEATS, 1'b1);
+      receive;
+    end
+  endtask
+";
 
 /// The comment at the top, and the beginning of the module.
 pub(super) fn header(

@@ -264,11 +264,8 @@ endmodule
 fn axi(design: &Design<'_>, text: &mut String) -> std::fmt::Result {
     let name = design.module;
     let (bits, wide) = (design.output_bits, byte_bits(design.output_bits));
-    let answer = if bits == wide {
-        "answer".to_owned()
-    } else {
-        format!("{{{}'d0, answer}}", wide - bits)
-    };
+    let answer =
+        if bits == wide { "answer".to_owned() } else { format!("{{{}'d0, answer}}", wide - bits) };
     write!(
         text,
         "
