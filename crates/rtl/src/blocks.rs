@@ -4,14 +4,17 @@ use lutweave_lut::MAX_NAME;
 
 use crate::{Error, Result, names};
 
-/// Characters that the names of submodules and files may add to the name of a module.
-const SUFFIX: usize = 24;
+/// Characters that the names of submodules add to the name of a module, as in `<name>_stage7`.
+pub(crate) const SUFFIX: usize = 24;
 
-/// Refuses a module name that cannot be printed as it is, or leaves no room for `<name>_stage7`.
-pub(crate) fn check_name(name: &str) -> Result<()> {
+/// Refuses a module name that cannot be printed as it is, or with `suffix` more characters.
+pub(crate) fn check_name(name: &str, suffix: usize) -> Result<()> {
     let refuse = |what| Err(Error::ModuleName { name: name.to_owned(), what });
-    if name.len() > MAX_NAME - SUFFIX {
-        return refuse("it is longer than 104 characters");
+    if name.len() + suffix > MAX_NAME {
+        return refuse(match suffix {
+            0 => "it is longer than 128 characters",
+            _ => "it is longer than 104 characters, which leaves room for the names of its parts",
+        });
     }
     if names::is_reserved(name) {
         return refuse("it is a reserved word of Verilog, SystemVerilog, VHDL or C++");

@@ -13,12 +13,11 @@ mod serial;
 mod serial_bench;
 mod text;
 
-use std::fs;
 use std::path::Path;
 
 use lutweave_lut::Netlist;
 
-use crate::blocks::{byte_bits, check_name};
+use crate::blocks::{SUFFIX, byte_bits, check_name};
 use crate::verilog::{self, Style};
 use crate::{Error, Files, Result, Vectors, Verilog};
 
@@ -129,7 +128,6 @@ impl System {
     /// As [`validate`]; [`Error::Length`] or [`Error::Unsupported`] when the vectors are for other
     /// ports; [`Error::Io`].
     pub fn write(&self, netlist: &Netlist, dir: impl AsRef<Path>) -> Result<Files> {
-        let dir = dir.as_ref();
         let design = self.design(netlist)?;
         let vectors = if let Some(vectors) = &self.vectors {
             vectors.clone()
@@ -148,28 +146,15 @@ impl System {
                 bench::emit(&design, vectors.samples())?
             }
         };
-        fs::create_dir_all(dir).map_err(|source| Error::Io {
-            op: "make folder",
-            path: dir.to_owned(),
-            source,
-        })?;
-        let save = |suffix: &str, text: &str| {
-            let path = dir.join(format!("{}{suffix}", self.module));
-            match fs::write(&path, text) {
-                Ok(()) => Ok(path),
-                Err(source) => Err(Error::Io { op: "write", path, source }),
-            }
-        };
-        Ok(Files {
-            module: save(".v", &module)?,
-            bench: save("_tb.v", &bench)?,
-            inputs: save("_inputs.mem", &vectors.inputs_text())?,
-            expected: save("_expected.mem", &vectors.expected_text())?,
-        })
+        Files::save(
+            dir.as_ref(),
+            &self.module,
+            [&module, &bench, &vectors.inputs_text(), &vectors.expected_text()],
+        )
     }
 
     fn design<'a>(&'a self, netlist: &'a Netlist) -> Result<Design<'a>> {
-        check_name(&self.module)?;
+        check_name(&self.module, SUFFIX)?;
         let refuse = |what: String| {
             let netlist = netlist.name().to_owned();
             Err(Error::Unsupported { netlist, what })

@@ -25,9 +25,10 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lutweave_lut::{MAX_NAME, Netlist, Op};
+use lutweave_lut::{Netlist, Op};
 
-use crate::{Error, Result, Vectors, bench, names};
+use crate::blocks::check_name;
+use crate::{Error, Result, Vectors, bench};
 pub(crate) use head::range;
 pub(crate) use signals::Signals;
 
@@ -174,30 +175,44 @@ impl Verilog {
     /// As [`validate`]; [`Error::Length`] or [`Error::Unsupported`] when the vectors are for other
     /// ports; [`Error::Io`].
     pub fn write(&self, netlist: &Netlist, dir: impl AsRef<Path>) -> Result<Files> {
-        let dir = dir.as_ref();
         validate(netlist, self)?;
         let vectors = match &self.vectors {
             Some(vectors) => vectors.clone(),
             None => Vectors::random(netlist, DEFAULT_SAMPLES, 1)?,
         };
         vectors.check_fit(netlist)?;
+        let texts = [
+            &self.module_text(netlist)?,
+            &self.bench_text(netlist, vectors.samples())?,
+            &vectors.inputs_text(),
+            &vectors.expected_text(),
+        ];
+        Files::save(dir.as_ref(), &self.module, texts.map(String::as_str))
+    }
+}
+
+impl Files {
+    /// Writes the module, its bench, inputs and expected outputs into `dir`, which is made where
+    /// it is missing.
+    pub(crate) fn save(dir: &Path, name: &str, texts: [&str; 4]) -> Result<Self> {
         fs::create_dir_all(dir).map_err(|source| Error::Io {
             op: "make folder",
             path: dir.to_owned(),
             source,
         })?;
-        let save = |suffix: &str, text: String| {
-            let path = dir.join(format!("{}{suffix}", self.module));
+        let [module, bench, inputs, expected] = texts;
+        let save = |suffix: &str, text: &str| {
+            let path = dir.join(format!("{name}{suffix}"));
             match fs::write(&path, text) {
                 Ok(()) => Ok(path),
                 Err(source) => Err(Error::Io { op: "write", path, source }),
             }
         };
-        Ok(Files {
-            module: save(".v", self.module_text(netlist)?)?,
-            bench: save("_tb.v", self.bench_text(netlist, vectors.samples())?)?,
-            inputs: save("_inputs.mem", vectors.inputs_text())?,
-            expected: save("_expected.mem", vectors.expected_text())?,
+        Ok(Self {
+            module: save(".v", module)?,
+            bench: save("_tb.v", bench)?,
+            inputs: save("_inputs.mem", inputs)?,
+            expected: save("_expected.mem", expected)?,
         })
     }
 }
@@ -229,16 +244,7 @@ pub fn emit(netlist: &Netlist, options: &Verilog, out: &mut impl fmt::Write) -> 
 
 /// Checks everything, and names every signal.
 pub(crate) fn prepare<'a>(netlist: &'a Netlist, options: &Verilog) -> Result<Signals<'a>> {
-    let refuse = |what| Error::ModuleName { name: options.module.clone(), what };
-    if options.module.len() > MAX_NAME {
-        return Err(refuse("it is longer than 128 characters"));
-    }
-    if names::is_reserved(&options.module) {
-        return Err(refuse("it is a reserved word of Verilog, SystemVerilog, VHDL or C++"));
-    }
-    if !names::is_legal(&options.module) {
-        return Err(refuse("expected a letter, then letters, digits and single underscores"));
-    }
+    check_name(&options.module, 0)?;
     let outputs: usize = netlist.outputs().iter().map(|port| port.nets.len()).sum();
     for (what, bits) in [("input", netlist.input_bits()), ("output", outputs)] {
         if bits == 0 {
