@@ -53,7 +53,7 @@ fn what_a_stream_costs() {
         Case(same(3, Border::Reflect101).dilation([2, 1]), [28, 40], [32, 42], 4 * 42, 1344),
         Case(Window::new([2, 2]).stride([2, 2]), [27, 28], [27, 28], 28, 756),
         Case(Window::new([28, 28]), [28, 28], [28, 28], 27 * 28, 784),
-        Case(Window::new([1, 1]), [480, 640], [480, 640], 0, 480 * 640),
+        Case(Window::new([1, 1]), [1080, 1920], [1080, 1920], 0, 1080 * 1920),
     ];
     for Case(window, image, scan, line_bits, clocks) in cases {
         let info = Stream::new("s").image(image).info(&chain(window)).unwrap();
@@ -142,5 +142,7 @@ fn nothing_is_written_when_the_frames_do_not_fit() {
         let stream = Stream::new("s").image([4, 4]).frames(frames);
         assert!(stream.write(&stages, dir.path().join("out")).is_err());
     }
+    let large = Stream::new("s").image([12_000, 12_000]).write(&stages, dir.path().join("out"));
+    assert!(large.unwrap_err().to_string().contains("too large for a test bench"));
     assert!(!dir.path().join("out").exists());
 }
