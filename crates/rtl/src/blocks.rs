@@ -4,20 +4,15 @@ use lutweave_lut::MAX_NAME;
 
 use crate::{Error, Result, names};
 
-/// Characters that the names of submodules and files may add to the name of a module.
-const SUFFIX: usize = 24;
+/// Characters that the names of submodules add to the name of a module, as in `<name>_stage7`.
+pub(crate) const SUFFIX: usize = 24;
 
-/// Refuses a module name that cannot be printed as it is, or leaves no room for `<name>_stage7`.
+/// Refuses a module name that cannot be printed as it is, or with [`SUFFIX`] more characters.
 pub(crate) fn check_name(name: &str) -> Result<()> {
-    let refuse = |what| Err(Error::ModuleName { name: name.to_owned(), what });
-    if name.len() > MAX_NAME - SUFFIX {
-        return refuse("it is longer than 104 characters");
-    }
-    if names::is_reserved(name) {
-        return refuse("it is a reserved word of Verilog, SystemVerilog, VHDL or C++");
-    }
-    if !names::is_legal(name) {
-        return refuse("expected a letter, then letters, digits and single underscores");
+    names::check_module(name)?;
+    if name.len() + SUFFIX > MAX_NAME {
+        let what = "it is longer than 104 characters, which leaves room for the names of its parts";
+        return Err(Error::ModuleName { name: name.to_owned(), what });
     }
     Ok(())
 }
@@ -25,6 +20,11 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
 /// Whole bytes that hold so many bits, in bits.
 pub(crate) fn byte_bits(bits: usize) -> usize {
     bits.div_ceil(8) * 8
+}
+
+/// `1 bit`, `2 bits`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// `vector[high:low]` of `bits` bits from bit `first` on, of a vector of `total` bits.

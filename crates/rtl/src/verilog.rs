@@ -203,30 +203,44 @@ impl Verilog {
     /// As [`validate`]; [`Error::Length`] or [`Error::Unsupported`] when the vectors are for other
     /// ports; [`Error::Io`].
     pub fn write(&self, netlist: &Netlist, dir: impl AsRef<Path>) -> Result<Files> {
-        let dir = dir.as_ref();
         validate(netlist, self)?;
         let vectors = match &self.vectors {
             Some(vectors) => vectors.clone(),
             None => Vectors::random(netlist, DEFAULT_SAMPLES, 1)?,
         };
         vectors.check_fit(netlist)?;
+        let texts = [
+            &self.module_text(netlist)?,
+            &self.bench_text(netlist, vectors.samples())?,
+            &vectors.inputs_text(),
+            &vectors.expected_text(),
+        ];
+        Files::save(dir.as_ref(), &self.module, texts.map(String::as_str))
+    }
+}
+
+impl Files {
+    /// Writes the module, its bench, inputs and expected outputs into `dir`, which is made where
+    /// it is missing.
+    pub(crate) fn save(dir: &Path, name: &str, texts: [&str; 4]) -> Result<Self> {
         fs::create_dir_all(dir).map_err(|source| Error::Io {
             op: "make folder",
             path: dir.to_owned(),
             source,
         })?;
-        let save = |suffix: &str, text: String| {
-            let path = dir.join(format!("{}{suffix}", self.module));
+        let [module, bench, inputs, expected] = texts;
+        let save = |suffix: &str, text: &str| {
+            let path = dir.join(format!("{name}{suffix}"));
             match fs::write(&path, text) {
                 Ok(()) => Ok(path),
                 Err(source) => Err(Error::Io { op: "write", path, source }),
             }
         };
-        Ok(Files {
-            module: save(".v", self.module_text(netlist)?)?,
-            bench: save("_tb.v", self.bench_text(netlist, vectors.samples())?)?,
-            inputs: save("_inputs.mem", vectors.inputs_text())?,
-            expected: save("_expected.mem", vectors.expected_text())?,
+        Ok(Self {
+            module: save(".v", module)?,
+            bench: save("_tb.v", bench)?,
+            inputs: save("_inputs.mem", inputs)?,
+            expected: save("_expected.mem", expected)?,
         })
     }
 }

@@ -20,10 +20,21 @@ pub(super) struct Clocks {
     pub(super) frame: usize,
 }
 
+/// What happens at a place of a scan, as far as one axis says.
+#[derive(Clone, Copy)]
+struct Place {
+    /// A pixel is taken, if the other axis says so too.
+    reads: bool,
+    /// A pixel is given, likewise.
+    gives: bool,
+}
+
 /// What one stage holds.
-struct Unit<'a> {
-    plan: &'a StagePlan,
-    scan: [usize; 2],
+struct Unit {
+    rows: Vec<Place>,
+    columns: Vec<Place>,
+    /// Whether the scan waits for an image to begin.
+    waits: bool,
     row: usize,
     column: usize,
     /// The valid bits of its registers, as a ring; `head` is the newest.
@@ -33,62 +44,69 @@ struct Unit<'a> {
     held: usize,
 }
 
-impl Unit<'_> {
-    /// Whether the place of the scan takes a pixel.
-    fn reads(&self) -> bool {
-        match &self.plan.work {
-            Work::Slide { axes, .. } => {
-                let inside = |axis: usize, place: usize| {
-                    let axis = &axes[axis];
-                    (axis.offset..axis.offset + axis.size).contains(&place)
-                };
-                inside(0, self.row) && inside(1, self.column)
-            }
-            Work::Enlarge { factors: [down, across] } => {
-                self.row.is_multiple_of(*down) && self.column.is_multiple_of(*across)
+/// The places of one axis.
+fn places(plan: &StagePlan, axis: usize) -> Vec<Place> {
+    let place = |place: usize| match &plan.work {
+        Work::Slide { axes, .. } => {
+            let axis = &axes[axis];
+            let ends = (axis.first_end()..=axis.last_end()).contains(&place);
+            Place {
+                reads: (axis.offset..axis.offset + axis.size).contains(&place),
+                gives: ends && (place - axis.first_end()).is_multiple_of(axis.stride),
             }
         }
-    }
+        Work::Enlarge { factors } => {
+            Place { reads: place.is_multiple_of(factors[axis]), gives: true }
+        }
+    };
+    (0..plan.scan()[axis]).map(place).collect()
+}
 
-    /// Whether the place of the scan gives a pixel.
-    fn gives(&self) -> bool {
-        match &self.plan.work {
-            Work::Slide { axes, .. } => {
-                let ends = |axis: usize, place: usize| {
-                    let axis = &axes[axis];
-                    (axis.first_end()..=axis.last_end()).contains(&place)
-                        && (place - axis.first_end()).is_multiple_of(axis.stride)
-                };
-                ends(0, self.row) && ends(1, self.column)
-            }
-            Work::Enlarge { .. } => true,
+impl Unit {
+    fn new(plan: &StagePlan) -> Self {
+        Self {
+            rows: places(plan, 0),
+            columns: places(plan, 1),
+            waits: plan.waits(),
+            row: 0,
+            column: 0,
+            pipe: vec![false; plan.depth()],
+            head: 0,
+            held: 0,
         }
     }
 
     /// The oldest of its registers.
     fn result(&self) -> bool {
-        self.pipe[(self.head + 1) % self.pipe.len()]
+        self.pipe[self.next()]
+    }
+
+    fn next(&self) -> usize {
+        if self.head + 1 == self.pipe.len() { 0 } else { self.head + 1 }
     }
 
     /// One clock cycle. `offered` says whether the stage before it has a pixel, `taken` whether
     /// the stage behind it takes one; returns whether this stage took one.
     fn clock(&mut self, offered: bool, taken: bool) -> bool {
+        let (row, column) = (self.rows[self.row], self.columns[self.column]);
         let enable = !self.result() || self.held < 2;
-        let reads = self.reads();
-        let begins = self.plan.waits() && (self.row, self.column) == (0, 0);
+        let reads = row.reads && column.reads;
+        let begins = self.waits && self.row == 0 && self.column == 0;
         let steps = enable && (offered || !(reads || begins));
         let pushed = self.result() && self.held < 2;
         self.held = self.held + usize::from(pushed) - usize::from(taken);
         if enable {
-            let gives = steps && self.gives();
-            self.head = (self.head + 1) % self.pipe.len();
-            self.pipe[self.head] = gives;
+            self.head = self.next();
+            self.pipe[self.head] = steps && row.gives && column.gives;
         }
         if steps {
             self.column += 1;
-            if self.column == self.scan[1] {
+            if self.column == self.columns.len() {
                 self.column = 0;
-                self.row = (self.row + 1) % self.scan[0];
+                self.row += 1;
+                if self.row == self.rows.len() {
+                    self.row = 0;
+                }
             }
         }
         steps && reads
@@ -98,14 +116,7 @@ impl Unit<'_> {
 impl Clocks {
     /// Follows frames through the chain.
     pub(super) fn of(plan: &Plan) -> Self {
-        let mut units: Vec<Unit<'_>> = plan
-            .stages
-            .iter()
-            .map(|plan| {
-                let (scan, pipe) = (plan.scan(), vec![false; plan.depth()]);
-                Unit { plan, scan, row: 0, column: 0, pipe, head: 0, held: 0 }
-            })
-            .collect();
+        let mut units: Vec<Unit> = plan.stages.iter().map(Unit::new).collect();
         let pixels = plan.output_image[0] * plan.output_image[1];
         let mut waiting = 0; // words in the hand-over at the input
         let mut out = 0;
@@ -118,11 +129,12 @@ impl Clocks {
                     clocks.first = now;
                 }
                 out += 1;
-                match (out.is_multiple_of(pixels), out / pixels) {
-                    (true, 1) => clocks.last = now,
-                    (true, 2) => second = now,
-                    (true, _) => clocks.frame = now - second,
-                    (false, _) => {}
+                if out == pixels {
+                    clocks.last = now;
+                } else if out == 2 * pixels {
+                    second = now;
+                } else if out == FRAMES * pixels {
+                    clocks.frame = now - second;
                 }
             }
             // From the last stage to the first, each takes what the one before it held when the

@@ -36,9 +36,10 @@ pub(super) fn text(plan: &StagePlan, factors: [usize; 2], name: &str) -> String 
     let [row, downs, column, acrosses] = &counters;
     let bits = plan.pixel.bits();
     let mut text = String::from("\n  // A row, its repetitions, its pixels, their repetitions.\n");
-    counters.iter().for_each(|counter| text.push_str(&counter.declaration()));
-    let lasts: Vec<String> =
-        counters.iter().map(|counter| counter.is(counter.count - 1)).collect();
+    for counter in &counters {
+        text.push_str(&counter.declaration());
+    }
+    let lasts: Vec<String> = counters.iter().map(|counter| counter.is(counter.count - 1)).collect();
     let zeros = counters.iter().map(|c| format!("      {} <= {}'d0;\n", c.name, c.width()));
     let zeros: String = zeros.collect();
     let [last_row, last_down, last_column, last_across] = lasts.as_slice() else {
@@ -47,7 +48,7 @@ pub(super) fn text(plan: &StagePlan, factors: [usize; 2], name: &str) -> String 
     let next = |c: &Counter, last: &str| {
         format!("{} <= {last} ? {w}'d0 : {} + {w}'d1;", c.name, c.name, w = c.width())
     };
-    text.push_str(&format!(
+    let scan = format!(
         "  wire enable; // of everything up to the hand-over
   wire fresh = {} && {}; // a pixel is taken
   wire begins = {} && {}; // here frames begin
@@ -77,10 +78,11 @@ pub(super) fn text(plan: &StagePlan, factors: [usize; 2], name: &str) -> String 
         next(column, "last_column"),
         next(downs, "last_down"),
         next(row, "last_row"),
-    ));
+    );
+    text.push_str(&scan);
     text.push_str(&pixel(plan, factors, downs, acrosses, column));
     let wide = range(bits);
-    text.push_str(&format!(
+    let result = format!(
         "
   reg result_valid, result_first;
   reg {wide}result;
@@ -93,7 +95,8 @@ pub(super) fn text(plan: &StagePlan, factors: [usize; 2], name: &str) -> String 
     end
   end
 "
-    ));
+    );
+    text.push_str(&result);
     text.push_str(&handed_over(name, bits));
     text
 }
@@ -120,11 +123,8 @@ fn pixel(
         };
     }
     let width = column.width();
-    let first = if hold {
-        format!("({} ? in_pixel : held)", across.is(0))
-    } else {
-        "in_pixel".to_owned()
-    };
+    let first =
+        if hold { format!("({} ? in_pixel : held)", across.is(0)) } else { "in_pixel".to_owned() };
     format!(
         "{}
   // The line that is repeated.

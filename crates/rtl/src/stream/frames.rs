@@ -8,6 +8,9 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use crate::{Error, Result};
 
+/// Most words of all images of a test bench.
+const MAX_WORDS: usize = 1 << 25;
+
 /// Images and expected answers, as text for `$readmemh`: a pixel a line, channel 0 in the lowest
 /// bits, row by row, frame after frame.
 #[derive(Debug)]
@@ -30,6 +33,14 @@ impl Frames {
     ) -> Result<Self> {
         let words = stages.input().channels * image[0] * image[1];
         let op = "frames of the test bench";
+        if words.max(values.len()) > MAX_WORDS {
+            let what = format!(
+                "images of {words} words, {} in all, are too large for a test bench; expected at \
+                 most {MAX_WORDS}: write the module alone, or for a smaller image",
+                values.len()
+            );
+            return Err(Error::Unsupported { netlist: stages.name().to_owned(), what });
+        }
         let count = values.len().div_ceil(words).max(1);
         if values.len() != count * words {
             return Err(Error::Length { op, expected: count * words, got: values.len() });
@@ -51,7 +62,7 @@ impl Frames {
         Ok(Self { count, inputs, expected: answers.concat(), probes })
     }
 
-    /// Random images, always the same.
+    /// So many random images, always the same; of large ones, fewer.
     pub(super) fn random(
         stages: &Stages,
         image: [usize; 2],
@@ -59,7 +70,8 @@ impl Frames {
         probes: bool,
     ) -> Result<Self> {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
-        let words = count * stages.input().channels * image[0] * image[1];
+        let one = stages.input().channels * image[0] * image[1];
+        let words = count.min(MAX_WORDS / one) * one;
         let mask = (1 << stages.input().width) - 1;
         let values: Vec<u64> = (0..words).map(|_| random.next_u64() & mask).collect();
         Self::new(stages, image, &values, probes)
@@ -142,9 +154,11 @@ mod tests {
     fn tiles_lie_side_by_side_and_begin_again() {
         let image = tile(&[1, 2, 3, 4, 5, 6, 7, 8], [2, 2], [1, 3]).unwrap();
         assert_eq!(image, [1, 2, 5, 6, 1, 2, 3, 4, 7, 8, 3, 4]);
-        for (samples, size, grid) in
-            [(&[][..], [2, 2], [1, 1]), (&[1, 2, 3], [2, 1], [1, 1]), (&[1], [1, 1], [usize::MAX, 2])]
-        {
+        for (samples, size, grid) in [
+            (&[][..], [2, 2], [1, 1]),
+            (&[1, 2, 3], [2, 1], [1, 1]),
+            (&[1], [1, 1], [usize::MAX, 2]),
+        ] {
             assert!(tile(samples, size, grid).is_err());
         }
     }

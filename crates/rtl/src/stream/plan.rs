@@ -174,6 +174,7 @@ impl Plan {
             let work = match &stage.operation {
                 Operation::Slide { window, outside, netlist } => {
                     let axes = axes(&stage.name, window, from, to)?;
+                    check_window(&stage.name, &axes, pixel)?;
                     let (net, latency) = plan.net(&stage.name, netlist, module, registers)?;
                     let constant = window.border == Border::Constant;
                     Work::Slide { axes: Box::new(axes), constant, outside: *outside, net, latency }
@@ -181,9 +182,8 @@ impl Plan {
                 Operation::Enlarge { factors } => Work::Enlarge { factors: *factors },
             };
             let (name, output) = (stage.name.clone(), stage.output);
-            let planned =
-                StagePlan { name, pixel, image: from, output, output_image: to, work };
-            planned.check()?;
+            let planned = StagePlan { name, pixel, image: from, output, output_image: to, work };
+            check_side(&planned.name, planned.scan())?;
             plan.stages.push(planned);
             pixel = stage.output;
             plan.output_image = to;
@@ -209,15 +209,12 @@ impl Plan {
             netlist.clone()
         };
         let latency = Style::of(&made)?.latency();
-        let index = match self.nets.iter().position(|net| *net == made) {
-            Some(index) => index,
-            None => {
-                verilog::validate(&made, &Verilog::new(module).enable(true))?;
-                self.nets.push(made);
-                self.nets.len() - 1
-            }
-        };
-        Ok((index, latency))
+        if let Some(index) = self.nets.iter().position(|net| *net == made) {
+            return Ok((index, latency));
+        }
+        verilog::validate(&made, &Verilog::new(module).enable(true))?;
+        self.nets.push(made);
+        Ok((self.nets.len() - 1, latency))
     }
 
     fn check(&self) -> Result<()> {
@@ -249,26 +246,23 @@ impl Plan {
     }
 }
 
-impl StagePlan {
-    /// Refuses what would be too large for a vector or a counter.
-    fn check(&self) -> Result<()> {
-        check_side(&self.name, self.scan())?;
-        let Work::Slide { axes, .. } = &self.work else { return Ok(()) };
-        let strip = axes[0].extent.saturating_mul(self.pixel.bits());
-        let row = axes[1].extent.saturating_mul(self.pixel.bits());
-        if strip > MAX_PORT_BITS || row > MAX_PORT_BITS || self.window_bits() > MAX_WINDOW_BITS {
-            let what = format!(
-                "a window that covers {} x {} pixels of {} bits needs too many registers; expected \
-                 at most {MAX_PORT_BITS} bits a row or column, {MAX_WINDOW_BITS} in all: use a \
-                 smaller filter or dilation, or fewer channels",
-                axes[0].extent,
-                axes[1].extent,
-                self.pixel.bits()
-            );
-            return Err(refuse(&self.name, what));
-        }
-        Ok(())
+/// Refuses windows that are too large for vectors and registers.
+fn check_window(stage: &str, axes: &[Axis; 2], pixel: Pixel) -> Result<()> {
+    let bits = pixel.bits();
+    let strip = axes[0].extent.saturating_mul(bits);
+    let row = axes[1].extent.saturating_mul(bits);
+    let window = axes[0].filter.saturating_mul(row);
+    let elements = axes[0].filter.saturating_mul(axes[1].filter).saturating_mul(bits);
+    if strip.max(row).max(elements) <= MAX_PORT_BITS && window <= MAX_WINDOW_BITS {
+        return Ok(());
     }
+    let what = format!(
+        "a window that covers {} x {} pixels of {bits} bits needs too many registers; expected at \
+         most {MAX_PORT_BITS} bits a row, a column and in all elements, {MAX_WINDOW_BITS} in all: \
+         use a smaller filter or dilation, or fewer channels",
+        axes[0].extent, axes[1].extent,
+    );
+    Err(refuse(stage, what))
 }
 
 fn check_side(stage: &str, [rows, columns]: [usize; 2]) -> Result<()> {
@@ -345,7 +339,7 @@ fn selections(
         return Err(refuse(stage, what));
     }
     for position in over {
-        for element in 0..axis.filter {
+        for (element, list) in selections.iter_mut().enumerate() {
             let (mut elements, mut positions) = ([0, 0, 0], [0, 0]);
             (elements[i + 1], positions[i]) = (element, position);
             // The other axis may lie over the border too, but its pixel is that of one axis alone.
@@ -365,7 +359,7 @@ fn selections(
             }
             let reads = place - covered.start;
             if reads != element * axis.dilation {
-                selections[element].push((covered.end - 1, reads));
+                list.push((covered.end - 1, reads));
             }
         }
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use lutweave_lut::bits_for;
 
 use super::plan::{Axis, StagePlan};
-use crate::blocks::slice;
+use crate::blocks::{counted, slice};
 use crate::verilog::range;
 
 /// What the text of a windowed stage is made of.
@@ -143,8 +143,7 @@ impl Slide<'_> {
         let start = (axis.stride - axis.first_end() % axis.stride) % axis.stride;
         let (moves, wraps) =
             if i == 0 { ("last_column", "last_row") } else { ("1'b1", "last_column") };
-        let condition =
-            if i == 0 { format!("step && {moves}") } else { "step".to_owned() };
+        let condition = if i == 0 { format!("step && {moves}") } else { "step".to_owned() };
         write!(
             text,
             "
@@ -188,9 +187,9 @@ impl Slide<'_> {
         write!(
             text,
             "
-  // {} lines above this one. What is left in them of a frame before is read by no window.
+  // {} above this one. What is left in them of a frame before is read by no window.
 ",
-            y.extent - 1
+            counted(y.extent - 1, "line")
         )?;
         if x.scan == 1 {
             return write!(
@@ -237,7 +236,7 @@ impl Slide<'_> {
             } else {
                 format!("enters{ky}")
             };
-            writeln!(text, "  wire {}enters{ky} = {enters};", range(bits))?;
+            writeln!(text, "  wire {}enters{ky} ={enters};", range(bits))?;
             writeln!(text, "  reg {}window{ky};", range(row))?;
             writeln!(text, "  always @(posedge clk) if (step) window{ky} <= {next};")?;
         }
@@ -251,7 +250,7 @@ impl Slide<'_> {
                     continue;
                 }
                 let value = choice(x, kx, "at", columns, "\n      ", from);
-                writeln!(text, "  wire {}element{ky}_{kx} = {value};", range(bits))?;
+                writeln!(text, "  wire {}element{ky}_{kx} ={value};", range(bits))?;
                 reads.push((format!("element{ky}_{kx}"), 0, bits));
             }
         }
@@ -364,7 +363,8 @@ fn choice(
     for same in list.chunk_by(|a, b| a.1 == b.1) {
         let ends: Vec<String> =
             same.iter().map(|(end, _)| format!("{counter} == {width}'d{end}")).collect();
-        text.push_str(&format!("{line}({}) ? {} :", ends.join(" || "), from(same[0].1)));
+        let ends = ends.join(" || ");
+        text += &[line, "(", &ends, ") ? ", &from(same[0].1), " :"].concat();
     }
-    if text.is_empty() { own } else { format!("{text}{line}{own}") }
+    if text.is_empty() { format!(" {own}") } else { format!("{text}{line}{own}") }
 }

@@ -9,7 +9,7 @@ use super::enlarge;
 use super::plan::{Plan, StagePlan, Work};
 use super::slide::Slide;
 use super::{Stream, StreamInfo};
-use crate::blocks::{byte_bits, handover};
+use crate::blocks::{byte_bits, counted, handover};
 use crate::verilog::{self, range};
 use crate::{Result, Verilog};
 
@@ -52,12 +52,12 @@ fn comment(plan: &Plan, info: &StreamInfo, name: &str, text: &mut String) -> std
     let (s, m) = (plan.input, plan.output);
     write!(
         text,
-        "// Module {name}, by lutweave: a chain of {} stages as an AXI4-Stream video filter.
+        "// Module {name}, by lutweave: a chain of {} as an AXI4-Stream video filter.
 //
 // s_axis: images of {height} rows of {width} pixels, a beat a pixel, row by row.
-//   tdata: {} words of {} bits, word i at [{}*i +: {}]; bits above are ignored.
+//   tdata: {} of {}, word i at [{}*i +: {}]; bits above are ignored.
 // m_axis: images of {rows} rows of {columns} pixels, likewise.
-//   tdata: {} words of {} bits, word i at [{}*i +: {}]; bits above are zero.
+//   tdata: {} of {}, word i at [{}*i +: {}]; bits above are zero.
 // tuser: the first pixel of an image; tlast: the last of a row.
 //
 // Of an image that begins late, too early, or has a row of another length, the rest is dropped, up
@@ -80,13 +80,13 @@ fn comment(plan: &Plan, info: &StreamInfo, name: &str, text: &mut String) -> std
 //
 // stage                     image in       image out            scan  netlist  line buffer
 ",
-        plan.stages.len(),
-        s.channels,
+        counted(plan.stages.len(), "stage"),
+        counted(s.channels, "word"),
+        counted(s.width, "bit"),
         s.width,
         s.width,
-        s.width,
-        m.channels,
-        m.width,
+        counted(m.channels, "word"),
+        counted(m.width, "bit"),
         m.width,
         m.width,
         info.latency,
@@ -106,7 +106,7 @@ fn comment(plan: &Plan, info: &StreamInfo, name: &str, text: &mut String) -> std
             stage.line_buffer_bits
         )?;
     }
-    writeln!(text, "// Line buffers: {} bits in all.", info.line_buffer_bits)?;
+    writeln!(text, "// Line buffers: {} in all.", counted(info.line_buffer_bits, "bit"))?;
     writeln!(text, "//")
 }
 
@@ -120,7 +120,7 @@ fn stage_text(
         Work::Slide { axes, constant, outside, net, latency } => {
             let [y, x] = axes.as_ref();
             let about = format!(
-                "// Stage {}: windows of {} x {}, {} x {} apart, on {} x {} pixels of {} bits.\n",
+                "// Stage {}: windows of {} x {}, {} x {} apart, on {} x {} pixels of {}.\n",
                 stage.name,
                 y.filter,
                 x.filter,
@@ -128,7 +128,7 @@ fn stage_text(
                 x.stride,
                 stage.image[0],
                 stage.image[1],
-                stage.pixel.bits()
+                counted(stage.pixel.bits(), "bit")
             );
             let module = format!("{name}_net{net}");
             let slide = Slide {
@@ -145,11 +145,11 @@ fn stage_text(
         }
         Work::Enlarge { factors } => {
             let about = format!(
-                "// Stage {}: repeats each of {} x {} pixels of {} bits {} x {} times.\n",
+                "// Stage {}: repeats each of {} x {} pixels of {} {} x {} times.\n",
                 stage.name,
                 stage.image[0],
                 stage.image[1],
-                stage.pixel.bits(),
+                counted(stage.pixel.bits(), "bit"),
                 factors[0],
                 factors[1]
             );

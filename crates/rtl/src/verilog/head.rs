@@ -106,8 +106,14 @@ fn comment(signals: &Signals<'_>, ports: &[Port<'_>], out: &mut impl Write) -> R
         Style::Pipeline { latency } => {
             let cycles = if latency == 1 { "cycle" } else { "cycles" };
             if signals.enable {
-                writeln!(out, "// Latency: {latency} enabled clock {cycles}, from in_valid to out_valid.")?;
-                writeln!(out, "// Throughput: one sample every clock cycle in which enable is high;")?;
+                writeln!(
+                    out,
+                    "// Latency: {latency} enabled clock {cycles}, from in_valid to out_valid."
+                )?;
+                writeln!(
+                    out,
+                    "// Throughput: one sample every clock cycle in which enable is high;"
+                )?;
                 writeln!(out, "// while it is low everything stands still, inputs are not taken.")?;
             } else {
                 writeln!(out, "// Latency: {latency} clock {cycles}, from in_valid to out_valid.")?;
@@ -115,10 +121,7 @@ fn comment(signals: &Signals<'_>, ports: &[Port<'_>], out: &mut impl Write) -> R
             }
             let enable = if signals.enable { "enabled by enable" } else { "no enable" };
             writeln!(out, "// Registers, all at the rising edge of clk:")?;
-            writeln!(
-                out,
-                "//   valid bits: cleared by rst (synchronous, active high), {enable};"
-            )?;
+            writeln!(out, "//   valid bits: cleared by rst (synchronous, active high), {enable};")?;
             writeln!(out, "//   data: no reset, {enable}, no initial value.")?;
         }
         Style::StateMachine => {
