@@ -152,6 +152,10 @@ fn bits(shape: &[usize]) -> Sequential {
     Sequential::new(shape).reading(DType::Bit)
 }
 
+fn lut(nodes: usize) -> LutLayer {
+    LutLayer::new(nodes).fan_in(3).model(HardTable::default()).batch_norm(None)
+}
+
 fn sign_dense(nodes: &[usize]) -> Dense {
     Dense::new(nodes).binary_weights(true).bits_as(BitValues::Signs)
 }
@@ -263,11 +267,11 @@ fn layers_of_images_are_what_they_are_in_software() {
                 .then(Shuffle::new(2))
                 .then(Pad::new([1, 0, 2, 1]).value(1.0))
                 .then(UpSample::new([2, 1]))
-                .then(LutTree::new(3).layer(LutLayer::new(1).fan_in(3))),
+                .then(LutTree::new(3).layer(lut(1))),
             5 => net
-                .then(Convolution::new([3, 2], LutLayer::new(4).fan_in(3)).groups(2))
-                .then(Convolution::new([1, 1], LutLayer::new(4).fan_in(3).real_output(true)))
-                .then(Convolution::new([2, 2], LutLayer::new(5).fan_in(2))),
+                .then(Convolution::new([3, 2], lut(4)).groups(2))
+                .then(Convolution::new([1, 1], lut(4).real_output(true)))
+                .then(Convolution::new([2, 2], lut(5))),
             6 => net
                 .then(Convolution::new([1, 1], Dense::new(&[4]).binary_weights(true).bias(false)))
                 .then(Spread::new([2, 2], [1, 2]))
@@ -333,9 +337,7 @@ fn modulations_take_a_frame_a_clock() {
         let frames = [5, 8, 7, 3, 6, 1, 1][number];
         let net = Sequential::new(&[6]).then(encoder);
         let net = if number == 6 { net.then(Binarize::new().threshold(0.4)) } else { net };
-        let net = net
-            .then(LutLayer::new(12).fan_in(3).model(HardTable::default()).batch_norm(None))
-            .then(BinaryToReal::new().frames(frames).output(&[3]));
+        let net = net.then(lut(12)).then(BinaryToReal::new().frames(frames).output(&[3]));
         let net = spread(net.build(seed).unwrap(), seed);
         assert!(agrees(&net, true, seed) > 5, "{number}");
         assert_eq!(net.to_hardware("t", Answer::Auto).unwrap().clocks, frames);

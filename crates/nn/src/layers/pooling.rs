@@ -234,13 +234,13 @@ impl Layer for Pool {
                        divide by all of the window, or stay within the image";
             return Err(self.base.freeze_error(why));
         }
-        chain.slide(name, &self.base, &self.window, 0.0)?;
-        let seen = chain.take();
+        // What lies outside adds nothing to a sum, and is not above any number.
+        let outside = matches!(self.pooled, Pooled::Average(_)).then_some(0.0);
+        chain.slide(name, &self.base, &self.window, outside)?;
         let shape = &self.base.output().shape;
         let channel = |channel: usize| (channel * self.taps..(channel + 1) * self.taps).collect();
         let sources = (0..shape[0]).map(channel).collect();
         let scales = vec![1.0 / self.taps as f32; shape[0]];
-        chain.put(seen);
         chain.at_pixel(name, |seen, build| self.pool(name, seen, sources, scales, build))?;
         chain.becomes([shape[0], shape[1], shape[2]]);
         Ok(())
