@@ -317,7 +317,7 @@ impl Network {
             ));
         };
         let mut chain = StageChain::new(name, image, self.port_width(0)?)?;
-        self.root().stage("", &mut chain)?;
+        self.root().stage(self.root_name(), &mut chain)?;
         chain.finish(output, answer)
     }
 }

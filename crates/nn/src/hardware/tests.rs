@@ -136,6 +136,10 @@ fn agrees(net: &Network, classes: bool, seed: u64) -> usize {
     }
     if classes {
         let hardware = net.to_hardware("t", Answer::Class).unwrap();
+        let netlist = &hardware.netlist;
+        assert_eq!(Netlist::from_text(&netlist.to_text()).unwrap(), *netlist);
+        let luts = Hardware { netlist: netlist.expand(), ..hardware.clone() };
+        assert_eq!(run(&luts, &x), run(&hardware, &x), "made of LUTs alone");
         for (y, got) in want.iter().zip(run(&hardware, &x)) {
             for (point, words) in got.iter().enumerate() {
                 for (frame, &word) in words.iter().enumerate() {
@@ -287,6 +291,13 @@ fn layers_of_images_are_what_they_are_in_software() {
         let net = spread(body(bits(&[2, 5, 6]), number).build(number).unwrap(), number);
         assert!(agrees(&net, false, number) > 4, "{number}");
     }
+}
+
+/// A layer alone is a network too.
+#[test]
+fn a_layer_alone_has_a_name() {
+    let net = Network::build(&sign_dense(&[3]), Signal::bits(&[6]), 1).unwrap();
+    assert!(agrees(&spread(net, 1), true, 1) > 3);
 }
 
 /// Skips, sums, several inputs and heads.

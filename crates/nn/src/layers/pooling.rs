@@ -220,8 +220,9 @@ impl Layer for Pool {
             let (want, got) = (self.base.input().nodes(), input.words.len());
             return Err(self.base.freeze_error(format!("it reads {want} words, not {got}")));
         }
-        let scales = self.windows.chunks(self.taps).map(|window| self.scale(window)).collect();
-        self.pool(name, input, self.sources().collect(), scales, build)
+        let scales: Vec<f32> =
+            self.windows.chunks(self.taps).map(|window| self.scale(window)).collect();
+        self.pool(name, input, self.sources().collect(), &scales, build)
     }
 
     fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
@@ -241,7 +242,7 @@ impl Layer for Pool {
         let channel = |channel: usize| (channel * self.taps..(channel + 1) * self.taps).collect();
         let sources = (0..shape[0]).map(channel).collect();
         let scales = vec![1.0 / self.taps as f32; shape[0]];
-        chain.at_pixel(name, |seen, build| self.pool(name, seen, sources, scales, build))?;
+        chain.at_pixel(name, |seen, build| self.pool(name, seen, sources, &scales, build))?;
         chain.becomes([shape[0], shape[1], shape[2]]);
         Ok(())
     }
@@ -265,7 +266,7 @@ impl Pool {
         name: &str,
         input: &Frozen,
         windows: Vec<Vec<usize>>,
-        scales: Vec<f32>,
+        scales: &[f32],
         build: &mut NetlistBuilder,
     ) -> Result<Frozen> {
         let bits = self.base.input().dtype == DType::Bit;
@@ -279,7 +280,7 @@ impl Pool {
                 build.group(name, Role::Core)?;
                 let mut cells = Cells::new(name, build);
                 let (mut words, mut values) = (Vec::new(), Vec::new());
-                for (window, scale) in windows.iter().zip(&scales) {
+                for (window, scale) in windows.iter().zip(scales) {
                     let ones: Vec<(Net, u64)> =
                         window.iter().map(|&node| (nets[node], 1)).collect();
                     words.push(cells.sum(&ones)?);

@@ -40,8 +40,8 @@ fn words(x: &FrameBuffer) -> Vec<u64> {
 }
 
 /// What the network's pixels show: classes of numbers, or bits.
-fn answer(net: &Network, x: FrameBuffer) -> Vec<u64> {
-    let y = net.evaluate(&x, &Cpu::new()).unwrap();
+fn answer(net: &Network, x: &FrameBuffer) -> Vec<u64> {
+    let y = net.evaluate(x, &Cpu::new()).unwrap();
     match y.dtype() {
         DType::Bit => words(&y),
         _ => (0..y.nodes() / y.shape()[0]).map(|point| class(&y, point, 0)).collect(),
@@ -77,7 +77,7 @@ fn slides(net: &Sequential, step: Option<usize>, seed: u64) -> (Stages, usize) {
     for frame in 0..12 {
         let x = batch(&input, 1, 20 * seed + frame);
         let got = stages.evaluate([height, width], &words(&x)).unwrap();
-        assert_eq!(got, answer(&net, x), "seed {seed}");
+        assert_eq!(got, answer(&net, &x), "seed {seed}");
         seen.insert(got);
     }
     let answers = seen.len();
@@ -92,7 +92,7 @@ fn slides(net: &Sequential, step: Option<usize>, seed: u64) -> (Stages, usize) {
     for (y0, x0) in [(0, 0), (1, 2), (2, 3)] {
         let part =
             crop(&x, [channels, large[0], large[1]], [y0 * step, x0 * step], [height, width]);
-        let want = answer(&net, buffer(&input, &part));
+        let want = answer(&net, &buffer(&input, &part));
         let output = [want.len() / (small[0] * small[1]), field[0], field[1]];
         assert_eq!(crop(&got, output, [y0, x0], small), want, "seed {seed} at {y0}, {x0}");
     }
