@@ -106,7 +106,7 @@ impl Network {
             let nets = build.input(port, words, width)?;
             inputs.push(Frozen::new(nets.chunks(width).map(<[_]>::to_vec).collect()));
         }
-        let outputs = self.root().freeze_all("", &inputs, &mut build)?;
+        let outputs = self.root().freeze_all(self.root_name(), &inputs, &mut build)?;
         let mut clocks = self.root().clocks().unwrap_or(1);
         let mut heads = Vec::with_capacity(outputs.len());
         for (number, (frozen, signal)) in outputs.iter().zip(self.outputs()).enumerate() {
@@ -115,6 +115,14 @@ impl Network {
             heads.push(head(frozen, signal, answer, number, &mut build)?);
         }
         Ok(Hardware { netlist: build.finish()?.prune()?, heads, clocks })
+    }
+
+    /// The name of the outermost layer in hardware: none for containers, which name what is in them.
+    fn root_name(&self) -> &'static str {
+        match self.spec().kind() {
+            "sequential" | "graph" => "",
+            kind => kind,
+        }
     }
 
     /// Width in bits of the words of an input port.
@@ -180,10 +188,8 @@ fn head(
         Answer::Words => false,
     };
     let suffix = number.map_or_else(String::new, |number| number.to_string());
-    let (port, group) = match is_class {
-        true => (format!("class{suffix}"), format!("argmax{suffix}")),
-        false => (format!("y{suffix}"), format!("answer{suffix}")),
-    };
+    let (port, group) = if is_class { ("class", "argmax") } else { ("y", "answer") };
+    let (port, group) = (format!("{port}{suffix}"), format!("{group}{suffix}"));
     build.group(&group, Role::Head)?;
     if !is_class {
         if frozen.only_order {

@@ -159,7 +159,7 @@ impl<'b> Cells<'b> {
             while sum.len() < digit {
                 sum.push(self.constant(false)?);
             }
-            let high = self.add(&sum[digit..].to_vec(), &count)?;
+            let high = self.add(&sum[digit..], &count)?;
             sum.truncate(digit);
             sum.extend(high);
         }

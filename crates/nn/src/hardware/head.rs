@@ -114,7 +114,7 @@ fn ranked(words: &[Vec<Net>], values: &[Values], cells: &mut Cells<'_>) -> Resul
     }
     let mut all: Vec<f32> = values.iter().flat_map(|values| values.iter().copied()).collect();
     all.sort_by(f32::total_cmp);
-    all.dedup_by(|a, b| *a == *b);
+    all.dedup_by(|a, b| (*a).partial_cmp(b) == Some(std::cmp::Ordering::Equal));
     let rank = |value: &f32| all.partition_point(|other| other < value) as u64;
     let ranks = |values: &Values| values.iter().map(rank).collect::<Vec<_>>();
     words.iter().zip(values).map(|(word, values)| cells.recode(word, &ranks(values))).collect()

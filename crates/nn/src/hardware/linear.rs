@@ -47,7 +47,7 @@ impl Sums {
     pub(crate) fn values(&self, node: usize, step: f64) -> impl Iterator<Item = f32> + use<> {
         let (least, unit) = (self.least[node], self.unit);
         // Whole numbers below 2^24 times a power of two: exact.
-        (0..=self.most[node]).map(move |k| ((least + unit * k as i64) as f64 * step) as f32)
+        (0..=self.most[node]).map(move |k| ((least + unit * k.cast_signed()) as f64 * step) as f32)
     }
 }
 
@@ -57,9 +57,12 @@ pub(crate) fn exponent<'v>(numbers: impl IntoIterator<Item = &'v f32>) -> Option
     let of = |number: &f32| {
         let bits = number.to_bits();
         let (field, fraction) = (bits >> 23 & 0xff, bits & 0x7f_ffff);
-        let (exponent, mantissa) =
-            if field == 0 { (-149, fraction) } else { (field as i32 - 150, fraction | 0x80_0000) };
-        exponent + mantissa.trailing_zeros() as i32
+        let (exponent, mantissa) = if field == 0 {
+            (-149, fraction)
+        } else {
+            (field.cast_signed() - 150, fraction | 0x80_0000)
+        };
+        exponent + mantissa.trailing_zeros().cast_signed()
     };
     numbers.into_iter().filter(|&&number| number != 0.0).map(of).min()
 }

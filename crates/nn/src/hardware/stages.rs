@@ -107,15 +107,25 @@ impl StageChain {
     }
 
     /// Begins a stage with a window; what it sees is given to the layers that follow until
-    /// [`becomes`](Self::becomes). `outside` is the number that a constant border stands for.
+    /// [`becomes`](Self::becomes). `outside` is the number that a constant border stands for; none
+    /// for the word 0, whatever that is.
     ///
     /// # Errors
     ///
     /// [`Error::Freeze`] where no word stands for that number.
-    pub fn slide(&mut self, name: &str, base: &Base, window: &Window, outside: f32) -> Result<()> {
+    pub fn slide(
+        &mut self,
+        name: &str,
+        base: &Base,
+        window: &Window,
+        outside: Option<f32>,
+    ) -> Result<()> {
         self.close()?;
         let reaches = window.border == Border::Constant && window.padding != Padding::Valid;
-        let outside = if reaches { self.outside(base, outside)? } else { 0 };
+        let outside = match outside.filter(|_| reaches) {
+            Some(number) => self.outside(base, number)?,
+            None => 0,
+        };
         self.begin(name, *window, outside)?;
         self.map = None;
         Ok(())
@@ -133,7 +143,7 @@ impl StageChain {
             Some(word) => Ok(word as u64),
             None => Err(base.freeze_error(format!(
                 "its border is {number}, which no word of a pixel stands for; choose a border value \
-                 that pixels have, or another border"
+                 that pixels have, another border, or stay within the image"
             ))),
         }
     }
@@ -307,7 +317,7 @@ impl Network {
             ));
         };
         let mut chain = StageChain::new(name, image, self.port_width(0)?)?;
-        self.root().stage("", &mut chain)?;
+        self.root().stage(self.root_name(), &mut chain)?;
         chain.finish(output, answer)
     }
 }

@@ -136,6 +136,10 @@ fn agrees(net: &Network, classes: bool, seed: u64) -> usize {
     }
     if classes {
         let hardware = net.to_hardware("t", Answer::Class).unwrap();
+        let netlist = &hardware.netlist;
+        assert_eq!(Netlist::from_text(&netlist.to_text()).unwrap(), *netlist);
+        let luts = Hardware { netlist: netlist.expand(), ..hardware.clone() };
+        assert_eq!(run(&luts, &x), run(&hardware, &x), "made of LUTs alone");
         for (y, got) in want.iter().zip(run(&hardware, &x)) {
             for (point, words) in got.iter().enumerate() {
                 for (frame, &word) in words.iter().enumerate() {
@@ -150,6 +154,10 @@ fn agrees(net: &Network, classes: bool, seed: u64) -> usize {
 
 fn bits(shape: &[usize]) -> Sequential {
     Sequential::new(shape).reading(DType::Bit)
+}
+
+fn lut(nodes: usize) -> LutLayer {
+    LutLayer::new(nodes).fan_in(3).model(HardTable::default()).batch_norm(None)
 }
 
 fn sign_dense(nodes: &[usize]) -> Dense {
@@ -263,11 +271,11 @@ fn layers_of_images_are_what_they_are_in_software() {
                 .then(Shuffle::new(2))
                 .then(Pad::new([1, 0, 2, 1]).value(1.0))
                 .then(UpSample::new([2, 1]))
-                .then(LutTree::new(3).layer(LutLayer::new(1).fan_in(3))),
+                .then(LutTree::new(3).layer(lut(1))),
             5 => net
-                .then(Convolution::new([3, 2], LutLayer::new(4).fan_in(3)).groups(2))
-                .then(Convolution::new([1, 1], LutLayer::new(4).fan_in(3).real_output(true)))
-                .then(Convolution::new([2, 2], LutLayer::new(5).fan_in(2))),
+                .then(Convolution::new([3, 2], lut(4)).groups(2))
+                .then(Convolution::new([1, 1], lut(4).real_output(true)))
+                .then(Convolution::new([2, 2], lut(5))),
             6 => net
                 .then(Convolution::new([1, 1], Dense::new(&[4]).binary_weights(true).bias(false)))
                 .then(Spread::new([2, 2], [1, 2]))
@@ -283,6 +291,13 @@ fn layers_of_images_are_what_they_are_in_software() {
         let net = spread(body(bits(&[2, 5, 6]), number).build(number).unwrap(), number);
         assert!(agrees(&net, false, number) > 4, "{number}");
     }
+}
+
+/// A layer alone is a network too.
+#[test]
+fn a_layer_alone_has_a_name() {
+    let net = Network::build(&sign_dense(&[3]), Signal::bits(&[6]), 1).unwrap();
+    assert!(agrees(&spread(net, 1), true, 1) > 3);
 }
 
 /// Skips, sums, several inputs and heads.
@@ -333,9 +348,7 @@ fn modulations_take_a_frame_a_clock() {
         let frames = [5, 8, 7, 3, 6, 1, 1][number];
         let net = Sequential::new(&[6]).then(encoder);
         let net = if number == 6 { net.then(Binarize::new().threshold(0.4)) } else { net };
-        let net = net
-            .then(LutLayer::new(12).fan_in(3).model(HardTable::default()).batch_norm(None))
-            .then(BinaryToReal::new().frames(frames).output(&[3]));
+        let net = net.then(lut(12)).then(BinaryToReal::new().frames(frames).output(&[3]));
         let net = spread(net.build(seed).unwrap(), seed);
         assert!(agrees(&net, true, seed) > 5, "{number}");
         assert_eq!(net.to_hardware("t", Answer::Auto).unwrap().clocks, frames);

@@ -175,7 +175,7 @@ impl Layer for Moved {
         match self.stage {
             StageForm::Enlarge(factors) => chain.enlarge(name, factors),
             StageForm::Window(window) => {
-                chain.slide(name, &self.base, &window, self.fill)?;
+                chain.slide(name, &self.base, &window, Some(self.fill))?;
                 chain.becomes([to[0], to[1], to[2]]);
                 Ok(())
             }

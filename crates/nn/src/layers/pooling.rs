@@ -220,8 +220,9 @@ impl Layer for Pool {
             let (want, got) = (self.base.input().nodes(), input.words.len());
             return Err(self.base.freeze_error(format!("it reads {want} words, not {got}")));
         }
-        let scales = self.windows.chunks(self.taps).map(|window| self.scale(window)).collect();
-        self.pool(name, input, self.sources().collect(), scales, build)
+        let scales: Vec<f32> =
+            self.windows.chunks(self.taps).map(|window| self.scale(window)).collect();
+        self.pool(name, input, self.sources().collect(), &scales, build)
     }
 
     fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
@@ -234,14 +235,14 @@ impl Layer for Pool {
                        divide by all of the window, or stay within the image";
             return Err(self.base.freeze_error(why));
         }
-        chain.slide(name, &self.base, &self.window, 0.0)?;
-        let seen = chain.take();
+        // What lies outside adds nothing to a sum, and is not above any number.
+        let outside = matches!(self.pooled, Pooled::Average(_)).then_some(0.0);
+        chain.slide(name, &self.base, &self.window, outside)?;
         let shape = &self.base.output().shape;
         let channel = |channel: usize| (channel * self.taps..(channel + 1) * self.taps).collect();
         let sources = (0..shape[0]).map(channel).collect();
         let scales = vec![1.0 / self.taps as f32; shape[0]];
-        chain.put(seen);
-        chain.at_pixel(name, |seen, build| self.pool(name, seen, sources, scales, build))?;
+        chain.at_pixel(name, |seen, build| self.pool(name, seen, sources, &scales, build))?;
         chain.becomes([shape[0], shape[1], shape[2]]);
         Ok(())
     }
@@ -265,7 +266,7 @@ impl Pool {
         name: &str,
         input: &Frozen,
         windows: Vec<Vec<usize>>,
-        scales: Vec<f32>,
+        scales: &[f32],
         build: &mut NetlistBuilder,
     ) -> Result<Frozen> {
         let bits = self.base.input().dtype == DType::Bit;
@@ -279,7 +280,7 @@ impl Pool {
                 build.group(name, Role::Core)?;
                 let mut cells = Cells::new(name, build);
                 let (mut words, mut values) = (Vec::new(), Vec::new());
-                for (window, scale) in windows.iter().zip(&scales) {
+                for (window, scale) in windows.iter().zip(scales) {
                     let ones: Vec<(Net, u64)> =
                         window.iter().map(|&node| (nets[node], 1)).collect();
                     words.push(cells.sum(&ones)?);

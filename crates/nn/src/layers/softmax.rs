@@ -104,7 +104,7 @@ impl Layer for Channels {
         let mut all: Vec<f32> =
             input.reals(self.base.path())?.iter().flat_map(|v| v.iter().copied()).collect();
         all.sort_by(f32::total_cmp);
-        all.dedup_by(|a, b| *a == *b);
+        all.dedup_by(|a, b| (*a).partial_cmp(b) == Some(std::cmp::Ordering::Equal));
         if all.windows(2).any(|pair| pair[1] - pair[0] < CLOSEST) {
             let why = format!(
                 "two scores can be closer than {CLOSEST}, so that their shares may be equal: leave \

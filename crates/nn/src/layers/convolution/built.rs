@@ -305,7 +305,7 @@ impl Layer for Built {
         if !chain.is_image() {
             return chain.add(name, &self.base, |input, build| self.freeze(name, input, build));
         }
-        chain.slide(name, &self.base, &self.window, self.border_value)?;
+        chain.slide(name, &self.base, &self.window, Some(self.border_value))?;
         let seen = chain.take();
         let each = seen.words.len() / self.groups.len();
         let mut parts = Vec::with_capacity(self.groups.len());
