@@ -5,7 +5,7 @@ use lutweave_lut::MAX_NAME;
 use crate::{Error, Result, names};
 
 /// Characters that the names of submodules add to the name of a module, as in `<name>_stage7`.
-pub(crate) const SUFFIX: usize = 24;
+const SUFFIX: usize = 24;
 
 /// Refuses a module name that cannot be printed as it is, or with [`SUFFIX`] more characters.
 pub(crate) fn check_name(name: &str) -> Result<()> {

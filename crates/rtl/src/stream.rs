@@ -30,7 +30,7 @@ use std::path::Path;
 
 use lutweave_lut::Stages;
 
-use crate::blocks::{SUFFIX, check_name};
+use crate::blocks::check_name;
 use crate::{Files, Result};
 use clocks::Clocks;
 use frames::Frames;

@@ -17,7 +17,7 @@ use std::path::Path;
 
 use lutweave_lut::Netlist;
 
-use crate::blocks::{SUFFIX, byte_bits, check_name};
+use crate::blocks::{byte_bits, check_name};
 use crate::verilog::{self, Style};
 use crate::{Error, Files, Result, Vectors, Verilog};
 
