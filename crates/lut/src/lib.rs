@@ -10,6 +10,7 @@ mod order;
 mod pipeline;
 mod prune;
 mod rebuild;
+mod reshape;
 #[cfg(test)]
 mod sample;
 mod select;
@@ -23,8 +24,8 @@ mod wiring;
 pub use error::{Error, Result};
 pub use evaluate::Evaluator;
 pub use netlist::{
-    Cell, Driver, Group, Input, MAX_NAME, MAX_NETS, MAX_WIDTH, Net, Netlist, NetlistBuilder, Op,
-    Output, Role, bits_for,
+    Cell, Driver, Fault, Group, Input, MAX_NAME, MAX_NETS, MAX_WIDTH, Net, Netlist, NetlistBuilder,
+    Op, Output, Role, bits_for,
 };
 pub use stages::{Operation, Pixel, Stage, Stages};
 pub use summary::{GroupSummary, Summary};

@@ -7,11 +7,13 @@
 //! A one-bit wire is a [`Net`]. Words are slices of nets, least significant bit first, unsigned.
 
 mod builder;
+mod fault;
 
 use std::fmt;
 
 pub use builder::NetlistBuilder;
 pub(crate) use builder::check_name;
+pub use fault::Fault;
 
 use crate::{Error, TruthTable};
 
