@@ -22,6 +22,7 @@ mod tools;
 mod vectors;
 pub mod verilog;
 pub mod vhdl;
+pub mod yosys;
 
 pub use error::{Error, Result};
 pub use open::{Format, read};
