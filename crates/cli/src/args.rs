@@ -14,6 +14,7 @@ use crate::optimise::OptimiseArguments;
 use crate::prove::ProveArguments;
 use crate::run::RunArguments;
 use crate::train::TrainArguments;
+use crate::verify::VerifyArguments;
 
 /// Trains networks of look-up tables, and turns them into hardware that is shown to compute the
 /// same.
@@ -59,6 +60,8 @@ pub(crate) enum Command {
     Optimise(OptimiseArguments),
     /// Prove that two netlists compute the same, or show an input that tells them apart.
     Prove(ProveArguments),
+    /// Whether network, netlist, programs and hardware give the same answers.
+    Verify(VerifyArguments),
     /// Data sets: list, download, look at.
     #[command(subcommand)]
     Data(DataCommand),

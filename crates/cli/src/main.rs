@@ -24,6 +24,7 @@ mod report;
 mod run;
 mod samples;
 mod train;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -53,6 +54,7 @@ fn run(command: &Command) -> error::Result<ExitCode> {
         Command::Export(arguments) => export::run(arguments),
         Command::Data(command) => data::run(command),
         Command::Run(arguments) => run::run(arguments),
+        Command::Verify(arguments) => verify::run(arguments),
         Command::Optimise(arguments) => optimise::run(arguments),
         Command::Prove(arguments) => Ok(prove::run(arguments)),
     }

@@ -22,6 +22,8 @@ pub enum Tool {
     Icarus,
     /// Yosys.
     Yosys,
+    /// A C compiler.
+    C,
 }
 
 /// A tool that is installed.
@@ -40,12 +42,18 @@ impl Tool {
             Self::Verilator => "verilator",
             Self::Icarus => "iverilog",
             Self::Yosys => "yosys",
+            Self::C => "cc",
         }
+    }
+
+    /// The Debian package it is in.
+    fn package(self) -> &'static str {
+        if self == Self::C { "gcc" } else { self.command() }
     }
 
     fn version_flag(self) -> &'static str {
         match self {
-            Self::Verilator => "--version",
+            Self::Verilator | Self::C => "--version",
             Self::Icarus | Self::Yosys => "-V",
         }
     }
@@ -64,7 +72,7 @@ impl Tool {
         let command = self.command();
         let output = Command::new(command).arg(self.version_flag()).stdin(Stdio::null()).output();
         let Ok(output) = output else {
-            return Err(Error::MissingTool { command, package: command });
+            return Err(Error::MissingTool { command, package: self.package() });
         };
         let text = String::from_utf8_lossy(&output.stdout);
         let Some(version) = version_in(&text) else {
