@@ -12,6 +12,7 @@ use crate::export::ExportArguments;
 use crate::inspect::InspectArguments;
 use crate::optimise::OptimiseArguments;
 use crate::prove::ProveArguments;
+use crate::resources::ReportArguments;
 use crate::run::RunArguments;
 use crate::train::TrainArguments;
 use crate::verify::VerifyArguments;
@@ -60,6 +61,8 @@ pub(crate) enum Command {
     Optimise(OptimiseArguments),
     /// Prove that two netlists compute the same, or show an input that tells them apart.
     Prove(ProveArguments),
+    /// What a network costs in hardware: LUTs, registers, depth, clock frequency.
+    Report(ReportArguments),
     /// Whether network, netlist, programs and hardware give the same answers.
     Verify(VerifyArguments),
     /// Data sets: list, download, look at.

@@ -93,7 +93,7 @@ impl Form {
 
 /// Families of devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Family {
+pub(crate) enum Family {
     Generic,
     Xilinx7,
     Ultrascale,
@@ -103,7 +103,8 @@ enum Family {
 }
 
 impl Family {
-    fn target(self) -> Target {
+    /// The target of that name.
+    pub(crate) fn target(self) -> Target {
         match self {
             Self::Generic => Target::Generic,
             Self::Xilinx7 => Target::Xilinx7,

