@@ -3,7 +3,7 @@
 //! ```text
 //! offset  size
 //!      0     8  magic "LUTWEAVE"
-//!      8     4  format version, 2
+//!      8     4  format version, 3
 //!     12     4  length of the header, at most 16 MiB
 //!     16     4  CRC-32 of the header
 //!     20     4  zero
@@ -26,7 +26,7 @@ mod size;
 
 use std::io::Write;
 
-use lutweave_nn::{Network, Signal, StateTensor, registry};
+use lutweave_nn::{Network, Signal, StateData, StateTensor, registry};
 use lutweave_tensor::DType;
 use lutweave_train::{Best, Checkpoint};
 
@@ -35,7 +35,7 @@ use self::header::{Array, Header, Input, Part, Training};
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"LUTWEAVE";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const PREFIX: usize = 24;
 const MAX_HEADER: usize = 16 << 20;
 const ALIGNMENT: usize = 64;
@@ -86,7 +86,9 @@ pub fn checkpoint_from_bytes(bytes: &[u8]) -> Result<(Network, Checkpoint)> {
     let net = network(&header, &parts.network)?;
     let best = training.best.map(|(epoch, frozen)| Best { epoch, frozen, state: parts.best });
     let Training { position, history, note, .. } = training;
-    Ok((net, Checkpoint { position, optimizer: parts.optimizer, history, best, note }))
+    let optimizer = parts.optimizer;
+    let bits = unpaired(&parts.bits)?;
+    Ok((net, Checkpoint { position, optimizer, history, best, bits, note }))
 }
 
 /// A file that can be written: its beginning, and the arrays that follow.
@@ -105,6 +107,9 @@ impl<'s> Content<'s> {
             arrays.extend(optimizer.map(|tensor| (Part::Optimizer, Cow::Borrowed(tensor))));
             let best = checkpoint.best.iter().flat_map(|best| &best.state);
             arrays.extend(best.map(|tensor| (Part::Best, Cow::Borrowed(tensor))));
+            if !checkpoint.bits.is_empty() {
+                arrays.push((Part::Bits, Cow::Owned(paired(&checkpoint.bits))));
+            }
         }
         let input = |input: &Signal| Input {
             dtype: input.dtype.code(),
@@ -159,6 +164,24 @@ impl<'s> Content<'s> {
     }
 }
 
+/// Words of 64 bits as an array: the low half of each, then the high one.
+fn paired(words: &[u64]) -> StateTensor {
+    let halves = words.iter().flat_map(|&word| [word as u32, (word >> 32) as u32]);
+    StateTensor { name: "bits".to_owned(), data: StateData::U32(halves.collect()) }
+}
+
+/// The words of [`paired`]; none of no array.
+fn unpaired(arrays: &[StateTensor]) -> Result<Vec<u64>> {
+    match arrays {
+        [] => Ok(Vec::new()),
+        [StateTensor { data: StateData::U32(halves), .. }] if halves.len().is_multiple_of(2) => {
+            let pairs = halves.chunks_exact(2);
+            Ok(pairs.map(|pair| u64::from(pair[0]) | u64::from(pair[1]) << 32).collect())
+        }
+        _ => malformed("content", "the bits of the network are not one array of whole words"),
+    }
+}
+
 /// Zeros that follow something of `length` bytes.
 fn padding(length: usize) -> usize {
     length.next_multiple_of(ALIGNMENT) - length
@@ -170,6 +193,7 @@ struct Parts {
     network: Vec<StateTensor>,
     optimizer: Vec<StateTensor>,
     best: Vec<StateTensor>,
+    bits: Vec<StateTensor>,
 }
 
 /// Checks a file from end to end.
@@ -192,6 +216,7 @@ fn read(bytes: &[u8]) -> Result<(Header, Parts)> {
             Part::Network => &mut parts.network,
             Part::Optimizer => &mut parts.optimizer,
             Part::Best => &mut parts.best,
+            Part::Bits => &mut parts.bits,
         };
         list.push(array.decode(own)?);
     }
