@@ -7,7 +7,7 @@ use lutweave_tensor::DType;
 use lutweave_train::{Epoch, Position};
 use serde::{Deserialize, Serialize};
 
-use super::malformed;
+use super::{Input, malformed};
 use crate::Result;
 
 /// The header; `E` is the figures of an epoch, which have grown since version 2.
@@ -16,14 +16,14 @@ pub(super) struct Header<E = Epoch> {
     pub(super) kind: String,
     /// JSON, so that a layer's settings may grow without a new format version.
     pub(super) config: String,
-    pub(super) inputs: Vec<Input>,
+    pub(super) inputs: Vec<Shape>,
     pub(super) seed: u64,
     pub(super) training: Option<Training<E>>,
     pub(super) arrays: Vec<Array>,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Input {
+pub(super) struct Shape {
     pub(super) dtype: u16,
     pub(super) shape: Vec<u64>,
 }
@@ -140,7 +140,7 @@ impl Header {
         let header = Self {
             kind: old.kind,
             config: old.config,
-            inputs: vec![Input { dtype: old.input_dtype, shape: old.input_shape }],
+            inputs: vec![Shape { dtype: old.input_dtype, shape: old.input_shape }],
             seed: old.seed,
             training: None,
             arrays: old.arrays.into_iter().map(array).collect(),
@@ -164,18 +164,40 @@ impl Array {
         }
     }
 
-    pub(super) fn decode(self, bytes: &[u8]) -> Result<StateTensor> {
-        let words = bytes.chunks_exact(4).map(|word| [word[0], word[1], word[2], word[3]]);
-        let data = match DType::from_code(self.dtype) {
-            Some(DType::F32) => StateData::F32(words.map(f32::from_le_bytes).collect()),
-            Some(DType::U32) => StateData::U32(words.map(u32::from_le_bytes).collect()),
+    /// Takes the numbers, of which there are enough, and checks them.
+    pub(super) fn read(self, input: &mut Input<'_>) -> Result<StateTensor> {
+        let length = self.length as usize;
+        let (data, crc32) = match DType::from_code(self.dtype) {
+            Some(DType::F32) => {
+                let (words, crc32) = words(input, length)?;
+                (StateData::F32(words.into_iter().map(f32::from_bits).collect()), crc32)
+            }
+            Some(DType::U32) => {
+                let (words, crc32) = words(input, length)?;
+                (StateData::U32(words), crc32)
+            }
             _ => {
                 let what = format!("array `{}` is of unknown type {:#x}", self.name, self.dtype);
                 return malformed("header", what);
             }
         };
+        if crc32 != self.crc32 {
+            return malformed("array checksum", format!("array `{}` was changed", self.name));
+        }
         Ok(StateTensor { name: self.name, data })
     }
+}
+
+/// The next words, and the checksum of their bytes.
+fn words(input: &mut Input<'_>, length: usize) -> Result<(Vec<u32>, u32)> {
+    let mut words = vec![0u32; length];
+    let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+    input.fill(bytes)?;
+    let crc32 = crc32fast::hash(bytes);
+    for word in &mut words {
+        *word = u32::from_le(*word); // nothing to do where numbers lie like that
+    }
+    Ok((words, crc32))
 }
 
 /// The numbers as the bytes of a file; nothing is copied where they lie in memory like that.
