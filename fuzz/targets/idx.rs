@@ -1,9 +1,11 @@
 //! IDX files, plain or compressed.
 #![no_main]
 
-use lutweave_data::idx;
+#[allow(dead_code)] // shared by several targets
+#[path = "../../crates/data/tests/fuzz/bodies.rs"]
+mod bodies;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = idx::images(bytes);
-    let _ = idx::labels(bytes);
+    bodies::idx_images(bytes);
+    bodies::idx_labels(bytes);
 });

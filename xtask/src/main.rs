@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod demo;
+mod fuzz;
 mod golden;
 mod layers;
 mod links;
@@ -26,6 +27,8 @@ Examples:
   cargo xtask test --quick         without hardware tools, docs and benches
   cargo xtask golden               does it compute what BinaryBrain computed?
   cargo xtask golden FOLDER        the same, for the case files of a folder
+  cargo xtask fuzz npy --seconds 600
+                                   do bytes make that reader fail? (all: no name)
   cargo xtask layers               may each crate use what it uses?
   cargo xtask links                does each link in a Markdown file lead somewhere?";
 
@@ -64,6 +67,16 @@ enum Task {
         /// The folder of case files; without it, the project's own.
         folder: Option<PathBuf>,
     },
+    /// Feeds the readers of files with altered bytes, guided by the branches that they take.
+    ///
+    /// The targets are in fuzz/targets. Needs Linux and a C++ compiler, no other toolchain.
+    Fuzz {
+        /// Which; without a name, all one after the other.
+        targets: Vec<String>,
+        /// How long each runs.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
     /// Checks that each crate uses only what its row in the crate map allows.
     ///
     /// Also that each published crate has a README that its crate docs include, and that each
@@ -78,6 +91,7 @@ fn main() -> ExitCode {
         Task::Test { quick } => Ok(test::run(quick)),
         Task::Demo { arguments } => demo::run(&arguments),
         Task::Golden { folder } => golden::run(folder.as_deref()),
+        Task::Fuzz { targets, seconds } => fuzz::run(&targets, seconds),
         Task::Layers => layers::run().map(|()| ExitCode::SUCCESS),
         Task::Links => links::run().map(|()| ExitCode::SUCCESS),
     };

@@ -45,6 +45,9 @@ pub(crate) enum Error {
     /// The checkpoint is of a training with other settings.
     #[error("`{}` is of a training with other settings: `{was}` there, `{is}` now", .path.display())]
     OtherSettings { path: PathBuf, was: String, is: String },
+    /// The teacher's scores are not those that the network learns to give.
+    #[error("teacher `{}`: expected scores f32 {expected:?}, as the network gives, got {got}", .path.display())]
+    Teacher { path: PathBuf, expected: Vec<usize>, got: String },
     /// Something is not as this command needs it.
     #[error("{0}")]
     Unexpected(&'static str),

@@ -1,24 +1,29 @@
 //! `lutweave train`: from a file of settings to a trained, saved network.
 
+mod backup;
 pub(crate) mod config;
 pub(crate) mod folder;
 mod layers;
+mod parts;
 mod place;
 mod show;
+mod teacher;
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use clap::{Args, value_parser};
 use lutweave::prelude::*;
-use lutweave::train::{self, Checkpoint, Flow, History, Loss, Optimizer};
+use lutweave::train::{self, Checkpoint, Flow, History};
 
-use self::config::{Config, LossConfig, OptimizerConfig, Source};
+use self::backup::Copies;
+use self::config::{Config, Source};
 use self::folder::{CHECKPOINT, CONFIG, Folder, MODEL, REPORT};
 use self::show::Show;
-pub(crate) use self::show::figure;
+pub(crate) use self::show::{figure, flip_ratio};
+use self::teacher::Teacher;
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::report::training::Training;
@@ -36,6 +41,7 @@ Examples:
   lutweave train examples/configs/mnist-thermometer.toml --data-dir data --out out/mnist
   lutweave train examples/configs/mnist-thermometer.toml --out out/mnist --resume
   lutweave train examples/configs/digits.toml --set training.epochs=5 --set seed=7
+  lutweave train examples/configs/digits.toml --set data.validation=200 --backups 5
 
 Ctrl-C and SIGTERM end the step that is running, write a checkpoint and say how to go on; a second
 Ctrl-C ends the program at once. Training that was stopped, or killed, goes on with --resume to the
@@ -63,6 +69,11 @@ pub(crate) struct TrainArguments {
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
 
+    /// After epochs put dated copies of the checkpoint into DIR/backups and keep the N newest, or all
+    /// with 0 [default: what the settings say of `training.backups`, if anything].
+    #[arg(long, value_name = "N")]
+    pub(crate) backups: Option<usize>,
+
     /// Folder that holds the data sets [default: what LUTWEAVE_DATA names].
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -82,16 +93,21 @@ pub(crate) fn run(arguments: &TrainArguments) -> Result<ExitCode> {
     let config = source.parse()?;
     let name = name(&config, &arguments.config);
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("out").join(&name));
-    let checkpoint = if arguments.resume { resumed(&out, &source)? } else { None };
-    let opened = samples::open(&config.data, arguments.data_dir.as_deref())?;
-    let (train, test) = (opened.train, opened.test);
+    let teacher = Teacher::read(&config.loss)?;
+    let mut note = source.canonical()?;
+    note.extend(teacher.iter().map(Teacher::note));
+    let checkpoint = if arguments.resume { resumed(&out, &note)? } else { None };
+    let samples = Samples::open(&config, &source, arguments.data_dir.as_deref())?;
     let (mut net, checkpoint) = if let Some(both) = checkpoint {
         both
     } else {
-        let note = source.canonical()?;
-        let net = layers::network(&config, &source, &train)?;
+        let net = layers::network(&config, &source, &samples.train)?;
         (net, Checkpoint { note, ..Checkpoint::default() })
     };
+    parts::group(&config, &source, &mut net)?;
+    if let Some(teacher) = &teacher {
+        teacher.check(&net)?;
+    }
     let goes_on = checkpoint.position.epoch > 0 || checkpoint.position.step > 0;
     let folder =
         if arguments.resume { Folder::of(&out) } else { Folder::begin(&out, arguments.overwrite)? };
@@ -100,27 +116,38 @@ pub(crate) fn run(arguments: &TrainArguments) -> Result<ExitCode> {
     }
     folder.write(CONFIG, source.text.as_bytes())?;
     say!(
-        "{name}: {}, {} trained numbers, seed {}; {} of {} to train on, {} to test on",
+        "{name}: {}, {} trained numbers, seed {}; {} of {} to train on, {}{} to test on",
         count(net.luts(), "LUT"),
         grouped(net.describe().parameters()),
         config.seed,
-        count(train.len(), "sample"),
+        count(samples.train.len(), "sample"),
         config.data.set,
-        grouped(test.len())
+        samples.validation.as_ref().map_or(String::new(), |kept| {
+            format!("{} to validate with, ", grouped(kept.len()))
+        }),
+        grouped(samples.test.len())
     );
     if goes_on {
         let position = checkpoint.position;
         say!("going on after epoch {} and {}", position.epoch, count(position.step, "step"));
     }
-    let session = Session { name: &name, config: &config, source: &source, folder: &folder };
-    let history = session.fit(&interrupt, &mut net, checkpoint, &train, &test)?;
+    let copies = Copies::new(&out, config.training.backups, arguments.backups);
+    let session = Session {
+        name: &name,
+        config: &config,
+        source: &source,
+        folder: &folder,
+        copies: copies.as_ref(),
+        teacher: teacher.as_ref(),
+    };
+    let history = session.fit(&interrupt, &mut net, checkpoint, &samples)?;
     if history.stopped {
         say!("stopped; go on with");
         say!("  {}", resume_command(arguments, &out));
         return Ok(ExitCode::FAILURE);
     }
     store::save(folder.file(MODEL), &net)?;
-    finished(&net, &history, &test)?;
+    finished(&net, &history, &samples.test)?;
     say!("model: {}", folder.file(MODEL).display());
     say!("report: {}", folder.file(REPORT).display());
     Ok(ExitCode::SUCCESS)
@@ -149,18 +176,17 @@ fn name(config: &Config, path: &Path) -> String {
 }
 
 /// The checkpoint in a folder, if there is one, of a training with these settings.
-fn resumed(out: &Path, source: &Source) -> Result<Option<(Network, Checkpoint)>> {
+fn resumed(out: &Path, settings: &str) -> Result<Option<(Network, Checkpoint)>> {
     let path = out.join(CHECKPOINT);
     if !path.exists() {
         return Ok(None);
     }
     let (net, checkpoint) = store::load_checkpoint(&path)?;
-    let canonical = source.canonical()?;
-    if canonical == checkpoint.note {
+    if settings == checkpoint.note {
         return Ok(Some((net, checkpoint)));
     }
     let mut old = checkpoint.note.lines();
-    let mut new = canonical.lines();
+    let mut new = settings.lines();
     loop {
         match (old.next(), new.next()) {
             (Some(a), Some(b)) if a == b => {}
@@ -187,8 +213,50 @@ fn resume_command(arguments: &TrainArguments, out: &Path) -> String {
     if let Some(folder) = &arguments.data_dir {
         words.push(format!("--data-dir {}", quote(&folder.to_string_lossy())));
     }
+    if let Some(keep) = arguments.backups {
+        words.push(format!("--backups {keep}"));
+    }
     words.push(format!("--out {} --resume", quote(&out.to_string_lossy())));
     words.join(" ")
+}
+
+/// The samples of a training.
+#[derive(Debug)]
+struct Samples {
+    train: Dataset,
+    /// Training samples that were kept aside.
+    validation: Option<Dataset>,
+    test: Dataset,
+}
+
+impl Samples {
+    /// Opens them, and keeps some of the training samples aside where the settings say so. Which
+    /// ones does not depend on the seed, so that trainings can be compared.
+    fn open(config: &Config, source: &Source, data_dir: Option<&Path>) -> Result<Self> {
+        let opened = samples::open(&config.data, data_dir)?;
+        let (mut train, test) = (opened.train, opened.test);
+        let mut validation = None;
+        if let Some(kept) = config.data.validation {
+            if kept == 0 || kept >= train.len() {
+                let at = source.text.find("validation").unwrap_or(0);
+                let most = train.len().saturating_sub(1);
+                return Err(
+                    source.error_at(at, &format!("expected 1 to {most} samples, got {kept}"))
+                );
+            }
+            let (aside, rest) = train.split(kept, data::SPLIT_SEED)?;
+            (train, validation) = (rest, Some(aside));
+        }
+        Ok(Self { train, validation, test })
+    }
+
+    /// The samples on which the network is looked at after every epoch, and what they are called.
+    fn watched(&self) -> (&Dataset, &'static str) {
+        match &self.validation {
+            Some(validation) => (validation, "validation"),
+            None => (&self.test, "test"),
+        }
+    }
 }
 
 /// A training and what it writes to.
@@ -197,6 +265,8 @@ struct Session<'s> {
     config: &'s Config,
     source: &'s Source,
     folder: &'s Folder,
+    copies: Option<&'s Copies>,
+    teacher: Option<&'s Teacher>,
 }
 
 impl Session<'_> {
@@ -206,12 +276,12 @@ impl Session<'_> {
         interrupt: &Interrupt,
         net: &mut Network,
         checkpoint: Checkpoint,
-        train: &Dataset,
-        test: &Dataset,
+        samples: &Samples,
     ) -> Result<History> {
         let (settings, layers, luts) = (&self.config.training, net.describe(), net.luts());
-        let log = RefCell::new(self.folder.log(&checkpoint.history, luts)?);
-        let show = RefCell::new(Show::start(checkpoint.history.last()));
+        let (watched, part) = samples.watched();
+        let log = RefCell::new(self.folder.log(&checkpoint.history, luts, part)?);
+        let show = RefCell::new(Show::start(checkpoint.history.last(), part));
         let epochs = RefCell::new(checkpoint.history.clone());
         // What a callback could not do is told when training has ended.
         let failed: RefCell<Option<Error>> = RefCell::new(None);
@@ -219,12 +289,13 @@ impl Session<'_> {
         let reported: Cell<Option<Instant>> = Cell::new(None);
         let every = settings.checkpoint_seconds;
         let is_due = || saved.get().elapsed().as_secs_f64() >= every;
-        let metric = train::metric_of(test);
-        let steps = train.len().div_ceil(settings.batch.max(1)) as u64;
+        let metric = train::metric_of(watched);
+        let steps = samples.train.len().div_ceil(settings.batch.max(1)) as u64;
         let report = |running: bool| {
             let page = Training {
                 name: self.name,
-                data: (&self.config.data.set, train.len(), test.len()),
+                data: (&self.config.data.set, samples.train.len(), watched.len()),
+                part,
                 epochs: &epochs.borrow(),
                 layers: &layers,
                 running,
@@ -242,10 +313,21 @@ impl Session<'_> {
         };
         interrupt.begin();
         let augmentation = samples::augmentation(&self.config.data.augment, self.config.seed)?;
-        let mut trainer = self.trainer(checkpoint);
-        if !augmentation.is_empty() {
-            trainer =
-                trainer.prepare(|batch, place| samples::changed(&augmentation, &batch, place));
+        let mut trainer = self.trainer(checkpoint)?;
+        let (teacher, mut taught) = (self.teacher, None);
+        match (augmentation.is_empty(), teacher) {
+            (true, None) => {}
+            // Images that stay as they are need to be looked at by the teacher once.
+            (true, Some(teacher)) => taught = Some(teacher.teach(samples.train.clone())?),
+            (false, _) => {
+                trainer = trainer.prepare(|batch, place| {
+                    let batch = samples::changed(&augmentation, &batch, place)?;
+                    Ok(match teacher {
+                        Some(teacher) => teacher.teach(batch)?,
+                        None => batch,
+                    })
+                });
+            }
         }
         let result = trainer
             .on_step(|step| {
@@ -266,7 +348,8 @@ impl Session<'_> {
                 if again || last {
                     written &= note(report(!last));
                 }
-                match (written, last || is_due()) {
+                let copied = self.copies.is_some_and(|copies| copies.is_due(epoch));
+                match (written, last || copied || is_due()) {
                     (false, _) => Flow::Stop,
                     (true, true) => Flow::Checkpoint,
                     (true, false) => Flow::Continue,
@@ -274,10 +357,13 @@ impl Session<'_> {
             })
             .on_checkpoint(|net, checkpoint| {
                 store::save_checkpoint(self.folder.file(CHECKPOINT), net, checkpoint)?;
+                if let Some(copies) = self.copies {
+                    copies.save(net, checkpoint, SystemTime::now())?;
+                }
                 saved.set(Instant::now());
                 Ok(())
             })
-            .fit(net, train, test);
+            .fit(net, taught.as_ref().unwrap_or(&samples.train), watched);
         interrupt.end();
         let earlier = failed.into_inner();
         let result = match (earlier, result) {
@@ -294,9 +380,9 @@ impl Session<'_> {
     }
 
     /// The trainer that the settings describe.
-    fn trainer<'t>(&self, checkpoint: Checkpoint) -> Trainer<'t> {
+    fn trainer<'t>(&self, checkpoint: Checkpoint) -> Result<Trainer<'t>> {
         let (config, settings) = (self.config, &self.config.training);
-        let mut trainer = Trainer::new(optimizer(&config.optimizer), loss(&config.loss))
+        let mut trainer = Trainer::new(parts::optimizer(config), parts::loss(&config.loss)?)
             .schedule(config.schedule.schedule())
             .batch(settings.batch)
             .seed(config.seed)
@@ -317,45 +403,6 @@ impl Session<'_> {
         if let Some(samples) = settings.soft_samples {
             trainer = trainer.soft_samples(samples);
         }
-        trainer
-    }
-}
-
-fn loss(config: &LossConfig) -> Box<dyn Loss> {
-    match config {
-        LossConfig::SoftmaxCrossEntropy => Box::new(train::SoftmaxCrossEntropy),
-        LossConfig::SigmoidCrossEntropy => Box::<train::SigmoidCrossEntropy>::default(),
-        LossConfig::CrossEntropy => Box::new(train::CrossEntropy),
-        LossConfig::BinaryCrossEntropy => Box::<train::BinaryCrossEntropy>::default(),
-        LossConfig::MeanSquaredError => Box::<train::MeanSquaredError>::default(),
-        LossConfig::SquaredHinge => Box::<train::SquaredHinge>::default(),
-    }
-}
-
-fn optimizer(config: &OptimizerConfig) -> Box<dyn Optimizer> {
-    fn clipped(optimizer: impl Optimizer + 'static, limit: Option<f32>) -> Box<dyn Optimizer> {
-        match limit {
-            Some(limit) => Box::new(train::Clip::by_norm(optimizer, limit)),
-            None => Box::new(optimizer),
-        }
-    }
-    match *config {
-        OptimizerConfig::Sgd { learning_rate, momentum, nesterov, weight_decay, clip_norm } => {
-            let sgd = train::Sgd::new(learning_rate).momentum(momentum).nesterov(nesterov);
-            clipped(sgd.weight_decay(weight_decay), clip_norm)
-        }
-        OptimizerConfig::AdaGrad { learning_rate, clip_norm } => {
-            clipped(train::AdaGrad::new(learning_rate), clip_norm)
-        }
-        OptimizerConfig::Adam { learning_rate, betas, clip_norm } => {
-            clipped(Adam::new(learning_rate).betas(betas.0, betas.1), clip_norm)
-        }
-        OptimizerConfig::AdamW { learning_rate, betas, weight_decay, clip_norm } => {
-            let adam = train::AdamW::new(learning_rate).betas(betas.0, betas.1);
-            clipped(adam.weight_decay(weight_decay), clip_norm)
-        }
-        OptimizerConfig::ShiftAdaMax { learning_rate, clip_norm } => {
-            clipped(train::ShiftAdaMax::new(learning_rate), clip_norm)
-        }
+        Ok(trainer)
     }
 }

@@ -151,6 +151,49 @@ fn a_training_leaves_its_files_and_is_not_overwritten() {
     assert_eq!(fs::read(out.join("model.lutweave")).unwrap(), before);
 }
 
+/// A student learns from the network of another training, judged by samples that were kept aside.
+#[test]
+fn a_teacher_validation_groups_and_copies() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path();
+    let short = ["--set", "training.epochs=2"];
+    done(&mut train(folder, &[&short[..], &["--out", "teacher"]].concat()));
+    let student = [
+        "--set",
+        "loss={ kind = 'distillation', teacher = 'teacher/model.lutweave', share = 0.9 }",
+        "--set",
+        "data.validation=137",
+        "--set",
+        "groups=[{ layers = ['dense'], frozen = true }, \
+         { layers = ['2'], optimizer = { kind = 'sgd', learning_rate = 0.5 } }]",
+        "--backups",
+        "2",
+        "--out",
+        "student",
+    ];
+    let student = [&short[..], &student].concat();
+    let said = done(&mut train(folder, &student));
+    assert!(
+        said.contains("1,300 samples of digits to train on, 137 to validate with, 360"),
+        "{said}"
+    );
+    assert!(said.contains("frozen accuracy") && said.contains("on the test samples"), "{said}");
+    let log = figures(folder.join("student/log.jsonl"));
+    assert!(log[1]["validation_accuracy"].is_number() && log[1]["test_accuracy"].is_null());
+    let flips = log[1]["flip_ratio"].as_f64().unwrap();
+    assert!(flips > 0.0 && flips < 0.5, "{flips}");
+    assert!(fs::read_to_string(folder.join("student/report.html")).unwrap().contains("Flip ratio"));
+    let copies: Vec<_> = fs::read_dir(folder.join("student/backups")).unwrap().collect();
+    assert!((1..=2).contains(&copies.len()));
+    let copy = copies[0].as_ref().unwrap().path().join("checkpoint.lutweave");
+    assert!(copy.is_file(), "{}", copy.display());
+
+    // Another teacher is another training.
+    fs::copy(copy, folder.join("teacher/model.lutweave")).unwrap();
+    let other = train(folder, &[&student[..], &["--resume"]].concat()).output().unwrap();
+    assert!(text(&other).contains("other settings: `teacher_crc32 ="), "{}", text(&other));
+}
+
 #[test]
 fn mistakes_have_a_place() {
     let home = tempfile::tempdir().unwrap();
@@ -168,6 +211,7 @@ fn mistakes_have_a_place() {
         ("\"dropout\"", "\"dropuot\"", "there is no layer `dropuot`; did you mean `dropout`?"),
         ("\"digits\"", "\"digit\"", "`digit`"),
         ("shape = [10]", "shape = [3]", "expected at most 3 classes"),
+        ("[data]", "[data]\nvalidation = 1437", "line 2, column 1: expected 1 to 1436 samples"),
     ];
     for (old, new, says) in cases {
         let said = refused(old, new);

@@ -3,6 +3,7 @@
 mod base;
 mod parameter;
 mod site;
+mod trained_bits;
 mod windows;
 
 use std::any::Any;
@@ -17,6 +18,7 @@ use lutweave_tensor::FrameBuffer;
 pub use self::base::{Base, Signal};
 pub use self::parameter::{Parameter, StateData, StateTensor};
 pub use self::site::Site;
+pub use self::trained_bits::TrainedBits;
 pub use self::windows::Windows;
 pub use crate::hardware::Frozen;
 use crate::hardware::StageChain;
@@ -295,6 +297,16 @@ pub trait Layer: Any + Debug + Send + Sync {
     /// Switches a layer of real numbers to its form of bits, or back. Gives whether it has one.
     fn set_binary(&mut self, _binary: bool) -> bool {
         false
+    }
+
+    /// What of the trained layer is bits: the entries of its truth tables as hardware has them, the
+    /// signs of its binary weights; layers inside not counted. Training flips them.
+    ///
+    /// # Errors
+    ///
+    /// When parameters are not finite.
+    fn trained_bits(&self) -> Result<TrainedBits> {
+        Ok(TrainedBits::default())
     }
 
     /// How it stands, in a word, for layers that can be switched: `binary`.

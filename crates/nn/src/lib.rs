@@ -18,7 +18,7 @@ pub use error::{Error, Result};
 pub use hardware::{Answer, Hardware, Head, StageChain, Values};
 pub use layer::{
     Ancestors, Base, Cost, Frozen, Layer, LayerSpec, Parameter, Saved, Signal, Site, StateData,
-    StateTensor, Windowed, Windows, saved_as,
+    StateTensor, TrainedBits, Windowed, Windows, saved_as,
 };
 pub use layers::{
     Add, AveragePool, Concatenate, MaxPool, Pad, Reshape, Shuffle, Slice, StochasticMaxPool,

@@ -6,6 +6,7 @@ use lutweave_backend::{Backend, Cpu};
 use lutweave_tensor::{DType, Dataset, FrameBuffer, Values};
 
 use crate::describe::{self, Table};
+use crate::layer::TrainedBits;
 use crate::{Error, Layer, LayerSpec, Parameter, Result, Saved, Signal, Site, StateTensor, tree};
 
 /// Frames evaluated at a time.
@@ -154,6 +155,22 @@ impl Network {
             }
         });
         result
+    }
+
+    /// What of the trained network is bits, all layers one after the other: the entries of truth
+    /// tables and the signs of binary weights. Layers that are real numbers have none.
+    ///
+    /// # Errors
+    ///
+    /// When parameters are not finite.
+    pub fn trained_bits(&self) -> Result<TrainedBits> {
+        let (mut all, mut result) = (TrainedBits::default(), Ok(()));
+        self.for_each(|layer| {
+            if result.is_ok() {
+                result = layer.trained_bits().map(|bits| all.append(bits));
+            }
+        });
+        result.map(|()| all)
     }
 
     /// Everything that training has determined.

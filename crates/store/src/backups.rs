@@ -68,6 +68,11 @@ impl Backups {
         Ok(target)
     }
 
+    /// Whether there is something of this name already, so that [`save`](Self::save) would refuse.
+    pub fn has(&self, name: &str) -> bool {
+        self.path.join(name).exists()
+    }
+
     /// The dated folders, oldest first.
     ///
     /// # Errors

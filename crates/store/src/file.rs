@@ -7,8 +7,8 @@ use std::path::Path;
 use lutweave_nn::Network;
 use lutweave_train::Checkpoint;
 
-use crate::format::Content;
-use crate::{Error, Result, checkpoint_from_bytes, from_bytes};
+use crate::format::{Content, Input, read_checkpoint, read_network};
+use crate::{Error, Result};
 
 /// Largest file read, in bytes.
 const MAX_FILE: u64 = 1 << 36;
@@ -31,7 +31,7 @@ pub fn save(path: impl AsRef<Path>, net: &Network) -> Result<()> {
 /// [`Error::Io`] when the file cannot be read, [`Error::Malformed`] when it is not what was
 /// written, naming the check that failed.
 pub fn load(path: impl AsRef<Path>) -> Result<Network> {
-    from_bytes(&read(path.as_ref())?)
+    read(path.as_ref(), read_network)
 }
 
 /// Writes a checkpoint: a network and all that its training needs to go on. As [`save`], whole or
@@ -55,18 +55,19 @@ pub fn save_checkpoint(
 ///
 /// As [`load`]; [`Error::Malformed`] also when the file is a model without a training.
 pub fn load_checkpoint(path: impl AsRef<Path>) -> Result<(Network, Checkpoint)> {
-    checkpoint_from_bytes(&read(path.as_ref())?)
+    read(path.as_ref(), read_checkpoint)
 }
 
-/// Reads a file that is not too large.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+/// What a function reads of a file that is not too large.
+fn read<T>(path: &Path, read: fn(&mut Input<'_>) -> Result<T>) -> Result<T> {
     let error = |source| Error::Io { action: "read", path: path.to_owned(), source };
-    let length = fs::metadata(path).map_err(error)?.len();
+    let mut file = File::open(path).map_err(error)?;
+    let length = file.metadata().map_err(error)?.len();
     if length > MAX_FILE {
         let what = format!("{length} bytes are more than {MAX_FILE}");
         return Err(Error::Malformed { check: "file length", what });
     }
-    fs::read(path).map_err(error)
+    read(&mut Input::new(&mut file, length, path))
 }
 
 /// Writes bytes to a file, whole or not at all.

@@ -3,7 +3,7 @@
 //! ```text
 //! offset  size
 //!      0     8  magic "LUTWEAVE"
-//!      8     4  format version, 2
+//!      8     4  format version, 3
 //!     12     4  length of the header, at most 16 MiB
 //!     16     4  CRC-32 of the header
 //!     20     4  zero
@@ -17,25 +17,29 @@
 //! or less, or a padding byte that is not zero, is an error. A checkpoint is a model file that has a
 //! training besides; read as a model it gives the network.
 //!
-//! Files are read whole instead of being mapped into memory: they are small next to the data sets,
-//! every byte is looked at for the checksums anyway, and a mapped file that another program cuts
-//! short ends this one.
+//! Files are read in their order, numbers straight to where they stay, so that a file is never in
+//! memory twice. They are not mapped into memory: every byte is looked at for the checksums and every
+//! number becomes part of a network that is going to change, so nothing would be saved; and a mapped
+//! file that another program cuts short ends this one.
 
 mod header;
+mod input;
 mod size;
 
 use std::io::Write;
+use std::path::Path;
 
-use lutweave_nn::{Network, Signal, StateTensor, registry};
+use lutweave_nn::{Network, Signal, StateData, StateTensor, registry};
 use lutweave_tensor::DType;
 use lutweave_train::{Best, Checkpoint};
 
 pub(crate) use self::header::raw;
-use self::header::{Array, Header, Input, Part, Training};
+use self::header::{Array, Header, Part, Shape, Training};
+pub(crate) use self::input::Input;
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"LUTWEAVE";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const PREFIX: usize = 24;
 const MAX_HEADER: usize = 16 << 20;
 const ALIGNMENT: usize = 64;
@@ -69,7 +73,18 @@ pub fn checkpoint_to_bytes(net: &Network, checkpoint: &Checkpoint) -> Result<Vec
 /// [`Error::Malformed`], naming the check that failed; [`Error::Network`] when the header
 /// describes what cannot be built.
 pub fn from_bytes(bytes: &[u8]) -> Result<Network> {
-    let (header, parts) = read(bytes)?;
+    in_memory(bytes, read_network)
+}
+
+/// What a function reads of bytes in memory.
+fn in_memory<T>(mut bytes: &[u8], read: fn(&mut Input<'_>) -> Result<T>) -> Result<T> {
+    let length = bytes.len() as u64;
+    read(&mut Input::new(&mut bytes, length, Path::new("")))
+}
+
+/// [`from_bytes`] of a file.
+pub(crate) fn read_network(input: &mut Input<'_>) -> Result<Network> {
+    let (header, parts) = read(input)?;
     network(&header, &parts.network)
 }
 
@@ -79,14 +94,21 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Network> {
 ///
 /// As [`from_bytes`]; also when the file is a model without a training.
 pub fn checkpoint_from_bytes(bytes: &[u8]) -> Result<(Network, Checkpoint)> {
-    let (mut header, parts) = read(bytes)?;
+    in_memory(bytes, read_checkpoint)
+}
+
+/// [`checkpoint_from_bytes`] of a file.
+pub(crate) fn read_checkpoint(input: &mut Input<'_>) -> Result<(Network, Checkpoint)> {
+    let (mut header, parts) = read(input)?;
     let Some(training) = header.training.take() else {
         return malformed("content", "a model without the state of a training, no checkpoint");
     };
     let net = network(&header, &parts.network)?;
     let best = training.best.map(|(epoch, frozen)| Best { epoch, frozen, state: parts.best });
     let Training { position, history, note, .. } = training;
-    Ok((net, Checkpoint { position, optimizer: parts.optimizer, history, best, note }))
+    let optimizer = parts.optimizer;
+    let bits = unpaired(&parts.bits)?;
+    Ok((net, Checkpoint { position, optimizer, history, best, bits, note }))
 }
 
 /// A file that can be written: its beginning, and the arrays that follow.
@@ -105,15 +127,18 @@ impl<'s> Content<'s> {
             arrays.extend(optimizer.map(|tensor| (Part::Optimizer, Cow::Borrowed(tensor))));
             let best = checkpoint.best.iter().flat_map(|best| &best.state);
             arrays.extend(best.map(|tensor| (Part::Best, Cow::Borrowed(tensor))));
+            if !checkpoint.bits.is_empty() {
+                arrays.push((Part::Bits, Cow::Owned(paired(&checkpoint.bits))));
+            }
         }
-        let input = |input: &Signal| Input {
+        let shape = |input: &Signal| Shape {
             dtype: input.dtype.code(),
             shape: input.shape.iter().map(|&axis| axis as u64).collect(),
         };
         let header = Header {
             kind: net.spec().kind().to_owned(),
             config: net.spec().config().to_string(),
-            inputs: net.inputs().iter().map(input).collect(),
+            inputs: net.inputs().iter().map(shape).collect(),
             seed: net.seed(),
             training: checkpoint.map(|checkpoint| Training {
                 position: checkpoint.position,
@@ -159,6 +184,24 @@ impl<'s> Content<'s> {
     }
 }
 
+/// Words of 64 bits as an array: the low half of each, then the high one.
+fn paired(words: &[u64]) -> StateTensor {
+    let halves = words.iter().flat_map(|&word| [word as u32, (word >> 32) as u32]);
+    StateTensor { name: "bits".to_owned(), data: StateData::U32(halves.collect()) }
+}
+
+/// The words of [`paired`]; none of no array.
+fn unpaired(arrays: &[StateTensor]) -> Result<Vec<u64>> {
+    match arrays {
+        [] => Ok(Vec::new()),
+        [StateTensor { data: StateData::U32(halves), .. }] if halves.len().is_multiple_of(2) => {
+            let pairs = halves.chunks_exact(2);
+            Ok(pairs.map(|pair| u64::from(pair[0]) | u64::from(pair[1]) << 32).collect())
+        }
+        _ => malformed("content", "the bits of the network are not one array of whole words"),
+    }
+}
+
 /// Zeros that follow something of `length` bytes.
 fn padding(length: usize) -> usize {
     length.next_multiple_of(ALIGNMENT) - length
@@ -170,35 +213,35 @@ struct Parts {
     network: Vec<StateTensor>,
     optimizer: Vec<StateTensor>,
     best: Vec<StateTensor>,
+    bits: Vec<StateTensor>,
 }
 
 /// Checks a file from end to end.
-fn read(bytes: &[u8]) -> Result<(Header, Parts)> {
-    let (mut header, mut rest) = read_header(bytes)?;
+fn read(input: &mut Input<'_>) -> Result<(Header, Parts)> {
+    let mut header = read_header(input)?;
     let mut parts = Parts::default();
     for array in std::mem::take(&mut header.arrays) {
         let length = usize::try_from(array.length).ok().and_then(|length| length.checked_mul(4));
-        let Some(length) = length.filter(|&length| length <= rest.len()) else {
-            let what =
-                format!("array `{}` needs more bytes than the {} left", array.name, rest.len());
-            return malformed("file length", what);
+        let Some(length) = length.filter(|&length| input.has(length)) else {
+            let (name, left) = (&array.name, input.left());
+            return malformed(
+                "file length",
+                format!("array `{name}` needs more bytes than the {left} left"),
+            );
         };
-        let (own, after) = rest.split_at(length);
-        if crc32fast::hash(own) != array.crc32 {
-            return malformed("array checksum", format!("array `{}` was changed", array.name));
-        }
-        rest = skip_padding(after, length)?;
         let list = match array.part {
             Part::Network => &mut parts.network,
             Part::Optimizer => &mut parts.optimizer,
             Part::Best => &mut parts.best,
+            Part::Bits => &mut parts.bits,
         };
-        list.push(array.decode(own)?);
+        list.push(array.read(input)?);
+        input.skip_padding(length)?;
     }
-    if !rest.is_empty() {
-        return malformed("file length", format!("{} bytes follow the last array", rest.len()));
+    match input.left() {
+        0 => Ok((header, parts)),
+        left => malformed("file length", format!("{left} bytes follow the last array")),
     }
-    Ok((header, parts))
 }
 
 /// Builds the network that a header describes.
@@ -222,10 +265,12 @@ fn network(header: &Header, state: &[StateTensor]) -> Result<Network> {
     Ok(net)
 }
 
-fn read_header(bytes: &[u8]) -> Result<(Header, &[u8])> {
-    let Some((prefix, rest)) = bytes.split_at_checked(PREFIX) else {
-        return malformed("file length", format!("{} bytes are too few", bytes.len()));
-    };
+fn read_header(input: &mut Input<'_>) -> Result<Header> {
+    if !input.has(PREFIX) {
+        return malformed("file length", format!("{} bytes are too few", input.left()));
+    }
+    let mut prefix = [0u8; PREFIX];
+    input.fill(&mut prefix)?;
     let word = |at: usize| {
         u32::from_le_bytes([prefix[at], prefix[at + 1], prefix[at + 2], prefix[at + 3]])
     };
@@ -241,27 +286,23 @@ fn read_header(bytes: &[u8]) -> Result<(Header, &[u8])> {
     if length > MAX_HEADER {
         return malformed("header length", format!("{length} bytes are more than {MAX_HEADER}"));
     }
-    let Some((header, rest)) = rest.split_at_checked(length) else {
+    if !input.has(length) {
         return malformed("file length", format!("the header of {length} bytes is cut off"));
-    };
-    if crc32fast::hash(header) != word(16) {
+    }
+    let mut header = vec![0u8; length];
+    input.fill(&mut header)?;
+    if crc32fast::hash(&header) != word(16) {
         return malformed("header checksum", "the header was changed");
     }
     if word(20) != 0 {
         return malformed("header", "reserved bytes are not zero");
     }
-    match Header::decode(header, version) {
-        Ok((header, 0)) => Ok((header, skip_padding(rest, PREFIX + length)?)),
+    match Header::decode(&header, version) {
+        Ok((header, 0)) => {
+            input.skip_padding(PREFIX + length)?;
+            Ok(header)
+        }
         Ok((_, extra)) => malformed("header", format!("{extra} bytes too many")),
         Err(error) => malformed("header", error.to_string()),
-    }
-}
-
-/// `rest` past the zeros that follow something of `length` bytes.
-fn skip_padding(rest: &[u8], length: usize) -> Result<&[u8]> {
-    match rest.split_at_checked(padding(length)) {
-        Some((zeros, rest)) if zeros.iter().all(|&byte| byte == 0) => Ok(rest),
-        Some(_) => malformed("padding", "bytes between arrays are not zero"),
-        None => malformed("file length", "the file ends inside padding"),
     }
 }

@@ -69,17 +69,25 @@ fn files_of_every_version_can_be_read() {
     let files = [
         include_bytes!("golden/model-v1.lutweave").as_slice(),
         include_bytes!("golden/model-v2.lutweave").as_slice(),
+        include_bytes!("golden/model-v3.lutweave").as_slice(),
     ];
     for file in files {
         let again = from_bytes(file).unwrap();
         assert_eq!(again.state(), net().state());
         assert_eq!((again.spec().config(), again.seed()), (net().spec().config(), 5));
     }
-    assert_eq!(to_bytes(&net()).unwrap(), files[1], "this version's file is what it was");
-    let (net, checkpoint) =
-        checkpoint_from_bytes(include_bytes!("golden/checkpoint-v2.lutweave")).unwrap();
-    assert_eq!((net.luts(), checkpoint.note.as_str()), (6, "a note"));
-    assert_eq!((checkpoint.position.epoch, checkpoint.history.len()), (1, 1));
+    assert_eq!(to_bytes(&net()).unwrap(), files[2], "this version's file is what it was");
+    let files = [
+        include_bytes!("golden/checkpoint-v2.lutweave").as_slice(),
+        include_bytes!("golden/checkpoint-v3.lutweave").as_slice(),
+    ];
+    for (file, has_flips) in files.into_iter().zip([false, true]) {
+        let (net, checkpoint) = checkpoint_from_bytes(file).unwrap();
+        assert_eq!((net.luts(), checkpoint.note.as_str()), (6, "a note"));
+        assert_eq!((checkpoint.position.epoch, checkpoint.history.len()), (1, 1));
+        assert_eq!(checkpoint.history[0].flips.is_some(), has_flips);
+        assert_eq!(checkpoint.bits.is_empty(), !has_flips);
+    }
 }
 
 /// Makes the golden files of this version; run by hand when there is a new one.
@@ -88,9 +96,9 @@ fn files_of_every_version_can_be_read() {
 fn write_golden_files() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");
     let (trained, checkpoint) = training();
-    fs::write(format!("{folder}/model-v2.lutweave"), to_bytes(&net()).unwrap()).unwrap();
+    fs::write(format!("{folder}/model-v3.lutweave"), to_bytes(&net()).unwrap()).unwrap();
     let bytes = checkpoint_to_bytes(&trained, &checkpoint).unwrap();
-    fs::write(format!("{folder}/checkpoint-v2.lutweave"), bytes).unwrap();
+    fs::write(format!("{folder}/checkpoint-v3.lutweave"), bytes).unwrap();
 }
 
 #[test]

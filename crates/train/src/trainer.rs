@@ -286,6 +286,12 @@ fn check_position(done: &Checkpoint, plan: &Plan) -> Result<()> {
         let expected = format!("the figures of {} epochs", position.epoch);
         return error(expected, done.history.len().to_string());
     }
+    if let Some(best) = &done.best
+        && !(1..=position.epoch).contains(&best.epoch)
+    {
+        let expected = format!("the best of {} epochs", position.epoch);
+        return error(expected, format!("epoch {}", best.epoch));
+    }
     let numbers = [position.loss, position.train].map(|sum| [sum.total, sum.weight]).concat();
     if !numbers.iter().chain([&position.seconds]).all(|number| number.is_finite()) {
         return error("finite sums".to_owned(), "others".to_owned());

@@ -72,6 +72,16 @@ pub(super) fn loss(points: &[Point]) -> String {
     chart("mean training loss of each epoch", &lines, &y, "", |value| format!("{value:.3}"))
 }
 
+/// The share of bits that each epoch flipped, in percent.
+pub(super) fn flips(ratios: &[f64]) -> String {
+    let values: Vec<f64> = ratios.iter().map(|ratio| 100.0 * ratio).collect();
+    let high = values.iter().fold(0.0, |a: f64, &b| a.max(b));
+    let y = Axis::rounded(0.0, high, 4, (HEIGHT - BOTTOM, TOP));
+    let lines = [Line { name: "", class: "test", values }];
+    let unit = |value: f64| format!("{value:.2} %");
+    chart("share of bits flipped in each epoch, in percent", &lines, &y, " %", unit)
+}
+
 fn chart(
     label: &str,
     lines: &[Line<'_>],
@@ -160,7 +170,8 @@ mod tests {
                     test_accuracy: 0.9,
                 })
                 .collect();
-            for text in [accuracy(&points), loss(&points)] {
+            let ratios = vec![0.25; points.len()];
+            for text in [accuracy(&points), loss(&points), flips(&ratios)] {
                 assert!(text.starts_with("<svg") && text.ends_with("</svg>"));
                 assert!(!text.contains("NaN") && !text.contains("inf"));
             }

@@ -7,6 +7,7 @@ use lutweave::train::Epoch;
 
 use super::svg::escape;
 use super::{Point, STYLE, count, curves, grouped};
+use crate::train::flip_ratio;
 
 /// Epochs of the table at the end.
 const SHOWN: usize = 12;
@@ -20,6 +21,8 @@ pub(crate) struct Training<'a> {
     pub(crate) name: &'a str,
     /// The data set and how many samples it has to train on and to test on.
     pub(crate) data: (&'a str, usize, usize),
+    /// What the latter are: `test`, or `validation`.
+    pub(crate) part: &'a str,
     /// The finished epochs.
     pub(crate) epochs: &'a [Epoch],
     /// The layers.
@@ -48,11 +51,12 @@ impl Training<'_> {
              <meta name=\"color-scheme\" content=\"light dark\">\n{refresh}\
              <title>{0} · lutweave training</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
              <header>\n<p class=\"mark\">lutweave <span>{0}</span></p>\n<h1>{0}</h1>\n\
-             <p class=\"lead\">{1}, trained on {2} of {3} and tested on {4}{5}.</p>\n",
+             <p class=\"lead\">{1}, trained on {2} of {3} and {4} on {5}{6}.</p>\n",
             escape(self.name),
             count(luts, "look-up table"),
             count(train, "sample"),
             escape(data),
+            if self.part == "test" { "tested" } else { "validated" },
             grouped(test),
             if self.running { "; training goes on" } else { "" }
         );
@@ -89,36 +93,53 @@ impl Training<'_> {
             let _ = write!(
                 page,
                 "<figure>{}<figcaption>Accuracy: on training samples, and of the frozen netlist on \
-                 test samples.</figcaption>{}</figure>",
+                 {} samples.</figcaption>{}</figure>",
                 curves::accuracy(&points),
+                self.part,
                 curves::below_the_scale(&points)
             );
         }
         let _ = write!(
             page,
-            "<figure>{}<figcaption>Mean training loss.</figcaption></figure></div>\n</section>\n",
+            "<figure>{}<figcaption>Mean training loss.</figcaption></figure>",
             curves::loss(&points)
         );
+        // Of a training of an earlier version the first epochs may not have it.
+        let flips: Option<Vec<f64>> = self.epochs.iter().map(|epoch| epoch.flips).collect();
+        if let Some(flips) = flips.filter(|flips| !flips.is_empty()) {
+            let _ = write!(
+                page,
+                "<figure>{}<figcaption>Flip ratio: the share of the bits in truth tables and binary \
+                 weights that each epoch changed.</figcaption></figure>",
+                curves::flips(&flips)
+            );
+        }
+        page.push_str("</div>\n</section>\n");
     }
 
     fn table(&self, page: &mut String, show: &impl Fn(&str, f64) -> String) {
         page.push_str(
             "<section>\n<h2>The last epochs</h2>\n<table><tr><th>epoch</th><th>loss</th>\
-             <th>train</th><th>test, as it trains</th><th>test, frozen</th><th>gap</th>\
-             <th>images/s</th></tr>",
+             <th>train</th><th>",
+        );
+        let _ = write!(
+            page,
+            "{0}, as it trains</th><th>{0}, frozen</th><th>gap</th><th>flips</th><th>images/s</th></tr>",
+            self.part
         );
         for epoch in self.epochs.iter().rev().take(SHOWN) {
             let figure = |value: f64| escape(&show(&epoch.metric, value));
             let _ = write!(
                 page,
                 "<tr><td>{}</td><td>{:.4}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>\
-                 <td>{}</td></tr>",
+                 <td>{}</td><td>{}</td></tr>",
                 epoch.epoch,
                 epoch.loss,
                 figure(epoch.train),
                 figure(epoch.soft),
                 figure(epoch.frozen),
                 figure(epoch.gap),
+                epoch.flips.map_or("–".to_owned(), flip_ratio),
                 grouped(epoch.images_per_s.max(0.0) as usize)
             );
         }

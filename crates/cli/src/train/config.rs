@@ -1,6 +1,7 @@
 //! The settings of a training: a TOML file, of which every key is known and every mistake has a
 //! place.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use lutweave::train::Schedule;
@@ -27,6 +28,9 @@ pub(crate) struct Config {
     pub(crate) loss: LossConfig,
     #[serde(default)]
     pub(crate) optimizer: OptimizerConfig,
+    /// Parameters that another optimizer changes, or none.
+    #[serde(default)]
+    pub(crate) groups: Vec<Spanned<GroupConfig>>,
     #[serde(default)]
     pub(crate) schedule: ScheduleConfig,
     pub(crate) training: TrainingConfig,
@@ -45,6 +49,9 @@ pub(crate) struct DataConfig {
     /// Whether values that are no bytes are brought to bytes, as hardware reads them.
     #[serde(default = "yes")]
     pub(crate) bytes: bool,
+    /// Training samples that are kept aside: the network is looked at on them as it trains, and on
+    /// the test samples only at the end.
+    pub(crate) validation: Option<usize>,
     /// Random changes of the training images.
     #[serde(default)]
     pub(crate) augment: AugmentConfig,
@@ -53,7 +60,12 @@ pub(crate) struct DataConfig {
 impl DataConfig {
     /// A data set without changes, its values as bytes.
     pub(crate) fn named(set: &str) -> Self {
-        Self { set: set.to_owned(), bytes: true, augment: AugmentConfig::default() }
+        Self {
+            set: set.to_owned(),
+            bytes: true,
+            validation: None,
+            augment: AugmentConfig::default(),
+        }
     }
 }
 
@@ -100,6 +112,23 @@ pub(crate) enum LossConfig {
     BinaryCrossEntropy,
     MeanSquaredError,
     SquaredHinge,
+    Distillation {
+        /// The model file that teaches.
+        teacher: String,
+        #[serde(default = "temperature")]
+        temperature: f32,
+        /// The teacher's share of the loss; the labels have the rest.
+        #[serde(default = "half")]
+        share: f32,
+    },
+}
+
+fn temperature() -> f32 {
+    4.0
+}
+
+fn half() -> f32 {
+    0.5
 }
 
 /// How parameters follow their gradients.
@@ -138,6 +167,26 @@ pub(crate) enum OptimizerConfig {
         learning_rate: f32,
         clip_norm: Option<f32>,
     },
+    Bop {
+        /// What takes the place of a learning rate.
+        gamma: f32,
+        #[serde(default)]
+        threshold: f32,
+        clip_norm: Option<f32>,
+    },
+}
+
+/// Some of the parameters.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GroupConfig {
+    /// Where they are in the network, or in what kind of layer.
+    pub(crate) layers: Vec<String>,
+    /// What changes them, and how.
+    pub(crate) optimizer: Option<OptimizerConfig>,
+    /// Whether nothing does.
+    #[serde(default)]
+    pub(crate) frozen: bool,
 }
 
 fn betas() -> (f32, f32) {
@@ -216,10 +265,22 @@ pub(crate) struct TrainingConfig {
     /// Seconds of training that may be lost when the power goes.
     #[serde(default = "ten")]
     pub(crate) checkpoint_seconds: f64,
+    /// Dated copies of the checkpoint.
+    pub(crate) backups: Option<BackupConfig>,
 }
 
 fn ten() -> f64 {
     10.0
+}
+
+/// Copies of the checkpoint in folders named by date and time.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct BackupConfig {
+    /// How many of the newest are kept; 10 unless set, and all where it is 0.
+    pub(crate) keep: Option<usize>,
+    /// Epochs from one to the next, 1 unless set.
+    pub(crate) epochs: Option<NonZeroUsize>,
 }
 
 /// A file of settings as it is after `--set`, and its text, of which places are told.

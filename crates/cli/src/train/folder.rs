@@ -77,12 +77,12 @@ impl Folder {
     }
 
     /// Begins the log with the epochs that are done.
-    pub(super) fn log(&self, done: &[Epoch], luts: usize) -> Result<Log> {
-        let lines: String = done.iter().map(|epoch| line(epoch, luts)).collect();
+    pub(super) fn log(&self, done: &[Epoch], luts: usize, part: &'static str) -> Result<Log> {
+        let lines: String = done.iter().map(|epoch| line(epoch, luts, part)).collect();
         self.write(LOG, lines.as_bytes())?;
         let path = self.file(LOG);
         let file = File::options().append(true).open(&path).map_err(Error::io("open", &path))?;
-        Ok(Log { path, file, luts })
+        Ok(Log { path, file, luts, part })
     }
 }
 
@@ -92,11 +92,13 @@ pub(super) struct Log {
     path: PathBuf,
     file: File,
     luts: usize,
+    /// What the samples are called on which the network is looked at.
+    part: &'static str,
 }
 
 impl Log {
     pub(super) fn add(&mut self, epoch: &Epoch) -> Result<()> {
-        let line = line(epoch, self.luts);
+        let line = line(epoch, self.luts, self.part);
         self.file.write_all(line.as_bytes()).map_err(Error::io("write", &self.path))
     }
 }
@@ -106,7 +108,7 @@ pub(super) fn key(epoch: &Epoch) -> String {
     epoch.metric.replace(' ', "_")
 }
 
-fn line(epoch: &Epoch, luts: usize) -> String {
+fn line(epoch: &Epoch, luts: usize, part: &str) -> String {
     let metric = key(epoch);
     let mut object = json!({
         "epoch": epoch.epoch,
@@ -116,9 +118,10 @@ fn line(epoch: &Epoch, luts: usize) -> String {
         "gap": epoch.gap,
         "images_per_s": epoch.images_per_s,
         "luts": luts,
+        "flip_ratio": epoch.flips,
     });
     object[format!("train_{metric}")] = json!(epoch.train);
-    object[format!("test_{metric}")] = json!(epoch.soft);
+    object[format!("{part}_{metric}")] = json!(epoch.soft);
     object[format!("frozen_{metric}")] = json!(epoch.frozen);
     format!("{object}\n")
 }
@@ -157,8 +160,9 @@ mod tests {
             metric: "accuracy".to_owned(),
             learning_rate: 0.01,
             images_per_s: 100.0,
+            flips: Some(0.03125),
         };
-        let line: serde_json::Value = serde_json::from_str(&line(&epoch, 900)).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&line(&epoch, 900, "test")).unwrap();
         for (key, value) in [
             ("epoch", 3.0),
             ("seconds", 1.5),
@@ -168,6 +172,7 @@ mod tests {
             ("frozen_accuracy", 0.625),
             ("images_per_s", 100.0),
             ("luts", 900.0),
+            ("flip_ratio", 0.03125),
         ] {
             assert_eq!(line[key].as_f64(), Some(value), "{key}");
         }

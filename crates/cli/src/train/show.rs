@@ -16,11 +16,13 @@ pub(super) struct Show {
     bar: Option<ProgressBar>,
     /// The figures of the last epoch, shown until the next ends.
     frozen: String,
+    /// What the samples are called on which the network is looked at.
+    part: &'static str,
 }
 
 impl Show {
     /// Begins to show; `last` is the last epoch of an earlier sitting.
-    pub(super) fn start(last: Option<&Epoch>) -> Self {
+    pub(super) fn start(last: Option<&Epoch>, part: &'static str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar =
                 ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
@@ -30,9 +32,8 @@ impl Show {
             }
             bar
         });
-        Self {
-            bar, frozen: last.map_or("–".to_owned(), |last| figure(&last.metric, last.frozen))
-        }
+        let frozen = last.map_or("–".to_owned(), |last| figure(&last.metric, last.frozen));
+        Self { bar, frozen, part }
     }
 
     /// After a step.
@@ -65,7 +66,7 @@ impl Show {
     pub(super) fn epoch(&mut self, epoch: &Epoch) {
         self.frozen = figure(&epoch.metric, epoch.frozen);
         if self.bar.is_none() {
-            eprintln!("{}", in_words(epoch));
+            eprintln!("{}", in_words(epoch, self.part));
         }
     }
 
@@ -78,11 +79,12 @@ impl Show {
 }
 
 /// An epoch in a line.
-fn in_words(epoch: &Epoch) -> String {
+fn in_words(epoch: &Epoch, part: &str) -> String {
     let each = epoch.seconds / epoch.epoch.max(1) as f64;
     let left = each * epoch.epochs.saturating_sub(epoch.epoch) as f64;
+    let flips = epoch.flips.map_or(String::new(), |flips| format!("  flips {}", flip_ratio(flips)));
     format!(
-        "epoch {:>2}/{}  loss {:.4}  train {}  test {}  frozen {}  {} images/s  {:.0} s left",
+        "epoch {:>2}/{}  loss {:.4}  train {}  {part} {}  frozen {}{flips}  {} images/s  {:.0} s left",
         epoch.epoch,
         epoch.epochs,
         epoch.loss,
@@ -103,6 +105,11 @@ pub(crate) fn figure(metric: &str, value: f64) -> String {
     } else {
         format!("{value:.4}")
     }
+}
+
+/// The share of bits that an epoch flipped, in percent.
+pub(crate) fn flip_ratio(ratio: f64) -> String {
+    format!("{:.2} %", 100.0 * ratio)
 }
 
 /// A figure of a report: accuracies in percent with one decimal.

@@ -34,7 +34,7 @@ pub fn training() -> (Network, Checkpoint) {
         .then(Thermometer::fit(&data, 2).unwrap())
         .then(LutLayer::new(6).fan_in(3).real_output(true))
         .then(Dropout::new(0.25))
-        .then(Dense::new(&[2]))
+        .then(Dense::new(&[2]).binary_weights(true))
         .build(5)
         .unwrap();
     let (mut steps, mut saved) = (0, Checkpoint::default());

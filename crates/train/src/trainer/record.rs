@@ -57,6 +57,10 @@ pub struct Epoch {
     pub learning_rate: f32,
     /// Images trained a second in this epoch, evaluation excluded.
     pub images_per_s: f64,
+    /// The share of the network's [`trained_bits`](lutweave_nn::Network::trained_bits), entries of
+    /// truth tables and signs of binary weights, that the epoch has flipped: how much of the
+    /// network still moves (Helwegen et al. 2019). None where nothing in it is bits.
+    pub flips: Option<f64>,
 }
 
 /// What training did.
@@ -158,6 +162,9 @@ pub struct Checkpoint {
     pub history: Vec<Epoch>,
     /// The best network so far.
     pub best: Option<Best>,
+    /// Inside an epoch the network's bits as they were when it began, so that its flips can be
+    /// counted; empty between epochs.
+    pub bits: Vec<u64>,
     /// Text of the caller's, such as the settings; the trainer takes it over unread.
     pub note: String,
 }

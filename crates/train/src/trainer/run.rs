@@ -21,6 +21,8 @@ pub(super) struct Run<'r, 'a, 'd> {
     position: Position,
     history: Vec<Epoch>,
     best: Option<Best>,
+    /// The network's bits when the epoch began; none where they are not known.
+    bits: Option<Vec<u64>>,
     note: String,
     /// When this sitting began, and the seconds of those before.
     started: Instant,
@@ -65,7 +67,9 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
         test: TestSet<'d>,
         done: Checkpoint,
     ) -> Self {
-        let Checkpoint { position, history, best, note, .. } = done;
+        let Checkpoint { position, history, best, bits, note, .. } = done;
+        // A checkpoint of a file that has none of them gives an epoch without this figure.
+        let bits = if position.step > 0 { Some(bits) } else { None };
         Self {
             trainer,
             net,
@@ -74,6 +78,7 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
             test,
             history,
             best,
+            bits,
             note,
             started: Instant::now(),
             before: position.seconds,
@@ -108,6 +113,9 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
                 return Ok(Some(Early::Stale));
             }
             self.epoch = Pace::default();
+            if self.bits.is_none() {
+                self.bits = Some(self.net.trained_bits()?.words);
+            }
             while self.position.step < self.plan.steps_of(self.position.epoch) {
                 self.step(metric.as_mut())?;
                 let progress = self.progress();
@@ -142,6 +150,7 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
                 optimizer: self.trainer.optimizer.state(),
                 history: self.history.clone(),
                 best: self.best.clone(),
+                bits: self.bits.clone().unwrap_or_default(),
                 note: self.note.clone(),
             };
             (self.trainer.on_checkpoint)(self.net, &checkpoint).map_err(Error::Callback)?;
@@ -216,6 +225,8 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
     fn end_epoch(&mut self, metric: &dyn Metric) -> Result<Epoch> {
         let learning_rate = self.rate(1);
         let figures = self.test.figures(self.net, self.trainer.backend)?;
+        let bits = self.net.trained_bits()?;
+        let flips = self.bits.take().and_then(|before| bits.flipped_since(&before));
         let report = Epoch {
             epoch: self.position.epoch + 1,
             epochs: self.plan.epochs(),
@@ -228,6 +239,7 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
             metric: metric.name().to_owned(),
             learning_rate,
             images_per_s: self.epoch.images_per_s(),
+            flips,
         };
         let better = self.best.as_ref().is_none_or(|best| {
             let (new, old) = (report.frozen, best.frozen);

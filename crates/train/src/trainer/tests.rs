@@ -45,6 +45,10 @@ fn learns_a_small_task() {
     let last = history.epochs.last().unwrap();
     assert!(before < 0.5 && last.frozen > 0.85, "{before} {last:?}");
     assert!(last.loss < history.epochs[0].loss);
+    // Much moves while statistics and tables are learned, little at the end of the schedule.
+    let flips: Vec<f64> = history.epochs.iter().map(|epoch| epoch.flips.unwrap()).collect();
+    let most = flips.iter().copied().fold(0.0, f64::max);
+    assert!(flips[7] > 0.0 && most > 4.0 * flips[7] && most < 1.0, "{flips:?}");
     assert_eq!((history.epochs.len(), history.stopped), (8, false));
 }
 
@@ -153,8 +157,8 @@ fn noisy(data: &Dataset) -> Network {
 fn going_on_from_a_checkpoint_is_as_if_never_stopped() {
     let (train, test) = (quarters(230, 1), quarters(70, 2));
     let trainer = || trainer().epochs(3).batch(50).keep_best(true).soft_samples(30);
-    let figures = |history: &History| -> Vec<(f32, [f64; 4])> {
-        let numbers = |e: &Epoch| (e.loss, [e.train, e.soft, e.frozen, e.gap]);
+    let figures = |history: &History| -> Vec<(f32, [f64; 5])> {
+        let numbers = |e: &Epoch| (e.loss, [e.train, e.soft, e.frozen, e.gap, e.flips.unwrap()]);
         history.epochs.iter().map(numbers).collect()
     };
     let mut whole = noisy(&train);
@@ -187,7 +191,9 @@ fn going_on_from_a_checkpoint_is_as_if_never_stopped() {
 fn a_checkpoint_of_another_training_is_refused() {
     let data = quarters(100, 1);
     let with = |position| Checkpoint { position, ..Checkpoint::default() };
+    let best = Best { epoch: 1, frozen: 0.5, state: Vec::new() };
     let cases = [
+        Checkpoint { best: Some(best), ..Checkpoint::default() },
         with(Position { epoch: 9, ..Position::default() }),
         with(Position { step: 3, ..Position::default() }),
         with(Position { epoch: 1, ..Position::default() }),

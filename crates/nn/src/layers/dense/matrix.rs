@@ -9,7 +9,7 @@ use lutweave_tensor::{DType, FrameBuffer, rng};
 
 use super::{BitValues, Dense, fixed_point};
 use crate::hardware::StageChain;
-use crate::layer::{Base, Cost, Frozen, saved_as, state_f32};
+use crate::layer::{Base, Cost, Frozen, TrainedBits, saved_as, state_f32};
 use crate::{Layer, Parameter, Result, Saved, Signal, Site, StateTensor};
 
 /// The largest number below zero: zero is above it, so that its sign is +1.
@@ -242,6 +242,14 @@ impl Layer for Matrix {
             self.backward_parameters(&x, dy, backend)?;
         }
         if want_dx { Ok(Some(self.backward_input(&x, dy, backend)?)) } else { Ok(None) }
+    }
+
+    /// The signs, where the weights are binary.
+    fn trained_bits(&self) -> Result<TrainedBits> {
+        if !self.spec.binary_weights {
+            return Ok(TrainedBits::default());
+        }
+        Ok(TrainedBits::of(self.weights.values.iter().map(|&weight| sign(weight) > 0.0)))
     }
 
     fn parameters(&self) -> Vec<&Parameter> {

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::body::Body;
 use super::norm::{self, Moments, Norm};
 use crate::hardware::{Cells, StageChain, Values};
-use crate::layer::{Ancestors, Base, Cost, Frozen, saved_as};
+use crate::layer::{Ancestors, Base, Cost, Frozen, TrainedBits, saved_as};
 use crate::{Layer, Parameter, Result, Saved, StateTensor};
 
 /// Fewest nodes a thread takes at once, so that small layers are not torn apart.
@@ -339,6 +339,15 @@ impl Layer for OnBits {
 
     fn freeze_wiring(&mut self) -> Result<()> {
         self.0.freeze_wiring()
+    }
+
+    /// The tables, where they give bits.
+    fn trained_bits(&self) -> Result<TrainedBits> {
+        if self.0.spec.real_output {
+            return Ok(TrainedBits::default());
+        }
+        let count = (self.0.spec.nodes * self.entries()) as u64;
+        Ok(TrainedBits { count, words: self.trained_tables(Which::Hardened)? })
     }
 
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::body::Body;
 use super::norm::{self, Norm, Rows};
-use crate::layer::{Ancestors, Base, Cost, Frozen, saved_as};
+use crate::layer::{Ancestors, Base, Cost, Frozen, TrainedBits, saved_as};
 use crate::{Error, Layer, Parameter, RealInputs, RealNode, Result, Saved, StateTensor};
 
 /// Frames of one unit of backward work of models with a function of their own: part of the numeric
@@ -288,6 +288,14 @@ impl Layer for OnReals {
 
     fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
         self.0.restore(state)
+    }
+
+    /// The tables, where the model makes bits of them.
+    fn trained_bits(&self) -> Result<TrainedBits> {
+        let RealInputs::Multilinear { binarize_table: true } = self.0.spec.model.real() else {
+            return Ok(TrainedBits::default());
+        };
+        Ok(TrainedBits::of(self.0.weights.values.iter().map(|&value| value > 0.5)))
     }
 
     fn freeze(&self, _name: &str, _input: &Frozen, _build: &mut NetlistBuilder) -> Result<Frozen> {

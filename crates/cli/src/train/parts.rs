@@ -1,0 +1,216 @@
+//! Optimizer and loss from the settings.
+
+use lutweave::prelude::*;
+use lutweave::train::{self, Groups, Loss, Optimizer};
+
+use super::config::{Config, GroupConfig, LossConfig, OptimizerConfig, Source};
+use super::place::nearest;
+use crate::error::Result;
+
+/// The loss.
+pub(super) fn loss(config: &LossConfig) -> Result<Box<dyn Loss>> {
+    Ok(match config {
+        LossConfig::SoftmaxCrossEntropy => Box::new(train::SoftmaxCrossEntropy),
+        LossConfig::SigmoidCrossEntropy => Box::<train::SigmoidCrossEntropy>::default(),
+        LossConfig::CrossEntropy => Box::new(train::CrossEntropy),
+        LossConfig::BinaryCrossEntropy => Box::<train::BinaryCrossEntropy>::default(),
+        LossConfig::MeanSquaredError => Box::<train::MeanSquaredError>::default(),
+        LossConfig::SquaredHinge => Box::<train::SquaredHinge>::default(),
+        LossConfig::Distillation { temperature, share, .. } => {
+            Box::new(train::Distillation::new(*temperature, *share)?)
+        }
+    })
+}
+
+/// The optimizer of all parameters, or one for each group of them.
+pub(super) fn optimizer(config: &Config) -> Box<dyn Optimizer> {
+    let learning = config.groups.iter().filter_map(|group| {
+        let group = group.get_ref();
+        Some((group.layers.clone(), group.optimizer.as_ref()?))
+    });
+    let mut learning = learning.peekable();
+    if learning.peek().is_none() {
+        return one(&config.optimizer);
+    }
+    let mut groups = Groups::new(one(&config.optimizer));
+    for (layers, optimizer) in learning {
+        groups = groups.group(one(optimizer), move |parameter| selects(&layers, &parameter.path));
+    }
+    Box::new(groups)
+}
+
+fn one(config: &OptimizerConfig) -> Box<dyn Optimizer> {
+    fn clipped(optimizer: impl Optimizer + 'static, limit: Option<f32>) -> Box<dyn Optimizer> {
+        match limit {
+            Some(limit) => Box::new(train::Clip::by_norm(optimizer, limit)),
+            None => Box::new(optimizer),
+        }
+    }
+    match *config {
+        OptimizerConfig::Sgd { learning_rate, momentum, nesterov, weight_decay, clip_norm } => {
+            let sgd = train::Sgd::new(learning_rate).momentum(momentum).nesterov(nesterov);
+            clipped(sgd.weight_decay(weight_decay), clip_norm)
+        }
+        OptimizerConfig::AdaGrad { learning_rate, clip_norm } => {
+            clipped(train::AdaGrad::new(learning_rate), clip_norm)
+        }
+        OptimizerConfig::Adam { learning_rate, betas, clip_norm } => {
+            clipped(Adam::new(learning_rate).betas(betas.0, betas.1), clip_norm)
+        }
+        OptimizerConfig::AdamW { learning_rate, betas, weight_decay, clip_norm } => {
+            let adam = train::AdamW::new(learning_rate).betas(betas.0, betas.1);
+            clipped(adam.weight_decay(weight_decay), clip_norm)
+        }
+        OptimizerConfig::ShiftAdaMax { learning_rate, clip_norm } => {
+            clipped(train::ShiftAdaMax::new(learning_rate), clip_norm)
+        }
+        OptimizerConfig::Bop { gamma, threshold, clip_norm } => {
+            clipped(train::Bop::new(gamma, threshold), clip_norm)
+        }
+    }
+}
+
+/// Whether one of these names means what is at `path`: where it is the beginning of the path, in
+/// whole parts (`1`, `1.lut`), or, being no number, one of its parts (`lut`, `weights`).
+fn selects(names: &[String], path: &str) -> bool {
+    names.iter().any(|name| {
+        let rest = path.strip_prefix(name.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            || (name.parse::<usize>().is_err() && path.split('.').any(|part| part == name))
+    })
+}
+
+/// Checks that every group has parameters and none has two groups, and freezes those that are to be
+/// frozen. Files do not keep what is frozen, so this is for networks that are read as well.
+pub(super) fn group(config: &Config, source: &Source, net: &mut Network) -> Result<()> {
+    if config.groups.is_empty() {
+        return Ok(());
+    }
+    let paths: Vec<String> =
+        net.parameters_mut().into_iter().map(|parameter| parameter.path.clone()).collect();
+    for (number, group) in config.groups.iter().enumerate() {
+        let refuse = |what: &str| Err(source.error_at(group.span().start, what));
+        let GroupConfig { layers, optimizer, frozen } = group.get_ref();
+        if optimizer.is_some() == *frozen {
+            return refuse("a group has an `optimizer` or is `frozen = true`, one of them");
+        }
+        for name in layers {
+            let one = std::slice::from_ref(name);
+            if !paths.iter().any(|path| selects(one, path)) {
+                let parts = paths
+                    .iter()
+                    .flat_map(|path| [path.as_str()].into_iter().chain(path.split('.')));
+                let nearest = nearest(name, parts);
+                let nearest =
+                    nearest.map_or(String::new(), |name| format!("; did you mean `{name}`?"));
+                let all = paths.join("`, `");
+                return refuse(&format!("`{name}` has no parameters; there are `{all}`{nearest}"));
+            }
+        }
+        if layers.is_empty() {
+            return refuse(
+                "a group needs `layers`: where they are, such as \"1\", or of what kind",
+            );
+        }
+        for other in &config.groups[..number] {
+            let both =
+                |path: &&String| selects(layers, path) && selects(&other.get_ref().layers, path);
+            if let Some(path) = paths.iter().find(both) {
+                return refuse(&format!("`{path}` is in an earlier group already"));
+            }
+        }
+    }
+    let frozen: Vec<String> = config
+        .groups
+        .iter()
+        .filter(|group| group.get_ref().frozen)
+        .flat_map(|group| group.get_ref().layers.clone())
+        .collect();
+    net.freeze(|layer| selects(&frozen, layer.base().path()));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_of_places_and_kinds() {
+        let cases = [
+            ("1", "1.lut.weights", true),
+            ("1.lut", "1.lut.weights", true),
+            ("1", "10.lut.weights", false),
+            ("0", "3.convolution.0.lut.weights", false),
+            ("lut", "3.convolution.0.lut.weights", true),
+            ("lu", "1.lut.weights", false),
+            ("weights", "1.lut.weights", true),
+        ];
+        for (name, path, selected) in cases {
+            assert_eq!(selects(&[name.to_owned()], path), selected, "{name} of {path}");
+        }
+    }
+
+    fn grouped(groups: &str) -> std::result::Result<(Network, Box<dyn Optimizer>), String> {
+        let text = format!(
+            "data.set = 'digits'\n\
+             network.layers = [{{ kind = 'dense', shape = [9], binary_weights = true }}, \
+             {{ kind = 'dense', shape = [10] }}]\n\
+             training = {{ epochs = 1, batch = 4 }}\n{groups}"
+        );
+        let source = Source { file: "a.toml".to_owned(), text };
+        let config = source.parse().map_err(|error| error.text())?;
+        let mut net = Sequential::new(&[64])
+            .reading(DType::F32)
+            .then(lutweave::nn::Dense::new(&[9]).binary_weights(true))
+            .then(lutweave::nn::Dense::new(&[10]))
+            .build(1)
+            .map_err(|error| error.to_string())?;
+        group(&config, &source, &mut net).map_err(|error| error.text())?;
+        Ok((net, optimizer(&config)))
+    }
+
+    #[test]
+    fn groups_have_their_optimizers() {
+        let bop = "[[groups]]\nlayers = ['0.dense.weights']\n\
+                   optimizer = { kind = 'bop', gamma = 0.5, threshold = 0.0 }\n\
+                   [[groups]]\nlayers = ['1']\nfrozen = true\n";
+        let (mut net, mut optimizer) = grouped(bop).unwrap();
+        let values = |net: &mut Network| -> Vec<Vec<f32>> {
+            net.parameters_mut().iter().map(|parameter| parameter.values.clone()).collect()
+        };
+        let before = values(&mut net);
+        for parameter in net.parameters_mut() {
+            parameter.gradient.fill(1.0);
+        }
+        optimizer.update(net.parameters_mut(), optimizer.learning_rate()).unwrap();
+        let after = values(&mut net);
+        assert!(after[0].iter().all(|&weight| weight.to_bits() == f32::to_bits(-1.0)), "Bop's");
+        assert!(after[1] != before[1], "the default's");
+        assert!(after[2..] == before[2..], "frozen");
+    }
+
+    #[test]
+    fn groups_that_cannot_be_meant_are_refused() {
+        let adam = "optimizer = { kind = 'adam', learning_rate = 0.1 }";
+        let cases = [
+            (
+                format!("[[groups]]\nlayers = ['2']\n{adam}"),
+                "line 4, column 1: `2` has no parameters",
+            ),
+            (format!("[[groups]]\nlayers = ['dens']\n{adam}"), "did you mean `dense`?"),
+            ("[[groups]]\nlayers = ['1']\n".to_owned(), "an `optimizer` or is `frozen = true`"),
+            (format!("[[groups]]\nlayers = []\n{adam}"), "needs `layers`"),
+            (
+                format!(
+                    "[[groups]]\nlayers = ['1']\n{adam}\n[[groups]]\nlayers = ['bias']\n{adam}"
+                ),
+                "`1.dense.bias` is in an earlier group",
+            ),
+            (format!("[[groups]]\nlayer = ['1']\n{adam}"), "did you mean `layers`?"),
+        ];
+        for (groups, says) in cases {
+            let said = grouped(&groups).map(drop).unwrap_err();
+            assert!(said.contains(says), "`{says}` is not in\n{said}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Tables.
+#![no_main]
+
+#[allow(dead_code)] // shared by several targets
+#[path = "../../crates/data/tests/fuzz/bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    bodies::csv(bytes);
+});

@@ -1,0 +1,10 @@
+//! Archives of NumPy arrays.
+#![no_main]
+
+#[allow(dead_code)] // shared by several targets
+#[path = "../../crates/data/tests/fuzz/bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    bodies::npz(bytes);
+});
