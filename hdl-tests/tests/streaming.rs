@@ -74,6 +74,21 @@ fn synthesis_accepts_it_and_finds_the_line_buffers() {
     assert_eq!(count.map(str::trim), Some("4"), "{said}");
 }
 
+#[test]
+fn a_source_without_tlast() {
+    let (stages, image) = random_stages("chain", 101);
+    let dir = folder();
+    let files = Stream::new("chain").image(image).write(&stages, dir.path()).unwrap();
+    let edit = |path, from: &str, to: &str| {
+        let text = fs::read_to_string(path).unwrap();
+        assert!(text.contains(from));
+        fs::write(path, text.replace(from, to)).unwrap();
+    };
+    edit(&files.module, "CHECK_TLAST = 1'b1", "CHECK_TLAST = 1'b0");
+    edit(&files.bench, "(next % WIDTH == WIDTH - 1) ^ wrong_last", "wrong_last");
+    check(&files, Simulator::Icarus, &STALLS);
+}
+
 /// What the bench must notice, each a change of one place in the text.
 #[test]
 fn mistakes_are_caught() {

@@ -60,9 +60,9 @@ fn comment(plan: &Plan, info: &StreamInfo, name: &str, text: &mut String) -> std
 //   tdata: {} of {}, word i at [{}*i +: {}]; bits above are zero.
 // tuser: the first pixel of an image; tlast: the last of a row.
 //
-// Of an image that begins late, too early, or has a row of another length, the rest is dropped, up
-// to the next tuser; what of it was under way comes out, and then the next image from its start.
-// With CHECK_TLAST at 0, tlast of s_axis is ignored.
+// Pixels that belong to no image are dropped: those before a tuser, and those behind a row of another
+// length. A tuser that comes early begins a new image. In either case what was under way comes out,
+// and the next image is whole. With CHECK_TLAST at 0, tlast of s_axis is ignored.
 //
 // Clock: the rising edge of clk. rst is synchronous and active high: it clears valid bits and
 // counters, and the image under way is lost. Data registers and line buffers have no reset.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use lutweave_lut::bits_for;
 
 use super::{Design, Interface, serial};
-use crate::blocks::{byte_bits, handover, slice};
+use crate::blocks::{byte_bits, counted, handover, slice};
 use crate::verilog::{self, range};
 use crate::{Result, Verilog};
 
@@ -50,16 +50,17 @@ fn comment(design: &Design<'_>, text: &mut String) -> std::fmt::Result {
         design.netlist.name()
     )?;
     let mut first = 0;
-    writeln!(text, "// A sample has {} bits:", design.input_bits)?;
+    writeln!(text, "// A sample has {}:", counted(design.input_bits, "bit"))?;
     for port in design.netlist.inputs() {
         layout(&port.name, &mut first, port.words, port.width, text)?;
     }
     first = 0;
-    writeln!(text, "// An answer has {} bits:", design.output_bits)?;
+    writeln!(text, "// An answer has {}:", counted(design.output_bits, "bit"))?;
     for port in design.netlist.outputs() {
         layout(&port.name, &mut first, port.words, port.width, text)?;
     }
-    let (input, output) = (design.input_bytes(), design.output_bytes());
+    let input = counted(design.input_bytes(), "byte");
+    let output = counted(design.output_bytes(), "byte");
     match design.interface {
         Interface::ValidReady => writeln!(
             text,
@@ -71,8 +72,8 @@ fn comment(design: &Design<'_>, text: &mut String) -> std::fmt::Result {
         Interface::AxiStream => writeln!(
             text,
             "//
-// s_axis: a sample is a burst of {input} bytes, lowest first, with tlast at the last; a burst of
-// another length is dropped. m_axis: an answer is a beat of {output} bytes, tlast always set;
+// s_axis: a sample is a burst of {input}, lowest first, with tlast at the last; a burst of
+// another length is dropped. m_axis: an answer is a beat of {output}, tlast always set;
 // {} clock cycles after the last byte of its sample where nothing waits.",
             design.latency + 2
         )?,
@@ -80,13 +81,13 @@ fn comment(design: &Design<'_>, text: &mut String) -> std::fmt::Result {
             let answer = if digit {
                 "one digit, 0 to 9 and A to F".to_owned()
             } else {
-                format!("{output} bytes, lowest first")
+                format!("{output}, lowest first")
             };
             writeln!(
                 text,
                 "//
 // A serial line of 8 data bits, no parity and one stop bit, CLKS_PER_BIT clock cycles a bit. rx: a
-// sample is {input} bytes, lowest first. tx: its answer is {answer}.
+// sample is {input}, lowest first. tx: its answer is {answer}.
 // A byte without stop bit drops its sample; a pause of PAUSE bits begins a new one.
 // Wait for the answer before the next sample but one.",
             )?;
@@ -112,7 +113,12 @@ fn layout(
 ) -> std::fmt::Result {
     let bits = words * width;
     let last = *first + bits - 1;
-    writeln!(text, "//   [{last}:{first}] {name}: {words} x {width} bits, first word lowest")?;
+    writeln!(
+        text,
+        "//   [{last}:{first}] {name}: {} of {}, the first lowest",
+        counted(words, "word"),
+        counted(width, "bit")
+    )?;
     *first += bits;
     Ok(())
 }
