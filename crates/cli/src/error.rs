@@ -72,6 +72,16 @@ pub(crate) enum Error {
     Engine(#[from] engine::Error),
     #[error("export the netlist as hardware")]
     Rtl(#[from] rtl::Error),
+    /// A netlist of any form cannot be read.
+    #[error("read the netlist in `{}`", .path.display())]
+    Open {
+        path: PathBuf,
+        #[source]
+        source: rtl::Error,
+    },
+    /// Options that do not go together.
+    #[error("{0}")]
+    Options(String),
 }
 
 /// The result type of the command.

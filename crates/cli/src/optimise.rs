@@ -10,8 +10,8 @@ use lutweave::prelude::*;
 use lutweave::tensor::Values;
 
 use crate::error::{Error, Result};
+use crate::open::open_netlist;
 use crate::report::{count, grouped, percent};
-use crate::run::netlist;
 use crate::samples;
 use crate::train::config::DataConfig;
 
@@ -26,7 +26,7 @@ Examples:
 
 The result computes the same, which `lutweave prove IN OUT` shows, unless --dont-cares is given.")]
 pub(crate) struct OptimiseArguments {
-    /// A netlist as text, or a model file.
+    /// A netlist as text, BLIF, AIGER or JSON, or a model file.
     #[arg(value_name = "IN")]
     input: PathBuf,
 
@@ -54,8 +54,7 @@ pub(crate) struct OptimiseArguments {
 
 /// Optimises, and prints what was gained.
 pub(crate) fn run(arguments: &OptimiseArguments) -> Result<ExitCode> {
-    let bytes = std::fs::read(&arguments.input).map_err(Error::io("read", &arguments.input))?;
-    let given = netlist(&bytes)?;
+    let given = open_netlist(&arguments.input)?;
     let options =
         Options { inputs: arguments.luts.into(), expand: arguments.expand, ..Options::default() };
     let start = Instant::now();

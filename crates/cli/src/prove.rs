@@ -1,14 +1,14 @@
 //! `lutweave prove`: whether two netlists compute the same.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Args, value_parser};
-use lutweave::prelude::*;
 use lutweave::prove::{Limits, equivalent};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::open::open_netlist;
 
 /// Exit status where neither a proof nor a difference was found.
 const UNDECIDED: u8 = 3;
@@ -25,7 +25,7 @@ Examples:
 Exit status: 0 proved equal, 1 different (with inputs that show it), 2 the netlists cannot be
 compared or wrong usage, 3 not proved within the limit.")]
 pub(crate) struct ProveArguments {
-    /// A netlist as text, or a model file.
+    /// A netlist as text, BLIF, AIGER or JSON, or a model file.
     #[arg(value_name = "A")]
     first: PathBuf,
 
@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &ProveArguments) -> ExitCode {
 }
 
 fn compare(arguments: &ProveArguments) -> Result<ExitCode> {
-    let (first, second) = (open(&arguments.first)?, open(&arguments.second)?);
+    let (first, second) = (open_netlist(&arguments.first)?, open_netlist(&arguments.second)?);
     let total = Duration::from_secs(arguments.timeout);
     let start = Instant::now();
     let verdict = equivalent(&first, &second, &Limits { total, ..Limits::default() })?;
@@ -60,8 +60,4 @@ fn compare(arguments: &ProveArguments) -> Result<ExitCode> {
     } else {
         ExitCode::from(UNDECIDED)
     })
-}
-
-fn open(path: &Path) -> Result<Netlist> {
-    crate::run::netlist(&std::fs::read(path).map_err(Error::io("read", path))?)
 }
