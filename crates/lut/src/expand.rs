@@ -30,12 +30,21 @@ impl Netlist {
     /// size of the result, which alone may have more than [`MAX_NETS`](crate::MAX_NETS) nets.
     #[must_use]
     pub fn expand(&self) -> Self {
+        self.expand_mapped().0
+    }
+
+    /// As [`expand`](Self::expand), and for each net of this netlist the one that stands for it in the
+    /// result.
+    #[must_use]
+    pub fn expand_mapped(&self) -> (Self, Vec<Net>) {
         let expanded = Rebuild::new(self, u32::MAX as usize).and_then(|mut copy| {
             let mut verdicts = Verdicts::new();
             for cell in self.cells() {
                 expand_cell(&mut copy, &mut verdicts, cell)?;
             }
-            copy.finish(|copy, net| copy.nets(&[net])[0])
+            let all: Vec<Net> = (0..self.net_count()).map(|net| Net(net as u32)).collect();
+            let nets = copy.nets(&all);
+            Ok((copy.finish(|copy, net| copy.nets(&[net])[0])?, nets))
         });
         expanded.unwrap_or_else(|error| unreachable!("expanding a checked netlist: {error}"))
     }

@@ -273,7 +273,7 @@ mod tests {
             // An input twice, and with its complement.
             Case(
                 "lut n 0x1 x[0]\nlut y 0x96 x[0] n x[1]\noutput o 1 x 1 y\n",
-                "lut x_n1 0x1 x[1]\noutput o 1 x 1 x_n1\n",
+                "lut y 0x1 x[1]\noutput o 1 x 1 y\n",
                 simplify,
             ),
             // The same LUT three times: operands in another order, and complemented.

@@ -32,19 +32,25 @@ pub(crate) fn decide(
     let mut hard: Vec<usize> = Vec::new();
     let mut decided: Vec<Decided> = Vec::with_capacity(pairs.len());
     for (index, &(a, b)) in pairs.iter().enumerate() {
-        let cone = walk.cone(graph, [a.node(), b.node()], index as u32);
-        let support = cone.iter().filter(|&&node| graph.is_input(node)).count();
-        let mut entry = Decided { outcome: Outcome::Unproved, support, ones: Vec::new() };
+        let mut entry = Decided { outcome: Outcome::Unproved, support: 0, ones: Vec::new() };
         if a == b {
             entry.outcome = Outcome::Proved(Method::Structure);
-        } else if support <= exhaustive::MOST {
-            match try_all(graph, (a, b), &cone, limits.of_cone(deadline)) {
-                Answer::Equal => entry.outcome = Outcome::Proved(Method::Exhaustive),
-                Answer::Differ(ones) => (entry.outcome, entry.ones) = (Outcome::Different, ones),
-                Answer::Unknown => {}
+        }
+        // Many large cones take their time to walk, too.
+        if Instant::now() < deadline {
+            let cone = walk.cone(graph, [a.node(), b.node()], index as u32);
+            entry.support = cone.iter().filter(|&&node| graph.is_input(node)).count();
+            if a != b && entry.support <= exhaustive::MOST {
+                match try_all(graph, (a, b), &cone, limits.of_cone(deadline)) {
+                    Answer::Equal => entry.outcome = Outcome::Proved(Method::Exhaustive),
+                    Answer::Differ(ones) => {
+                        (entry.outcome, entry.ones) = (Outcome::Different, ones);
+                    }
+                    Answer::Unknown => {}
+                }
+            } else if a != b {
+                hard.push(index);
             }
-        } else {
-            hard.push(index);
         }
         decided.push(entry);
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lutweave_lut::{Net, Netlist, Output};
 
 use crate::cones::{Decided, decide};
-use crate::graph::{Graph, Lit};
+use crate::graph::{Graph, Lit, Side};
 use crate::ports::{self, Ports};
 use crate::registers::{Machines, correspond};
 use crate::simulate::{View, check, simulate};
@@ -25,7 +25,7 @@ pub struct Limits {
 impl Default for Limits {
     /// A minute a cone, ten in all, 64 rounds.
     fn default() -> Self {
-        Self { cone: Duration::from_secs(60), total: Duration::from_secs(600), rounds: 64 }
+        Self { cone: Duration::from_mins(1), total: Duration::from_mins(10), rounds: 64 }
     }
 }
 
@@ -86,12 +86,13 @@ pub fn equivalent(a: &Netlist, b: &Netlist, limits: &Limits) -> Result<Verdict> 
     if verdict.is_different() {
         return Ok(verdict);
     }
-    let (x, y) = (a.expand(), b.expand());
+    let (first, second) = (Side::new(a), Side::new(b));
+    let (x, y) = (&first.expanded, &second.expanded);
     let (graph, nets) = match view {
-        View::Functions(..) => functions(&x, &y, &ports)?,
+        View::Functions(..) => functions(&first, &second, &ports)?,
         View::Machines => {
             let Machines { graph, nets, registers, merged } =
-                correspond([&x, &y], &ports, limits, deadline)?;
+                correspond([&first, &second], &ports, limits, deadline)?;
             verdict.registers = Some(registers);
             verdict.merged = merged;
             (graph, nets)
@@ -133,9 +134,10 @@ pub fn equivalent(a: &Netlist, b: &Netlist, limits: &Limits) -> Result<Verdict> 
 }
 
 /// Both netlists as functions of the same inputs.
-fn functions(a: &Netlist, b: &Netlist, ports: &Ports) -> Result<(Graph, [Vec<Lit>; 2])> {
-    let mut graph = Graph::new(a.input_bits());
-    let inputs: Vec<Lit> = (1..=a.input_bits()).map(Lit::of).collect();
+fn functions(a: &Side<'_>, b: &Side<'_>, ports: &Ports) -> Result<(Graph, [Vec<Lit>; 2])> {
+    let bits = a.expanded.input_bits();
+    let mut graph = Graph::new(bits);
+    let inputs: Vec<Lit> = (1..=bits).map(Lit::of).collect();
     let swapped: Vec<Lit> = ports.inputs.iter().map(|&input| inputs[input]).collect();
     let nets = [graph.add_netlist(a, &inputs, None)?, graph.add_netlist(b, &swapped, None)?];
     Ok((graph, nets))

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use lutweave_lut::{Netlist, Op, TruthTable};
+use lutweave_lut::{Net, Netlist, Op, TruthTable};
 
 /// A node or its complement: twice its index, plus one for the complement. Node 0 is zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +38,29 @@ pub(crate) struct Gate {
     pub(crate) reads: Vec<u32>,
 }
 
+/// A netlist to be compared, and what it is without blocks.
+#[derive(Debug)]
+pub(crate) struct Side<'a> {
+    netlist: &'a Netlist,
+    pub(crate) expanded: Netlist,
+    /// For each net of the netlist, that of the expanded one.
+    nets: Vec<Net>,
+}
+
+impl<'a> Side<'a> {
+    pub(crate) fn new(netlist: &'a Netlist) -> Self {
+        let (expanded, nets) = netlist.expand_mapped();
+        Self { netlist, expanded, nets }
+    }
+}
+
+/// A word that counts ones: popcounts of the same bits are equal, in whatever order these are added.
+#[derive(Debug, Clone)]
+pub(crate) struct Count {
+    pub(crate) bits: Vec<Lit>,
+    pub(crate) word: Vec<Lit>,
+}
+
 /// Nodes in an order in which each comes after those that it reads.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Graph {
@@ -46,6 +69,8 @@ pub(crate) struct Graph {
     known: BTreeMap<Gate, u32>,
     /// The nodes of inputs: `1..=inputs`.
     pub(crate) inputs: usize,
+    /// The popcounts of both netlists.
+    pub(crate) counts: Vec<Count>,
 }
 
 /// Either a node that is there already, perhaps complemented, or a gate in the form above, whose
@@ -96,7 +121,7 @@ pub(crate) fn form(table: &TruthTable, operands: &[Lit]) -> Form {
 impl Graph {
     /// A graph of so many inputs.
     pub(crate) fn new(inputs: usize) -> Self {
-        Self { gates: vec![None; inputs + 1], known: BTreeMap::new(), inputs }
+        Self { gates: vec![None; inputs + 1], known: BTreeMap::new(), inputs, counts: Vec::new() }
     }
 
     /// The literal of a table of other literals.
@@ -114,15 +139,16 @@ impl Graph {
         }
     }
 
-    /// Adds a netlist without blocks on these inputs; gives the literal of each of its nets. The
-    /// registers hold the literals of `state`, one per register in cell order; without it they are
+    /// Adds a netlist, its blocks expanded, on these inputs; gives the literal of each net of the
+    /// expanded one. The registers hold the literals of `state`, one per register in cell order; without it they are
     /// wires, and none may feed back.
     pub(crate) fn add_netlist(
         &mut self,
-        netlist: &Netlist,
+        side: &Side<'_>,
         inputs: &[Lit],
         state: Option<&[Lit]>,
     ) -> lutweave_lut::Result<Vec<Lit>> {
+        let netlist = &side.expanded;
         let mut nets = inputs.to_vec();
         nets.resize(netlist.net_count(), Lit::ZERO);
         let order = match state {
@@ -149,6 +175,12 @@ impl Graph {
                 Op::Register { .. } => operands[0],
                 op => unreachable!("{op:?} was expanded"),
             };
+        }
+        let counts = side.netlist.cells().iter().filter(|cell| matches!(cell.op, Op::Popcount));
+        for cell in counts {
+            let lit = |net: Net| nets[side.nets[net.index()].index()];
+            let bits = cell.operands.iter().map(|&net| lit(net)).collect();
+            self.counts.push(Count { bits, word: cell.outputs().map(lit).collect() });
         }
         Ok(nets)
     }

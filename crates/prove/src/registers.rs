@@ -12,7 +12,7 @@ use std::time::Instant;
 use lutweave_lut::{Evaluator, Netlist, Op};
 
 use crate::cones::{decide, value, values};
-use crate::graph::{Graph, Lit, registers};
+use crate::graph::{Graph, Lit, Side, registers};
 use crate::ports::Ports;
 use crate::simulate::Numbers;
 use crate::{Limits, Outcome, Result};
@@ -40,13 +40,14 @@ struct Register {
     initial: bool,
 }
 
-/// Finds the registers that are equal in all cycles. Both netlists are without blocks.
+/// Finds the registers that are equal in all cycles.
 pub(crate) fn correspond(
-    netlists: [&Netlist; 2],
+    sides: [&Side<'_>; 2],
     ports: &Ports,
     limits: &Limits,
     deadline: Instant,
 ) -> Result<Machines> {
+    let netlists = sides.map(|side| &side.expanded);
     let all: Vec<Register> = netlists
         .iter()
         .enumerate()
@@ -61,7 +62,7 @@ pub(crate) fn correspond(
     let mut merged = 0;
     loop {
         let leaders = leaders(&classes);
-        let (graph, nets) = build(netlists, &all, &leaders, ports)?;
+        let (graph, nets) = build(sides, &all, &leaders, ports)?;
         // What a register holds next, compared with its first value.
         let next = |index: usize| {
             let Register { netlist, cell, initial } = all[index];
@@ -150,12 +151,12 @@ fn simulated(netlists: [&Netlist; 2], all: &[Register], ports: &Ports) -> Result
 
 /// Both netlists on the same inputs and on a state where the registers of a class are one input.
 fn build(
-    netlists: [&Netlist; 2],
+    sides: [&Side<'_>; 2],
     all: &[Register],
     leaders: &[Option<usize>],
     ports: &Ports,
 ) -> Result<(Graph, [Vec<Lit>; 2])> {
-    let bits = netlists[0].input_bits();
+    let bits = sides[0].expanded.input_bits();
     let mut graph = Graph::new(bits + all.len());
     let inputs: Vec<Lit> = (1..=bits).map(Lit::of).collect();
     let swapped: Vec<Lit> = ports.inputs.iter().map(|&input| inputs[input]).collect();
@@ -165,7 +166,7 @@ fn build(
             .map_or(Lit::ZERO, |leader| Lit::of(1 + bits + leader).not_if(all[leader].initial));
         state[register.netlist].push(lit.not_if(register.initial));
     }
-    let a = graph.add_netlist(netlists[0], &inputs, Some(&state[0]))?;
-    let b = graph.add_netlist(netlists[1], &swapped, Some(&state[1]))?;
+    let a = graph.add_netlist(sides[0], &inputs, Some(&state[0]))?;
+    let b = graph.add_netlist(sides[1], &swapped, Some(&state[1]))?;
     Ok((graph, [a, b]))
 }

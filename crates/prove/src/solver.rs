@@ -170,7 +170,7 @@ mod tests {
     fn finds_what_tells_apart_and_proves_what_is_equal() {
         let mut graph = Graph::new(3);
         let [x, y, z] = [1, 2, 3].map(Lit::of);
-        let xor = TruthTable::from_fn(2, |k| k.count_ones() == 1).unwrap();
+        let xor = TruthTable::from_fn(2, |k| k == 1 || k == 2).unwrap();
         let parity = TruthTable::from_fn(3, |k| k.count_ones() % 2 == 1).unwrap();
         let majority = TruthTable::from_fn(3, |k| k.count_ones() > 1).unwrap();
         let half = graph.add(&xor, &[x, y]);
@@ -178,7 +178,7 @@ mod tests {
         let whole = graph.add(&parity, &[x, y, z]);
         let other = graph.add(&majority, &[x, y, z]);
         let mut solver = Solver::new(graph.gates.len());
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let mut ask = |a, b| solver.differ((a, b), &graph.gates, 1000, deadline);
         assert_eq!(ask(chain, whole), Answer::Equal);
         assert!(matches!(ask(chain, whole.not_if(true)), Answer::Differ(_)));

@@ -6,6 +6,9 @@
 //! verification", TCAD 2002). What is equal becomes one node, so that the questions above it are small:
 //! two networks that are built alike are proved equal in many easy steps. What is not gives inputs
 //! that tell nodes apart, and these are simulated as well.
+//!
+//! Solvers are bad at sums: that bits are counted alike in two orders takes them ages. Where both
+//! netlists have popcount blocks, those of equal bits are taken as equal, by what a popcount is.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -39,6 +42,12 @@ pub(crate) struct Sweep<'a> {
     words: usize,
     /// The nodes that stand for classes, by hash.
     classes: BTreeMap<u64, Vec<u32>>,
+    /// Which nodes were swept: others have no gates here.
+    swept: Vec<bool>,
+    /// For each node that is a bit of a popcount: which popcount and which bit.
+    counted: BTreeMap<usize, Vec<(usize, usize)>>,
+    /// The first popcount of the same bits.
+    counts: BTreeMap<Vec<Lit>, usize>,
     /// Inputs from the solver to simulate next: the nodes that are one.
     found: Vec<Vec<usize>>,
     numbers: Numbers,
@@ -49,8 +58,17 @@ pub(crate) struct Sweep<'a> {
 impl<'a> Sweep<'a> {
     pub(crate) fn new(graph: &'a Graph) -> Self {
         let nodes = graph.gates.len();
+        let mut counted: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
+        for (index, count) in graph.counts.iter().enumerate() {
+            for (bit, lit) in count.word.iter().enumerate() {
+                counted.entry(lit.node()).or_default().push((index, bit));
+            }
+        }
         Self {
             graph,
+            swept: vec![false; nodes],
+            counted,
+            counts: BTreeMap::new(),
             solver: Solver::new(nodes),
             reps: (0..nodes).map(Lit::of).collect(),
             gates: vec![None; nodes],
@@ -73,6 +91,7 @@ impl<'a> Sweep<'a> {
         }
         self.enter(0);
         for (done, &node) in cone.iter().enumerate().filter(|&(_, &node)| node != 0) {
+            self.swept[node] = true;
             let Some(gate) = &self.graph.gates[node] else {
                 self.enter(node);
                 continue;
@@ -89,6 +108,11 @@ impl<'a> Sweep<'a> {
             if let Some(&other) = self.known.get(&gate) {
                 // The node that has this gate, or the class it was found to be of.
                 self.reps[node] = Lit(other).not_if(flip);
+                continue;
+            }
+            if let Some(same) = self.count_of(node) {
+                self.reps[node] = same;
+                self.known.insert(gate, same.not_if(flip).0);
                 continue;
             }
             self.gates[node] = Some(gate.clone());
@@ -127,6 +151,26 @@ impl<'a> Sweep<'a> {
 
     fn rep(&self, lit: Lit) -> Lit {
         self.reps[lit.node()].not_if(lit.is_complement())
+    }
+
+    /// The literal of an earlier node that is the same bit of a count of the same bits.
+    fn count_of(&mut self, node: usize) -> Option<Lit> {
+        let graph = self.graph;
+        for &(index, bit) in self.counted.get(&node)? {
+            let count = &graph.counts[index];
+            let mut key: Vec<Lit> = count.bits.iter().map(|&lit| self.rep(lit)).collect();
+            key.retain(|&lit| lit != Lit::ZERO);
+            key.sort_unstable();
+            let first = *self.counts.entry(key).or_insert(index);
+            // A longer word has zeros on top.
+            let other = graph.counts[first].word.get(bit).copied().unwrap_or(Lit::ZERO);
+            if first != index
+                && (other == Lit::ZERO || self.swept[other.node()] && other.node() < node)
+            {
+                return Some(self.rep(other).not_if(count.word[bit].is_complement()));
+            }
+        }
+        None
     }
 
     /// The literal that a new node is equal to, if one is found. `own` is the node itself.

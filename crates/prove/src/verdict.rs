@@ -33,7 +33,8 @@ pub struct Cone {
     pub word: usize,
     /// Bit of the word.
     pub bit: usize,
-    /// Input bits and registers it depends on in either netlist.
+    /// Input bits and registers it depends on in either netlist; 0 where time ran out before they were
+    /// counted.
     pub support: usize,
     /// What is known.
     pub outcome: Outcome,

@@ -78,7 +78,7 @@ pub(super) fn cover<'a>(graph: &Graph<'a>, inputs: usize) -> Graph<'a> {
         level: vec![0; graph.nodes.len()],
         readers: vec![0; graph.nodes.len()],
     };
-    cover.count_readers(|cover, node| cover.operands(node));
+    cover.count_readers(Cover::operands);
     for _ in 0..2 {
         cover.choose_by_flow();
         cover.count_readers(Cover::leaves_of);

@@ -14,6 +14,8 @@ use crate::{Driver, MAX_FAN_IN, Net, Netlist, Result};
 struct Wanted {
     plain: bool,
     complement: bool,
+    /// The cell of the source that drove the first reader of the complement: an inverter has its name.
+    inverter: Option<usize>,
 }
 
 /// A netlist in the making.
@@ -31,16 +33,31 @@ struct Emit<'a, 'b> {
 pub(super) fn emit(graph: &Graph<'_>) -> Result<Netlist> {
     let live = graph.live();
     let mut wanted = vec![Wanted::default(); graph.nodes.len()];
-    let registers = graph.registers.iter().filter(|register| live[register.node]);
-    let mut want = |lit: Lit| {
-        let wanted = &mut wanted[lit.node()];
-        *(if lit.is_complement() { &mut wanted.complement } else { &mut wanted.plain }) = true;
+    let source = graph.source;
+    let driver = |net: Net| match source.driver(net) {
+        Driver::Input { .. } => None,
+        Driver::Cell { cell, .. } => Some(cell),
     };
-    graph.outputs.iter().for_each(|&lit| want(lit));
-    registers.for_each(|register| want(register.operand));
+    let mut want = |lit: Lit, cell: Option<usize>| {
+        let wanted = &mut wanted[lit.node()];
+        if lit.is_complement() {
+            wanted.complement = true;
+            wanted.inverter = wanted.inverter.or(cell);
+        } else {
+            wanted.plain = true;
+        }
+    };
+    for (&lit, &net) in
+        graph.outputs.iter().zip(source.outputs().iter().flat_map(|port| &port.nets))
+    {
+        want(lit, driver(net));
+    }
+    for register in graph.registers.iter().filter(|register| live[register.node]) {
+        want(register.operand, driver(source.cells()[register.cell].operands[0]));
+    }
     for (node, _) in graph.nodes.iter().zip(&live).filter(|&(_, &live)| live) {
         if let Kind::Block { block, bit: 0 } = node.kind {
-            graph.blocks[block].operands.iter().for_each(|&lit| want(lit));
+            graph.blocks[block].operands.iter().for_each(|&lit| want(lit, None));
         }
     }
     let mut emit = Emit {
@@ -57,7 +74,7 @@ pub(super) fn emit(graph: &Graph<'_>) -> Result<Netlist> {
     emit.finish()
 }
 
-impl<'a> Emit<'a, '_> {
+impl Emit<'_, '_> {
     /// The constants that something other than a LUT reads, in the group of the first such.
     fn constants(&mut self) -> Result<()> {
         let (source, graph) = (self.graph.source, self.graph);
@@ -133,9 +150,14 @@ impl<'a> Emit<'a, '_> {
         }
         if wanted.complement && self.nets[index][1].is_none() {
             let (net, _) = self.either(index);
-            let (base, group) = self.origin(index);
-            self.copy.build.resume(group);
-            let name = self.copy.fresh(&base, 'n');
+            let name = if let Some(cell) = wanted.inverter {
+                self.resume(cell);
+                self.name(cell)
+            } else {
+                let (base, group) = self.origin(index);
+                self.copy.build.resume(group);
+                self.copy.fresh(&base, 'n')
+            };
             let net = self.copy.build.lut(name, &[net], function::table(1, |k| k == 0))?;
             self.nets[index][1] = Some(net);
         }

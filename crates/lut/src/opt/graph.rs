@@ -207,12 +207,11 @@ impl<'a> Graph<'a> {
         let nodes = &nodes[..distinct];
         let mut sources = [Source::Constant(false); MAX_FAN_IN];
         for (source, lit) in sources.iter_mut().zip(operands) {
-            *source = match lit.as_constant() {
-                Some(value) => Source::Constant(value),
-                None => {
-                    let place = nodes.partition_point(|&node| node < lit.0 >> 1);
-                    Source::Input(place, lit.is_complement())
-                }
+            *source = if let Some(value) = lit.as_constant() {
+                Source::Constant(value)
+            } else {
+                let place = nodes.partition_point(|&node| node < lit.0 >> 1);
+                Source::Input(place, lit.is_complement())
             };
         }
         let mut table = function::substitute(table, &sources[..operands.len()], distinct);
@@ -253,7 +252,6 @@ impl<'a> Graph<'a> {
             Op::Popcount => {
                 let width = crate::bits_for(operands.len());
                 operands.retain(|&bit| bit != zero);
-                operands.sort_unstable();
                 if operands.len() < 2 {
                     let mut word = vec![zero; width];
                     word[..operands.len()].copy_from_slice(&operands);
@@ -281,7 +279,12 @@ impl<'a> Graph<'a> {
 
     /// The block with these operands and its first node, made where there is none yet.
     fn share(&mut self, op: &Op, operands: Vec<Lit>, number: u64, cell: usize) -> (usize, usize) {
-        let key = (number, operands);
+        // The order of what is counted does not matter, but stays as it was: the adders behind it do
+        // not change for nothing.
+        let mut key = (number, operands.clone());
+        if matches!(op, Op::Popcount) {
+            key.1.sort_unstable();
+        }
         if let Some(&first) = self.shared.get(&key)
             && let Kind::Block { block, .. } = self.nodes[first].kind
         {
@@ -289,7 +292,7 @@ impl<'a> Graph<'a> {
         }
         let (block, first) = (self.blocks.len(), self.nodes.len());
         let width = match op {
-            Op::Popcount => crate::bits_for(key.1.len()),
+            Op::Popcount => crate::bits_for(operands.len()),
             Op::Argmax { words } => crate::bits_for(words - 1),
             _ => 1,
         };
@@ -297,7 +300,7 @@ impl<'a> Graph<'a> {
             let kind = Kind::Block { block, bit };
             self.nodes.push(Node { kind, cell, flipped: false });
         }
-        self.blocks.push(Block { op: op.clone(), operands: key.1.clone(), cell });
+        self.blocks.push(Block { op: op.clone(), operands, cell });
         self.shared.insert(key, first);
         (block, first)
     }
@@ -363,20 +366,20 @@ impl<'a> Graph<'a> {
         for (index, node) in self.nodes.iter().enumerate().filter(|&(index, _)| live[index]) {
             let find = |lit: Lit| lits[lit.node()].not_if(lit.is_complement());
             match &node.kind {
-                Kind::Zero => {}
+                // The other bits of a block come with its first.
+                Kind::Zero | Kind::Block { bit: 1.., .. } => {}
                 Kind::Input(net) => lits[index] = Lit::of(net.index() + 1),
                 Kind::Lut { .. } => {
                     if let Some(lit) = lut(&mut graph, index, &lits) {
                         lits[index] = lit;
                     }
                 }
-                Kind::Block { block, bit: 0 } => {
+                Kind::Block { block, .. } => {
                     let block = &self.blocks[*block];
                     let operands: Vec<Lit> = block.operands.iter().map(|&lit| find(lit)).collect();
                     let word = graph.block(&block.op, &operands, block.cell);
                     lits[index..][..word.len()].copy_from_slice(&word);
                 }
-                Kind::Block { .. } => {}
                 Kind::Register(register) => {
                     let register = &self.registers[*register];
                     let ahead = register.operand.node() >= index;

@@ -25,7 +25,9 @@ pub(super) fn pairs(netlist: &Netlist) -> usize {
         .collect();
     let mut readers: Vec<Vec<u32>> = vec![Vec::new(); netlist.net_count()];
     for (lut, operands) in small.iter().enumerate() {
-        operands.iter().for_each(|net| readers[net.index()].push(lut as u32));
+        for net in operands {
+            readers[net.index()].push(lut as u32);
+        }
     }
     let mut free = vec![true; small.len()];
     let mut pairs = 0;
