@@ -112,7 +112,7 @@ fn nothing_is_written_when_something_is_wrong() {
         ),
         Case(
             "loop.aag --to verilog --pipeline 1",
-            "error: --pipeline 1: netlist `aiger`: pipeline: it has registers already",
+            "error: --pipeline 1: netlist `aiger`: pipeline: expected no registers yet, got `l0`",
         ),
         Case("bad.blif --to netlist", "because: blif, line 4: nothing drives `b`"),
         Case("other --to netlist", "the file is no model, no netlist"),
