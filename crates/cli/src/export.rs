@@ -127,7 +127,9 @@ pub(crate) fn run(arguments: &ExportArguments) -> Result<ExitCode> {
     if arguments.pipeline > 0 {
         let groups = arguments.pipeline as usize;
         let stages: Vec<usize> = (0..netlist.groups().len()).map(|group| group / groups).collect();
-        netlist = netlist.pipeline(&stages)?;
+        netlist = netlist
+            .pipeline(&stages)
+            .map_err(|error| Error::Options(format!("--pipeline {groups}: {error}")))?;
     }
     let name = arguments.name.clone().unwrap_or_else(|| default_name(&netlist, &arguments.input));
     // Everything is made before anything is written.

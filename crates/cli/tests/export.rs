@@ -96,6 +96,7 @@ fn nothing_is_written_when_something_is_wrong() {
     fs::write(home.join("bad.blif"), ".model m\n.inputs a\n.outputs y\n.names a b y\n11 1\n.end")
         .unwrap();
     fs::write(home.join("other"), "something").unwrap();
+    fs::write(home.join("loop.aag"), "aag 2 1 1 1 0\n2\n4 5\n4\n").unwrap();
     let before = files(home);
     for Case(arguments, expected) in [
         Case(
@@ -108,6 +109,10 @@ fn nothing_is_written_when_something_is_wrong() {
         Case(
             "tiny.netlist --to verilog --target generic --primitives",
             "the generic target has no primitives",
+        ),
+        Case(
+            "loop.aag --to verilog --pipeline 1",
+            "error: --pipeline 1: netlist `aiger`: pipeline: expected no registers yet, got `l0`",
         ),
         Case("bad.blif --to netlist", "because: blif, line 4: nothing drives `b`"),
         Case("other --to netlist", "the file is no model, no netlist"),
