@@ -8,7 +8,10 @@ use crate::bench::BenchCommand;
 use crate::data::DataCommand;
 use crate::eval::EvalArguments;
 use crate::explain::ExplainArguments;
+use crate::export::ExportArguments;
 use crate::inspect::InspectArguments;
+use crate::optimise::OptimiseArguments;
+use crate::prove::ProveArguments;
 use crate::run::RunArguments;
 use crate::train::TrainArguments;
 
@@ -49,6 +52,13 @@ pub(crate) enum Command {
     Inspect(InspectArguments),
     /// Which input values decided the answer to a sample, as text and as a heat map.
     Explain(ExplainArguments),
+    /// A network or netlist as Verilog, VHDL, C++, BLIF, AIGER, JSON or text.
+    Export(ExportArguments),
+    /// Make a netlist smaller: fewer LUTs that compute the same.
+    #[command(alias = "optimize")]
+    Optimise(OptimiseArguments),
+    /// Prove that two netlists compute the same, or show an input that tells them apart.
+    Prove(ProveArguments),
     /// Data sets: list, download, look at.
     #[command(subcommand)]
     Data(DataCommand),

@@ -12,10 +12,14 @@ mod demo;
 mod error;
 mod eval;
 mod explain;
+mod export;
 mod inspect;
 mod interrupt;
+mod open;
+mod optimise;
 mod output;
 mod progress;
+mod prove;
 mod report;
 mod run;
 mod samples;
@@ -46,7 +50,10 @@ fn run(command: &Command) -> error::Result<ExitCode> {
         Command::Eval(arguments) => eval::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
+        Command::Export(arguments) => export::run(arguments),
         Command::Data(command) => data::run(command),
         Command::Run(arguments) => run::run(arguments),
+        Command::Optimise(arguments) => optimise::run(arguments),
+        Command::Prove(arguments) => Ok(prove::run(arguments)),
     }
 }

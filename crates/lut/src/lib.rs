@@ -5,6 +5,7 @@ mod error;
 mod evaluate;
 mod expand;
 mod netlist;
+pub mod opt;
 mod order;
 mod pipeline;
 mod prune;
