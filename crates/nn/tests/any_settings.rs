@@ -120,6 +120,7 @@ fn use_it(spec: &dyn LayerSpec, inputs: &[Signal], frames: usize) -> Result<()> 
     let zeros = |signal: &Signal| FrameBuffer::zeros(signal.dtype, &signal.shape, frames);
     let x = inputs.iter().map(|input| Ok(Arc::new(zeros(input)?))).collect::<Result<Vec<_>>>()?;
     let _ = net.to_netlist("any");
+    let _ = net.to_stages("any");
     let cpu = Cpu::new();
     net.evaluate_all(&x, &cpu)?;
     for frozen in [false, true] {

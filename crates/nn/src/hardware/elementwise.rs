@@ -6,19 +6,21 @@
 //! expression, rounding included.
 
 use lutweave_backend::Cpu;
-use lutweave_lut::{NetlistBuilder, Role};
+use lutweave_lut::{Net, NetlistBuilder, Role};
 use lutweave_tensor::{DType, FrameBuffer};
 
-use super::Frozen;
 use super::cells::Cells;
 use super::frozen::check_count;
+use super::{Frozen, Values};
 use crate::{Layer, Result};
 
 /// What a layer gives for everything its inputs can be: rows of it, frame `k` for word `k`.
 pub(crate) fn seen(layer: &dyn Layer, input: &Frozen) -> Result<FrameBuffer> {
     let base = layer.base();
     let x = input.batch(base)?;
-    check_count(base, base.output().nodes().saturating_mul(x.frames()))?;
+    let bits =
+        base.output().nodes().saturating_mul(x.frames()).saturating_mul(base.output().dtype.bits());
+    check_count(base, bits / DType::F32.bits())?;
     layer.evaluate(&x, &Cpu::new())
 }
 
@@ -43,6 +45,10 @@ pub(crate) fn freeze_rows(
     rows: impl Iterator<Item = (usize, usize)>,
     build: &mut NetlistBuilder,
 ) -> Result<Frozen> {
+    // Bytes come from outside; what words stand for was made within.
+    let role = if input.values.is_empty() { Role::Encoder } else { Role::Core };
+    build.group(name, role)?;
+    let mut cells = Cells::new(name, build);
     if y.dtype() != DType::Bit {
         let (mut words, mut values) = (Vec::new(), Vec::new());
         for (row, source) in rows {
@@ -51,13 +57,13 @@ pub(crate) fn freeze_rows(
             } else {
                 y.row::<f32>(row)?.to_vec()
             };
-            values.push(row[..input.count(source).min(row.len())].into());
-            words.push(input.words[source].clone());
+            let row = &row[..input.count(source).min(row.len())];
+            let (word, numbers) = narrowed(&mut cells, &input.words[source], row)?;
+            words.push(word);
+            values.push(numbers);
         }
         return Ok(input.with_values(words, values));
     }
-    build.group(name, Role::Encoder)?;
-    let mut cells = Cells::new(name, build);
     let mut words = Vec::new();
     for (row, source) in rows {
         let row = &y.rows::<u64>()?[row * y.stride()..];
@@ -67,4 +73,18 @@ pub(crate) fn freeze_rows(
         words.push(vec![cells.function(&input.words[source], &table)?]);
     }
     Ok(input.with(words))
+}
+
+/// The word and what it stands for; a bit where that is two numbers only, or one.
+fn narrowed(cells: &mut Cells<'_>, word: &[Net], numbers: &[f32]) -> Result<(Vec<Net>, Values)> {
+    let low = numbers.iter().copied().fold(f32::INFINITY, f32::min);
+    let high = numbers.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let is = |number: f32, value: f32| number.to_bits() == value.to_bits();
+    if word.len() == 1 || !numbers.iter().all(|&number| is(number, low) || is(number, high)) {
+        return Ok((word.to_vec(), numbers.into()));
+    }
+    let table: Vec<bool> = numbers.iter().map(|&number| is(number, high)).collect();
+    let values = if is(low, high) { Values::from([low]) } else { Values::from([low, high]) };
+    let table = if values.len() == 1 { vec![false; table.len()] } else { table };
+    Ok((vec![cells.function(word, &table)?], values))
 }

@@ -158,6 +158,7 @@ impl Frozen {
             return Err(base.freeze_error(format!("it reads {want} words, not {got}")));
         }
         if dtype == DType::U8 {
+            check_count(base, self.words.len().saturating_mul((1 << 8) / size_of::<f32>()))?;
             let mut x = FrameBuffer::zeros(dtype, shape, 1 << 8)?;
             for node in 0..x.nodes() {
                 let row = x.row_mut::<u8>(node)?;

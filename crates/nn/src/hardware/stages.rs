@@ -106,7 +106,8 @@ impl StageChain {
         Ok(())
     }
 
-    /// Begins a stage with a window; what it sees is given to the layers that follow until
+    /// Begins a stage with a window, or goes on with the open one where the window is one pixel;
+    /// what it sees is given to the layers that follow until
     /// [`becomes`](Self::becomes). `outside` is the number that a constant border stands for; none
     /// for the word 0, whatever that is.
     ///
@@ -120,6 +121,10 @@ impl StageChain {
         window: &Window,
         outside: Option<f32>,
     ) -> Result<()> {
+        if is_pixel(window) && self.open.is_some() {
+            self.map = None;
+            return Ok(());
+        }
         self.close()?;
         let reaches = window.border == Border::Constant && window.padding != Padding::Valid;
         let outside = match outside.filter(|_| reaches) {
@@ -268,6 +273,15 @@ impl StageChain {
         }
         Ok(self.stages)
     }
+}
+
+/// Whether a window is one pixel, at every pixel.
+fn is_pixel(window: &Window) -> bool {
+    let within = match window.padding {
+        Padding::Explicit { top, left, bottom, right } => top + left + bottom + right == 0,
+        _ => true, // one pixel reaches over no edge
+    };
+    within && window.filter == [1, 1] && window.stride == [1, 1]
 }
 
 /// The packed bits of a node.

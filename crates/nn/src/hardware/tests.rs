@@ -355,6 +355,29 @@ fn modulations_take_a_frame_a_clock() {
     }
 }
 
+/// Layers between a modulation and its sums work on the frame of the clock, whatever they are, and
+/// each sum has its own registers.
+#[test]
+fn frames_pass_through_images_and_graphs() {
+    for seed in 0..2 {
+        let net = Graph::new()
+            .input("x", Signal { dtype: DType::U8, shape: vec![1, 4, 4] })
+            .node("frames", RealToBinary::new().range(0.0, 255.0).frames(4), &["x"])
+            .node("map", Convolution::new([2, 2], lut(3)).padding(Padding::Same), &["frames"])
+            .node("signs", Convolution::new([1, 1], sign_dense(&[2])), &["map"])
+            .node("small", MaxPool::new([2, 2]), &["signs"])
+            .node("bits", Binarize::new(), &["small"])
+            .node("both", Concatenate::new(), &["bits", "bits"])
+            .node("scores", BinaryToReal::new().frames(4).output(&[4]), &["both"])
+            .node("pixels", BinaryToReal::new().frames(4), &["map"])
+            .output("scores")
+            .output("pixels");
+        let net = spread(net.build(seed).unwrap(), seed);
+        assert!(agrees(&net, true, seed) > 10);
+        assert_eq!(net.to_hardware("t", Answer::Auto).unwrap().clocks, 4);
+    }
+}
+
 #[test]
 fn what_has_no_form_says_what_to_do() {
     let error = |net: Sequential| net.build(1).unwrap().to_netlist("t").unwrap_err().to_string();

@@ -106,6 +106,7 @@ fn a_classifier_is_a_filter_over_larger_images() {
         let pooled = bytes(&[1, 8, 8])
             .then(levels(3))
             .then(Convolution::new([3, 3], Sequential::inner().then(lut(8)).then(lut(6))))
+            .then(Convolution::new([1, 1], lut(6)))
             .then(MaxPool::new([2, 2]))
             .then(lut(12))
             .then(GroupSum::new(3));

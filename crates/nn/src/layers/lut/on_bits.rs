@@ -384,7 +384,7 @@ impl OnBits {
         if base.input().dtype == DType::Bit {
             return input.bits(base.path());
         }
-        build.group(format!("{name}_compare"), Role::Encoder)?;
+        build.group(name, Role::Core)?;
         let compare = format!("{name}_above");
         let mut cells = Cells::new(&compare, build);
         let values = input.reals(base.path())?.iter().zip(&input.words);
