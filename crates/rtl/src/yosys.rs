@@ -82,9 +82,13 @@ impl Cells {
                 "SB_LUT4" => cells.luts += count,
                 // A carry cell of ECP5 holds two LUTs, one of Gowin is one.
                 "CCU2C" => {
-                    (cells.luts, cells.carries) = (cells.luts + 2 * count, cells.carries + count)
+                    cells.luts += 2 * count;
+                    cells.carries += count;
                 }
-                "ALU" => (cells.luts, cells.carries) = (cells.luts + count, cells.carries + count),
+                "ALU" => {
+                    cells.luts += count;
+                    cells.carries += count;
+                }
                 "CARRY4" | "CARRY8" | "SB_CARRY" => cells.carries += count,
                 "PFUMX" | "L6MUX21" | "MUXF7" | "MUXF8" | "MUXF9" => cells.multiplexers += count,
                 kind if kind.starts_with("MUX2_LUT") => cells.multiplexers += count,

@@ -100,13 +100,11 @@ fn samples(subject: &Subject, difference: Option<String>) -> (String, Outcome) {
 
 /// The network and its netlist.
 pub(super) fn network(subject: &Subject) -> Option<Row> {
-    match subject.against_network() {
-        Ok(None) => None,
-        Ok(Some(difference)) => Some(row("network = netlist", "evaluation of both", || {
-            Ok(samples(subject, difference))
-        })),
-        Err(error) => Some(row("network = netlist", "evaluation of both", || Err(error))),
-    }
+    subject.has_network().then(|| {
+        row("network = netlist", "evaluation of both", || {
+            Ok(samples(subject, subject.against_network()?))
+        })
+    })
 }
 
 /// The netlist and what the optimiser makes of it.
@@ -198,13 +196,12 @@ pub(super) fn elaborated(subject: &Subject, hardware: &Hardware, limit: Duration
     row("Verilog = BLIF", "Yosys reads it, proof", || {
         let folder = folder()?;
         let printed = folder.path().join(format!("{}.v", hardware.module));
-        let path = match &hardware.given {
-            Some(given) => given,
-            None => {
-                let text = Verilog::new(&hardware.module).module_text(&hardware.printed)?;
-                fs::write(&printed, text).map_err(Error::io("write", &printed))?;
-                &printed
-            }
+        let path = if let Some(given) = &hardware.given {
+            given
+        } else {
+            let text = Verilog::new(&hardware.module).module_text(&hardware.printed)?;
+            fs::write(&printed, text).map_err(Error::io("write", &printed))?;
+            &printed
         };
         let like = &subject.netlist;
         let read = yosys::elaborate(path, &hardware.module, like, folder.path(), limit)?;

@@ -105,9 +105,13 @@ impl Subject {
         Some(format!("sample {sample}, word {word}: netlist {netlist}, other {other}"))
     }
 
-    /// The first answer of the network that is not that of the netlist, in words; none where all
-    /// agree, and nothing where there is no network.
-    pub(super) fn against_network(&self) -> Result<Option<Option<String>>> {
+    /// Whether there is a network, not a netlist alone.
+    pub(super) fn has_network(&self) -> bool {
+        self.network.is_some()
+    }
+
+    /// The first answer of the network that is not that of the netlist, in words.
+    pub(super) fn against_network(&self) -> Result<Option<String>> {
         let Some((network, heads)) = &self.network else { return Ok(None) };
         let words = self.answer_words();
         let order: Vec<usize> = (0..self.data.len()).collect();
@@ -116,10 +120,10 @@ impl Subject {
             let answers = network.evaluate_all(&[x], &Cpu::new())?;
             let expected = &self.expected[block[0] * words..][..block.len() * words];
             if let Some((sample, what)) = compare(&answers, heads, expected, words)? {
-                return Ok(Some(Some(format!("sample {}, {what}", block[0] + sample))));
+                return Ok(Some(format!("sample {}, {what}", block[0] + sample)));
             }
         }
-        Ok(Some(None))
+        Ok(None)
     }
 }
 
