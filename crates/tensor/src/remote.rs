@@ -3,7 +3,8 @@
 use std::any::Any;
 use std::fmt::Debug;
 
-/// The memory of a buffer on a device, as its backend keeps it.
+/// The memory of a buffer on a device, as its backend keeps it, which
+/// finds its own type again through [`Any`].
 ///
 /// A [`FrameBuffer`](crate::FrameBuffer) may have its numbers in the host's memory, on a device, or in
 /// both. Whatever reads it on the host fetches them once; whatever writes to it there drops what the
@@ -15,7 +16,4 @@ pub trait Remote: Any + Debug + Send + Sync {
     ///
     /// What the device says.
     fn read(&self, to: &mut [u8]) -> std::result::Result<(), String>;
-
-    /// For the backend to recognise its own memory.
-    fn as_any(&self) -> &dyn Any;
 }

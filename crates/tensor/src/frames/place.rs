@@ -41,8 +41,6 @@ impl FrameBuffer {
 
 #[cfg(test)]
 mod tests {
-    use std::any::Any;
-
     use super::*;
     use crate::{DType, Error};
 
@@ -55,10 +53,6 @@ mod tests {
             let value = self.0.ok_or("it is gone")?;
             bytemuck::cast_slice_mut(to).fill(value);
             Ok(())
-        }
-
-        fn as_any(&self) -> &dyn Any {
-            self
         }
     }
 
