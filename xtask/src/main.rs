@@ -3,6 +3,7 @@
 // A command line tool talks through its output.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod cuda_check;
 mod demo;
 mod golden;
 mod layers;
@@ -26,6 +27,7 @@ Examples:
   cargo xtask test --quick         without hardware tools, docs and benches
   cargo xtask golden               does it compute what BinaryBrain computed?
   cargo xtask golden FOLDER        the same, for the case files of a folder
+  cargo xtask cuda-check           does NVIDIA's compiler take every kernel?
   cargo xtask layers               may each crate use what it uses?
   cargo xtask links                does each link in a Markdown file lead somewhere?";
 
@@ -64,6 +66,17 @@ enum Task {
         /// The folder of case files; without it, the project's own.
         folder: Option<PathBuf>,
     },
+    /// Compiles every CUDA kernel for several generations of GPUs, and says what each needs.
+    ///
+    /// Registers, spills, shared memory and occupancy, a line for each kernel and generation. Fails
+    /// where one does not compile, or a table kernel spills registers. Needs Python and its package
+    /// index, from which it takes NVRTC and ptxas into an environment below the target folder; needs
+    /// neither a GPU nor the CUDA toolkit.
+    CudaCheck {
+        /// Print a Markdown table.
+        #[arg(long)]
+        markdown: bool,
+    },
     /// Checks that each crate uses only what its row in the crate map allows.
     ///
     /// Also that each published crate has a README that its crate docs include, and that each
@@ -78,6 +91,7 @@ fn main() -> ExitCode {
         Task::Test { quick } => Ok(test::run(quick)),
         Task::Demo { arguments } => demo::run(&arguments),
         Task::Golden { folder } => golden::run(folder.as_deref()),
+        Task::CudaCheck { markdown } => cuda_check::run(markdown).map(|()| ExitCode::SUCCESS),
         Task::Layers => layers::run().map(|()| ExitCode::SUCCESS),
         Task::Links => links::run().map(|()| ExitCode::SUCCESS),
     };

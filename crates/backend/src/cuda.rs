@@ -1,6 +1,6 @@
 //! The CUDA backend: the kernels of `lutweave-kernels`, on a GPU or emulated.
 //!
-//! One abstraction launches everything, [`Device`]; behind it stand the driver of a GPU and, for
+//! One abstraction launches everything, `Device`; behind it stand the driver of a GPU and, for
 //! tests, an emulation on the CPU. Activations and gradients stay on the device from kernel to kernel
 //! ([`Remote`](lutweave_tensor::Remote)), tables of sources once they were sent; parameters, counts
 //! and sums cross with each call, since the models between them run on the host.
@@ -29,10 +29,11 @@ use std::sync::Arc;
 
 use lutweave_tensor::FrameBuffer;
 
+#[cfg(any(feature = "cuda", feature = "emulate"))]
 use self::device::Device;
 use self::memory::Memory;
 use self::tables::Tables;
-use crate::{Backend, Error, Result};
+use crate::{Backend, Result};
 
 /// Runs kernels on a CUDA device.
 ///
@@ -65,15 +66,15 @@ impl Cuda {
     ///
     /// # Errors
     ///
-    /// [`Error::Unavailable`] without the feature `cuda`, the driver, NVRTC, or such a device.
+    /// [`Error::Unavailable`](crate::Error::Unavailable) without the feature `cuda`, the driver, NVRTC, or such a device.
     pub fn new(ordinal: usize) -> Result<Self> {
         #[cfg(feature = "cuda")]
-        return Self::on(Arc::new(driver::Driver::new(ordinal)?));
+        return driver::Driver::new(ordinal).map(|driver| Self::on(Arc::new(driver)));
         #[cfg(not(feature = "cuda"))]
         {
             let why = "this program was built without the feature `cuda`";
             let why = format!("device {ordinal}: {why}");
-            Err(Error::Unavailable { what: WHAT, why })
+            Err(crate::Error::Unavailable { what: WHAT, why })
         }
     }
 
@@ -81,14 +82,14 @@ impl Cuda {
     ///
     /// # Errors
     ///
-    /// [`Error::Unavailable`] without the feature `cuda`, the driver or NVRTC.
+    /// [`Error::Unavailable`](crate::Error::Unavailable) without the feature `cuda`, the driver or NVRTC.
     pub fn devices() -> Result<Vec<String>> {
         #[cfg(feature = "cuda")]
         return driver::Driver::names();
         #[cfg(not(feature = "cuda"))]
         {
             let why = "this program was built without the feature `cuda`".into();
-            Err(Error::Unavailable { what: WHAT, why })
+            Err(crate::Error::Unavailable { what: WHAT, why })
         }
     }
 
@@ -98,22 +99,23 @@ impl Cuda {
     ///
     /// # Errors
     ///
-    /// [`Error::Unavailable`] without the feature `emulate`, or where there was no C++ compiler when
+    /// [`Error::Unavailable`](crate::Error::Unavailable) without the feature `emulate`, or where there was no C++ compiler when
     /// it was built.
     pub fn emulated(schedule: Schedule, threads: u32) -> Result<Self> {
         #[cfg(feature = "emulate")]
-        return Self::on(Arc::new(emulator::Emulator::new(schedule, threads)?));
+        return emulator::Emulator::new(schedule, threads)
+            .map(|emulator| Self::on(Arc::new(emulator)));
         #[cfg(not(feature = "emulate"))]
         {
             let why = format!("{schedule:?} on {threads} threads needs the feature `emulate`");
-            Err(Error::Unavailable { what: "the emulation of CUDA", why })
+            Err(crate::Error::Unavailable { what: "the emulation of CUDA", why })
         }
     }
 
     #[cfg(any(feature = "cuda", feature = "emulate"))]
-    fn on(device: Arc<dyn Device>) -> Result<Self> {
+    fn on(device: Arc<dyn Device>) -> Self {
         let name = device.name();
-        Ok(Self { memory: Arc::new(Memory::new(device)), tables: Tables::default(), name })
+        Self { memory: Arc::new(Memory::new(device)), tables: Tables::default(), name }
     }
 
     /// What the device calls itself.
@@ -125,7 +127,7 @@ impl Cuda {
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] when any of it failed.
+    /// [`Error::Device`](crate::Error::Device) when any of it failed.
     pub fn synchronise(&self) -> Result<()> {
         self.memory.device().synchronise()
     }
@@ -135,7 +137,7 @@ impl Cuda {
     ///
     /// # Errors
     ///
-    /// [`Error::Device`] where it has too little memory.
+    /// [`Error::Device`](crate::Error::Device) where it has too little memory.
     pub fn send(&self, x: &FrameBuffer) -> Result<()> {
         self.input(x).map(|_| ())
     }

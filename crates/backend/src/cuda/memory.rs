@@ -36,6 +36,7 @@ impl Drop for Memory {
 }
 
 impl Memory {
+    #[cfg(any(feature = "cuda", feature = "emulate"))]
     pub(super) fn new(device: Arc<dyn Device>) -> Self {
         Self { device, kept: Mutex::default() }
     }

@@ -34,7 +34,15 @@ pub(super) enum Kind {
 /// The tables that a device has.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
-    kept: Mutex<Vec<(Kind, Box<[u32]>, Arc<OnDevice>)>>,
+    kept: Mutex<Vec<Kept>>,
+}
+
+/// A table, how it was prepared, and what the device has of it.
+#[derive(Debug)]
+struct Kept {
+    kind: Kind,
+    table: Box<[u32]>,
+    there: Arc<OnDevice>,
 }
 
 impl Cuda {
@@ -47,10 +55,10 @@ impl Cuda {
     /// small part of the time that a kernel takes to read it.
     pub(super) fn prepared(&self, table: &[u32], kind: Kind) -> Result<Arc<OnDevice>> {
         let mut kept = self.tables.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |(had, values, _): &(Kind, Box<[u32]>, _)| *had == kind && **values == *table;
+        let same = |kept: &Kept| kept.kind == kind && *kept.table == *table;
         if let Some(at) = kept.iter().position(same) {
             kept[..=at].rotate_right(1);
-            return Ok(kept[0].2.clone());
+            return Ok(kept[0].there.clone());
         }
         let made = Arc::new(match kind {
             Kind::Plain => OnDevice { first: self.memory.send(table)?, readers: None },
@@ -76,7 +84,7 @@ impl Cuda {
             }
         });
         kept.truncate(MOST - 1);
-        kept.insert(0, (kind, table.into(), made.clone()));
+        kept.insert(0, Kept { kind, table: table.into(), there: made.clone() });
         Ok(made)
     }
 
