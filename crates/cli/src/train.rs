@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Args, value_parser};
+use lutweave::backend::Backend;
 use lutweave::prelude::*;
 use lutweave::train::{self, Checkpoint, Flow, History, Loss, Optimizer};
 
@@ -19,6 +20,7 @@ use self::config::{Config, LossConfig, OptimizerConfig, Source};
 use self::folder::{CHECKPOINT, CONFIG, Folder, MODEL, REPORT};
 use self::show::Show;
 pub(crate) use self::show::figure;
+use crate::device::{Device, DeviceArguments};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::report::training::Training;
@@ -36,6 +38,7 @@ Examples:
   lutweave train examples/configs/mnist-thermometer.toml --data-dir data --out out/mnist
   lutweave train examples/configs/mnist-thermometer.toml --out out/mnist --resume
   lutweave train examples/configs/digits.toml --set training.epochs=5 --set seed=7
+  lutweave train examples/configs/mnist-thermometer.toml --data-dir data --device cuda:0
 
 Ctrl-C and SIGTERM end the step that is running, write a checkpoint and say how to go on; a second
 Ctrl-C ends the program at once. Training that was stopped, or killed, goes on with --resume to the
@@ -67,6 +70,9 @@ pub(crate) struct TrainArguments {
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub(crate) device: DeviceArguments,
+
     /// Threads to train with [default: one per core].
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
@@ -78,6 +84,8 @@ pub(crate) fn run(arguments: &TrainArguments) -> Result<ExitCode> {
     if let Some(threads) = arguments.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
     }
+    let backend = arguments.device.device.backend()?;
+    let backend = &*backend;
     let source = Source::read(&arguments.config, &arguments.set)?;
     let config = source.parse()?;
     let name = name(&config, &arguments.config);
@@ -112,7 +120,8 @@ pub(crate) fn run(arguments: &TrainArguments) -> Result<ExitCode> {
         let position = checkpoint.position;
         say!("going on after epoch {} and {}", position.epoch, count(position.step, "step"));
     }
-    let session = Session { name: &name, config: &config, source: &source, folder: &folder };
+    let session =
+        Session { name: &name, config: &config, source: &source, folder: &folder, backend };
     let history = session.fit(&interrupt, &mut net, checkpoint, &train, &test)?;
     if history.stopped {
         say!("stopped; go on with");
@@ -120,18 +129,17 @@ pub(crate) fn run(arguments: &TrainArguments) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     store::save(folder.file(MODEL), &net)?;
-    finished(&net, &history, &test)?;
+    finished(&net, &history, &test, backend)?;
     say!("model: {}", folder.file(MODEL).display());
     say!("report: {}", folder.file(REPORT).display());
     Ok(ExitCode::SUCCESS)
 }
 
 /// What the training came to, in a line.
-fn finished(net: &Network, history: &History, test: &Dataset) -> Result<()> {
+fn finished(net: &Network, history: &History, test: &Dataset, backend: &dyn Backend) -> Result<()> {
     let Some(last) = history.epochs.last() else { return Ok(()) };
     let mut metric = train::metric_of(test);
-    let backend = lutweave::backend::Cpu::new();
-    let frozen = train::evaluate(net, test, metric.as_mut(), &backend)?;
+    let frozen = train::evaluate(net, test, metric.as_mut(), backend)?;
     let stale = if history.stale { ", as it got no better" } else { "" };
     say!(
         "trained {} in {:.1} s{stale}: frozen {} {} on the test samples",
@@ -187,6 +195,10 @@ fn resume_command(arguments: &TrainArguments, out: &Path) -> String {
     if let Some(folder) = &arguments.data_dir {
         words.push(format!("--data-dir {}", quote(&folder.to_string_lossy())));
     }
+    let DeviceArguments { device } = arguments.device;
+    if device != Device::Cpu {
+        words.push(format!("--device {device}"));
+    }
     words.push(format!("--out {} --resume", quote(&out.to_string_lossy())));
     words.join(" ")
 }
@@ -197,9 +209,10 @@ struct Session<'s> {
     config: &'s Config,
     source: &'s Source,
     folder: &'s Folder,
+    backend: &'s dyn Backend,
 }
 
-impl Session<'_> {
+impl<'s> Session<'s> {
     /// Trains until the end or a signal.
     fn fit(
         &self,
@@ -294,12 +307,13 @@ impl Session<'_> {
     }
 
     /// The trainer that the settings describe.
-    fn trainer<'t>(&self, checkpoint: Checkpoint) -> Trainer<'t> {
+    fn trainer(&self, checkpoint: Checkpoint) -> Trainer<'s> {
         let (config, settings) = (self.config, &self.config.training);
         let mut trainer = Trainer::new(optimizer(&config.optimizer), loss(&config.loss))
             .schedule(config.schedule.schedule())
             .batch(settings.batch)
             .seed(config.seed)
+            .backend(self.backend)
             .keep_best(settings.keep_best)
             .resume(checkpoint);
         if let Some(epochs) = settings.epochs {
