@@ -68,7 +68,7 @@ pub(crate) fn tables(part: &Part, state: &[StateTensor], fan_in: usize) -> Outco
 fn frozen(layer: &dyn Layer, sources: usize, fan_in: usize) -> Outcome<Vec<Vec<bool>>> {
     let mut build = NetlistBuilder::new("tables")?;
     let words = build.input("x", sources, 1)?.into_iter().map(|net| vec![net]).collect();
-    let nets = layer.freeze("node", &Frozen { words }, &mut build)?.bits("node")?;
+    let nets = layer.freeze("node", &Frozen::new(words), &mut build)?.bits("node")?;
     build.output("y", 1, &nets)?;
     let netlist = build.finish()?;
     let mut evaluator = Evaluator::new(&netlist)?;

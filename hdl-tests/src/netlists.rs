@@ -93,6 +93,21 @@ pub fn core_of(name: &str, nodes: usize, fan_in: usize, seed: u64) -> Netlist {
     b.build.finish().expect("a netlist")
 }
 
+/// Four random LUTs of each fan-in from 2 to 8 on the same inputs, each an output.
+pub fn mixed_core(name: &str, seed: u64) -> Netlist {
+    let mut b = Builder {
+        build: NetlistBuilder::new(name).expect("a name"),
+        random: Xoshiro256PlusPlus::seed_from_u64(seed),
+        cells: 0,
+        pipelined: false,
+    };
+    let x = b.build.input("x", 20, 1).expect("input");
+    b.build.group("layer", Role::Core).expect("group");
+    let y: Vec<Net> = (0..28).map(|i| b.lut(&x, i % 7 + 2)).collect();
+    b.build.output("y", 1, &y).expect("output");
+    b.build.finish().expect("a netlist")
+}
+
 /// A state machine: counts the cycles in which `enable` is set, modulo four, starting from two.
 pub fn counter() -> Netlist {
     let mut build = NetlistBuilder::new("counter").expect("a name");

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // in the functions that the tests share
 
-use lutweave_hdl_tests::{Shape, counter, flip_table_bit, folder, random_netlist, simulate, write};
+use lutweave_hdl_tests::{
+    Shape, counter, flip_table_bit, folder, lint, random_netlist, simulate, write,
+};
 use lutweave_lut::Netlist;
 use lutweave_rtl::{Error, Files, Simulator, Vectors, Verilog};
 
@@ -47,6 +49,22 @@ fn a_pipelined_netlist_has_the_latency_it_states() {
     let latency = netlist.latency().unwrap();
     assert!(latency > 0);
     check(&netlist, Simulator::Icarus, latency, &[&[]]);
+}
+
+#[test]
+fn a_pipeline_stands_still_while_it_is_not_enabled() {
+    let netlist = random_netlist("gated", 12, Shape { luts: 40, pipelined: true });
+    let dir = folder();
+    let files = Verilog::new("gated").enable(true).write(&netlist, dir.path()).unwrap();
+    lint(&files, dir.path());
+    for options in [&[][..], &["+gaps=80"]] {
+        let found = simulate(Simulator::Icarus, &files, dir.path(), options);
+        let Some(found) = found else { return };
+        assert_eq!(found.verify().unwrap().latency, Some(4));
+    }
+    edit(&files, |text| text.replacen("if (enable) begin", "begin", 1));
+    let found = simulate(Simulator::Icarus, &files, dir.path(), &[]).unwrap();
+    assert!(!found.equal);
 }
 
 #[test]

@@ -57,6 +57,7 @@ const MAP: &[Row] = &[
     row("crates/store", "lutweave-store", Uses::Crates(&["lutweave-nn", "lutweave-train"]), Unsafe::Forbidden),
     row("crates/rtl", "lutweave-rtl", Uses::Crates(&["lutweave-lut"]), Unsafe::Forbidden),
     row("crates/engine", "lutweave-engine", Uses::Crates(&["lutweave-lut"]), Unsafe::Denied),
+    row("crates/prove", "lutweave-prove", Uses::Crates(&["lutweave-lut"]), Unsafe::Forbidden),
     row("crates/data", "lutweave-data", Uses::Crates(&["lutweave-tensor"]), Unsafe::Forbidden),
     row("crates/lutweave", "lutweave", Uses::AllCrates, Unsafe::Unstated),
     row("crates/cli", "lutweave-cli", Uses::Crates(&["lutweave"]), Unsafe::Forbidden),

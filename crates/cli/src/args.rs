@@ -9,7 +9,10 @@ use crate::data::DataCommand;
 use crate::device::DevicesArguments;
 use crate::eval::EvalArguments;
 use crate::explain::ExplainArguments;
+use crate::export::ExportArguments;
 use crate::inspect::InspectArguments;
+use crate::optimise::OptimiseArguments;
+use crate::prove::ProveArguments;
 use crate::run::RunArguments;
 use crate::train::TrainArguments;
 
@@ -52,6 +55,13 @@ pub(crate) enum Command {
     Explain(ExplainArguments),
     /// What there is to train and run on, and why other devices are not.
     Devices(DevicesArguments),
+    /// A network or netlist as Verilog, VHDL, C++, BLIF, AIGER, JSON or text.
+    Export(ExportArguments),
+    /// Make a netlist smaller: fewer LUTs that compute the same.
+    #[command(alias = "optimize")]
+    Optimise(OptimiseArguments),
+    /// Prove that two netlists compute the same, or show an input that tells them apart.
+    Prove(ProveArguments),
     /// Data sets: list, download, look at.
     #[command(subcommand)]
     Data(DataCommand),

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use lutweave::{data, engine, lut, nn, rtl, store, tensor, train};
+use lutweave::{data, engine, lut, nn, prove, rtl, store, tensor, train};
 
 /// An error of the command.
 #[derive(Debug, thiserror::Error)]
@@ -66,10 +66,22 @@ pub(crate) enum Error {
     Netlist(#[from] lut::Error),
     #[error("write the results")]
     Store(#[from] store::Error),
+    #[error("compare the netlists")]
+    Prove(#[from] prove::Error),
     #[error("run the network")]
     Engine(#[from] engine::Error),
     #[error("export the netlist as hardware")]
     Rtl(#[from] rtl::Error),
+    /// A netlist of any form cannot be read.
+    #[error("read the netlist in `{}`", .path.display())]
+    Open {
+        path: PathBuf,
+        #[source]
+        source: rtl::Error,
+    },
+    /// Options that do not go together.
+    #[error("{0}")]
+    Options(String),
 }
 
 /// The result type of the command.

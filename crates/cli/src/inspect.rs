@@ -9,6 +9,7 @@ use lutweave::lut::{Op, TruthTable};
 use lutweave::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::open;
 use crate::report::{count, grouped};
 use crate::train::figure;
 
@@ -35,9 +36,7 @@ pub(crate) fn run(arguments: &InspectArguments) -> Result<ExitCode> {
     let path = &arguments.file;
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
     if !bytes.starts_with(b"LUTWEAVE") {
-        let text = std::str::from_utf8(&bytes)
-            .map_err(|_| Error::Unexpected("the file is no model, checkpoint or netlist"))?;
-        let netlist = Netlist::from_text(text)?;
+        let netlist = open::netlist(path, &bytes)?;
         say!("netlist {}", netlist.name());
         crate::say::print(format_args!("{}\n{}", netlist.summary(), tables(&netlist)));
         return Ok(ExitCode::SUCCESS);

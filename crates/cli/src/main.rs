@@ -13,10 +13,14 @@ mod device;
 mod error;
 mod eval;
 mod explain;
+mod export;
 mod inspect;
 mod interrupt;
+mod open;
+mod optimise;
 mod output;
 mod progress;
+mod prove;
 mod report;
 mod run;
 mod samples;
@@ -51,7 +55,10 @@ fn run(command: &Command) -> error::Result<ExitCode> {
             device::run(arguments);
             Ok(ExitCode::SUCCESS)
         }
+        Command::Export(arguments) => export::run(arguments),
         Command::Data(command) => data::run(command),
         Command::Run(arguments) => run::run(arguments),
+        Command::Optimise(arguments) => optimise::run(arguments),
+        Command::Prove(arguments) => Ok(prove::run(arguments)),
     }
 }

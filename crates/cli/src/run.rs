@@ -12,6 +12,7 @@ use lutweave::prelude::*;
 use lutweave::tensor::Values;
 
 use crate::error::{Error, Result};
+use crate::open;
 use crate::report::{count, grouped, percent};
 
 /// Options of `lutweave run`.
@@ -23,7 +24,7 @@ Examples:
   lutweave run net.netlist --data t10k-images-idx3-ubyte
   lutweave run net.netlist --emit c --out net.c")]
 pub(crate) struct RunArguments {
-    /// A model file, a netlist as text, or a program that --emit program wrote.
+    /// A model file, a netlist (text, BLIF, AIGER or JSON), or a program that --emit program wrote.
     #[arg(value_name = "MODEL")]
     model: PathBuf,
 
@@ -71,7 +72,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode> {
     let engine = if bytes.starts_with(b"LWENGINE") {
         Engine::from_bytes(&bytes)?
     } else {
-        Engine::compile(&netlist(&bytes)?)?
+        Engine::compile(&open::netlist(&arguments.model, &bytes)?)?
     };
     if let (Some(emit), Some(out)) = (arguments.emit, &arguments.out) {
         let text = match emit {
@@ -106,19 +107,6 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode> {
         say!("{} written", out.display());
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The netlist of a model file or of a netlist's text.
-pub(crate) fn netlist(bytes: &[u8]) -> Result<Netlist> {
-    if bytes.starts_with(b"LUTWEAVE") {
-        return Ok(store::from_bytes(bytes)?.to_netlist("model")?);
-    }
-    match std::str::from_utf8(bytes) {
-        Ok(text) if text.trim_start().starts_with("lutweave-netlist") => {
-            Ok(Netlist::from_text(text)?)
-        }
-        _ => Err(Error::Unexpected("the file is no model, no netlist and no stored program")),
-    }
 }
 
 fn images(data: &str) -> Result<Images> {

@@ -30,6 +30,14 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
+    /// A stage does not fit its image, or what comes before it.
+    #[error("stage `{stage}`: {what}")]
+    Stage {
+        /// Name of the stage, or of the whole chain.
+        stage: String,
+        /// What is wrong.
+        what: String,
+    },
     /// A cell is wired wrongly.
     #[error("cell `{cell}`: {what}")]
     Cell {

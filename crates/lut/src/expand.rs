@@ -1,8 +1,10 @@
 //! Blocks (thresholds, popcounts, arg-max) as LUTs of at most six inputs.
 //!
-//! - A threshold of up to six bits is one LUT; a wider one a chain from the low bits up, each LUT
-//!   taking five more bits and the verdict of the bits below. Low bits under the lowest one bit of
-//!   the threshold do not matter and are left out.
+//! - A threshold of up to six bits is one LUT; a wider one a chain: the last LUT takes the five highest
+//!   bits and the verdict of the bits below, and so on down to six bits at most. Low bits under the
+//!   lowest one bit of the threshold do not matter and are left out. Thresholds of the same word share
+//!   verdicts, of which there are few: an eight-bit word has seven of three bits, so that `n`
+//!   thresholds of it take at most `n + 7` LUTs.
 //! - A popcount is a tree of generalised parallel counters: columns of equal weight are brought
 //!   down to one bit from the lowest up, mostly by 6:3 counters, which take three bits away with
 //!   three LUTs; see [`counter`] for the rest. `n` bits take about `n` LUTs.
@@ -10,7 +12,7 @@
 //!   the three lowest bits of both words in its first LUT and two more in each further one; the
 //!   values and the index bits of the winner are two-way multiplexers.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::rebuild::Rebuild;
 use crate::{Cell, Net, Netlist, Op, Result, TruthTable};
@@ -29,8 +31,9 @@ impl Netlist {
     #[must_use]
     pub fn expand(&self) -> Self {
         let expanded = Rebuild::new(self, u32::MAX as usize).and_then(|mut copy| {
+            let mut verdicts = Verdicts::new();
             for cell in self.cells() {
-                expand_cell(&mut copy, cell)?;
+                expand_cell(&mut copy, &mut verdicts, cell)?;
             }
             copy.finish(|copy, net| copy.nets(&[net])[0])
         });
@@ -38,13 +41,16 @@ impl Netlist {
     }
 }
 
-fn expand_cell(copy: &mut Rebuild<'_>, cell: &Cell) -> Result<()> {
+/// Whether the word of these nets is at least this number, where a LUT says so already.
+type Verdicts = BTreeMap<(Vec<Net>, u64), Net>;
+
+fn expand_cell(copy: &mut Rebuild<'_>, verdicts: &mut Verdicts, cell: &Cell) -> Result<()> {
     if matches!(cell.op, Op::Constant(_) | Op::Lut(_) | Op::Register { .. }) {
         return copy.copy_plain(cell);
     }
     let operands = copy.nets(&cell.operands);
     copy.build.resume(cell.group);
-    let mut block = Block { copy, base: &cell.name };
+    let mut block = Block { copy, verdicts, base: &cell.name };
     let nets = match cell.op {
         Op::AtLeast(threshold) => vec![at_least(&mut block, &operands, threshold)?],
         Op::Popcount => popcount(&mut block, operands, cell.width())?,
@@ -58,6 +64,7 @@ fn expand_cell(copy: &mut Rebuild<'_>, cell: &Cell) -> Result<()> {
 /// Adds the LUTs of one block.
 struct Block<'a, 'b> {
     copy: &'a mut Rebuild<'b>,
+    verdicts: &'a mut Verdicts,
     base: &'a str,
 }
 
@@ -98,21 +105,34 @@ fn at_least(block: &mut Block<'_, '_>, word: &[Net], threshold: u64) -> Result<N
     }
     // The bits below do not matter: what is above decides, and if it is equal they are enough.
     let mut low = threshold.trailing_zeros() as usize;
+    // Where the parts end, from the highest: the places are the same for all thresholds of a word, so
+    // that these can share the verdicts of their low bits.
+    let mut ends = vec![word.len()];
+    while ends[ends.len() - 1] - low > FAN_IN {
+        ends.push(ends[ends.len() - 1] - (FAN_IN - 1));
+    }
     let mut carry: Option<Net> = None;
-    loop {
-        let bits = (word.len() - low).min(FAN_IN - usize::from(carry.is_some()));
-        let mut operands = word[low..low + bits].to_vec();
+    for &end in ends.iter().rev() {
+        let bits = end - low;
+        let mut operands = word[low..end].to_vec();
         operands.extend(carry);
         let part = (threshold >> low) as usize & ((1 << bits) - 1);
-        low += bits;
+        low = end;
         // The carry says whether the bits below are at least theirs; without it, there are none.
         let entry = |k: usize| (k & ((1 << bits) - 1)) + (k >> bits) > part;
         let entry = |k: usize| if carry.is_some() { entry(k) } else { k >= part };
-        if low == word.len() {
+        if end == word.len() {
             return block.named(name, &operands, entry);
         }
-        carry = Some(block.lut(&operands, entry)?);
+        let key = (word[..end].to_vec(), threshold & ((1 << end) - 1));
+        let net = match block.verdicts.get(&key) {
+            Some(&net) => net,
+            None => block.lut(&operands, entry)?,
+        };
+        block.verdicts.insert(key, net);
+        carry = Some(net);
     }
+    unreachable!("the last part ends with the word")
 }
 
 /// The counter to apply next to a column of `height` bits when the next column has `next`: bits
@@ -305,6 +325,21 @@ mod tests {
                 let luts = check(&block(Op::AtLeast(threshold), width), &frames);
                 assert!(luts <= if width <= 6 { 1 } else { 2 }, "{width} bits, {threshold}");
             }
+        }
+    }
+
+    #[test]
+    fn thresholds_of_a_word_share_the_verdicts_of_low_bits() {
+        for (width, more) in [(8, 7), (9, 15), (10, 31)] {
+            let mut build = NetlistBuilder::new("thresholds").unwrap();
+            let x = build.input("x", 1, width).unwrap();
+            build.group("g", Role::Head).unwrap();
+            let thresholds = (1..1u64 << width).step_by(1 + (1 << width) / 200);
+            let bits: Vec<Net> =
+                thresholds.map(|t| build.at_least(format!("t{t}"), &x, t).unwrap()).collect();
+            build.output("y", 1, &bits).unwrap();
+            let luts = check(&build.finish().unwrap(), &every(width));
+            assert!(luts <= bits.len() + more, "{width} bits: {luts} LUTs");
         }
     }
 

@@ -5,6 +5,7 @@ mod error;
 mod evaluate;
 mod expand;
 mod netlist;
+pub mod opt;
 mod order;
 mod pipeline;
 mod prune;
@@ -12,6 +13,7 @@ mod rebuild;
 #[cfg(test)]
 mod sample;
 mod select;
+mod stages;
 mod summary;
 mod table;
 mod text;
@@ -24,6 +26,7 @@ pub use netlist::{
     Cell, Driver, Group, Input, MAX_NAME, MAX_NETS, MAX_WIDTH, Net, Netlist, NetlistBuilder, Op,
     Output, Role, bits_for,
 };
+pub use stages::{Operation, Pixel, Stage, Stages};
 pub use summary::{GroupSummary, Summary};
 pub use table::{MAX_FAN_IN, TruthTable};
 pub use window::{Border, NO_SOURCE, Padding, Window};

@@ -6,6 +6,7 @@ pub use lutweave_data as data;
 pub use lutweave_engine as engine;
 pub use lutweave_lut as lut;
 pub use lutweave_nn as nn;
+pub use lutweave_prove as prove;
 pub use lutweave_rtl as rtl;
 pub use lutweave_store as store;
 pub use lutweave_tensor as tensor;

@@ -11,13 +11,15 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use lutweave_backend::Backend;
-use lutweave_lut::{Net, NetlistBuilder};
+use lutweave_lut::NetlistBuilder;
 use lutweave_tensor::FrameBuffer;
 
 pub use self::base::{Base, Signal};
 pub use self::parameter::{Parameter, StateData, StateTensor};
 pub use self::site::Site;
 pub use self::windows::Windows;
+pub use crate::hardware::Frozen;
+use crate::hardware::StageChain;
 use crate::{Error, Result};
 
 /// The settings of a layer that is not built yet.
@@ -98,31 +100,6 @@ pub struct Cost {
     pub macs: u64,
     /// Multiply-accumulates of bits.
     pub binary_macs: u64,
-}
-
-/// What a layer's nodes are in hardware: one unsigned word each, least significant bit first.
-#[derive(Debug, Clone, Default)]
-pub struct Frozen {
-    /// The nets of each node.
-    pub words: Vec<Vec<Net>>,
-}
-
-impl Frozen {
-    /// The one-bit nodes as nets.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Freeze`] when a word is wider.
-    pub fn bits(&self, layer: &str) -> Result<Vec<Net>> {
-        let bit = |word: &Vec<Net>| {
-            if let [net] = word[..] {
-                return Ok(net);
-            }
-            let why = format!("it needs bits and reads words of {} bits", word.len());
-            Err(Error::Freeze { layer: layer.to_owned(), why })
-        };
-        self.words.iter().map(bit).collect()
-    }
 }
 
 /// A built layer.
@@ -257,6 +234,19 @@ pub trait Layer: Any + Debug + Send + Sync {
         Ok(vec![self.freeze(name, only(self.base(), inputs)?, build)?])
     }
 
+    /// Adds the layer to a chain of stages: a network that slides over images of any size.
+    ///
+    /// As it is here, a layer reads what the chain has at one place, and is refused where that is
+    /// one pixel of many; a layer that reads or gives images says how. One that reads all of an
+    /// image at once calls [`StageChain::whole`] first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Freeze`] when the layer has no such form.
+    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        chain.add(name, self.base(), |input, build| self.freeze(name, input, build))
+    }
+
     /// The layers inside, with their names; each once, however often it is used.
     fn children(&self) -> Vec<(String, &dyn Layer)> {
         Vec::new()
@@ -335,7 +325,8 @@ pub trait Layer: Any + Debug + Send + Sync {
     }
 
     /// Clocks that hardware takes for one answer, where it reads a part of the input in each; none
-    /// where it reads all at once.
+    /// where it reads all at once. See [`Frozen::clocks`] for layers that spread a sample over
+    /// clocks.
     fn clocks(&self) -> Option<usize> {
         None
     }

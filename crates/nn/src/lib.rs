@@ -3,6 +3,7 @@
 
 mod describe;
 mod error;
+mod hardware;
 mod layer;
 pub mod layers;
 mod live;
@@ -14,6 +15,7 @@ mod tree;
 
 pub use describe::{Description, Table};
 pub use error::{Error, Result};
+pub use hardware::{Answer, Hardware, Head, StageChain, Values};
 pub use layer::{
     Ancestors, Base, Cost, Frozen, Layer, LayerSpec, Parameter, Saved, Signal, Site, StateData,
     StateTensor, Windowed, Windows, saved_as,

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use lutweave_backend::{Backend, Cpu};
-use lutweave_lut::{Netlist, NetlistBuilder, Role};
 use lutweave_tensor::{DType, Dataset, FrameBuffer, Values};
 
 use crate::describe::{self, Table};
-use crate::layer::Frozen;
 use crate::{Error, Layer, LayerSpec, Parameter, Result, Saved, Signal, Site, StateTensor, tree};
 
 /// Frames evaluated at a time.
@@ -55,6 +53,11 @@ impl Network {
         let site = Site { inputs, ancestors, path: String::new(), seed, place: &[] };
         site.check_inputs(spec)?;
         Ok(Self { root: spec.build(&site)?, seed })
+    }
+
+    /// The outermost layer.
+    pub(crate) fn root(&self) -> &dyn Layer {
+        self.root.as_ref()
     }
 
     /// The specification it was built from.
@@ -311,59 +314,6 @@ impl Network {
         }
         Ok(classes)
     }
-
-    /// Freezes the trained network: encoder, LUT layers, and an arg-max over the outputs.
-    ///
-    /// The netlist has one input port `x` of unsigned words, one a value of a sample, and one
-    /// output port `class`. Its groups are the layers. Cells that the class does not depend on, such
-    /// as thresholds no LUT reads, are left out.
-    ///
-    /// Where the network begins with a layer that reads a sequence, [`Recurrent`](crate::Recurrent),
-    /// the port takes one time step a clock, and `class` is right in the clock of the last.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Freeze`], naming the layer that has no form in hardware.
-    pub fn to_netlist(&self, name: &str) -> Result<Netlist> {
-        let Some(width) =
-            self.root.input_width().or((self.input().dtype == DType::Bit).then_some(1))
-        else {
-            let why = "its first layer does not say how wide the input numbers are; begin with a \
-                       threshold encoder";
-            return Err(Error::Freeze { layer: "network".to_owned(), why: why.to_owned() });
-        };
-        let mut build = NetlistBuilder::new(name)?;
-        let words = self.input().nodes() / self.root.clocks().unwrap_or(1);
-        let nets = build.input("x", words, width)?;
-        let input = Frozen { words: nets.chunks(width).map(<[_]>::to_vec).collect() };
-        let scores = self.root.freeze("", &input, &mut build)?;
-        build.group("argmax", Role::Head)?;
-        let scores = equal_widths(scores, &mut build)?;
-        let class = build.argmax("best", &scores)?;
-        build.output("class", class.len(), &class)?;
-        Ok(build.finish()?.prune()?)
-    }
-
-    /// The samples of a data set as the unsigned words that the netlist's input port takes.
-    ///
-    /// Values past the port's width saturate; no threshold lies there, so the answer is the same.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Freeze`] when the data set is not of u8.
-    pub fn port_words(&self, data: &Dataset) -> Result<Vec<u64>> {
-        let width = self.root.input_width().unwrap_or(1);
-        match data.values() {
-            Values::U8(values) => {
-                let largest = (1u64 << width) - 1;
-                Ok(values.iter().map(|&value| u64::from(value).min(largest)).collect())
-            }
-            _ => Err(Error::Freeze {
-                layer: "network".to_owned(),
-                why: "hardware reads whole numbers; scale the data to u8".to_owned(),
-            }),
-        }
-    }
 }
 
 /// The samples `indices` of a data set, as a batch for a network that reads `input`. Where that is
@@ -435,19 +385,6 @@ pub fn arg_max(y: &FrameBuffer) -> Result<Vec<u32>> {
         }
     }
     Ok(best)
-}
-
-/// Extends words with a zero bit to the widest of them.
-fn equal_widths(frozen: Frozen, build: &mut NetlistBuilder) -> Result<Vec<Vec<lutweave_lut::Net>>> {
-    let mut words = frozen.words;
-    let width = words.iter().map(Vec::len).max().unwrap_or(0);
-    if words.iter().any(|word| word.len() < width) {
-        let zero = build.constant("zero", false)?;
-        for word in &mut words {
-            word.resize(width, zero);
-        }
-    }
-    Ok(words)
 }
 
 #[cfg(test)]

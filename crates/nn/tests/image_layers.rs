@@ -113,7 +113,7 @@ fn netlists_compute_the_same() {
 
         let mut build = NetlistBuilder::new("t").unwrap();
         let nets = build.input("x", nodes, 1).unwrap();
-        let frozen = |nets: &[_]| Frozen { words: nets.iter().map(|&net| vec![net]).collect() };
+        let frozen = |nets: &[_]| Frozen::of_bits(nets.iter().copied());
         let read: Vec<Frozen> = nets.chunks(NODES).map(frozen).collect();
         let words = layer.freeze_all("layer", &read, &mut build).unwrap().remove(0).words;
         build.output("y", 1, &words.concat()).unwrap();

@@ -22,9 +22,9 @@ pub(crate) fn emit(
     header(signals.style, module, out)?;
     declarations(signals, module, samples, out)?;
     instance(signals, module, out)?;
-    out.write_str(TASKS_FILES)?;
+    out.write_str(CHECK_LINES)?;
     check(signals, out)?;
-    clock(signals.style, out)?;
+    clock(signals, out)?;
     run(signals.style, module, out)
 }
 
@@ -94,6 +94,9 @@ fn declarations(
         Style::Combinational => {}
         Style::Pipeline { .. } => writeln!(out, "  reg clk;\n  reg rst;")?,
     }
+    if signals.enable {
+        writeln!(out, "  reg enable;")?;
+    }
     if signals.style != Style::StateMachine {
         writeln!(out, "  integer gaps;\n  reg [31:0] noise;")?;
     }
@@ -111,7 +114,9 @@ fn instance(signals: &Signals<'_>, module: &str, out: &mut impl Write) -> Result
         Style::Pipeline { .. } => &["clk", "rst", "in_valid", "out_valid"],
         Style::StateMachine => &["clk"],
     };
-    let mut pins: Vec<String> = fixed.iter().map(|pin| format!(".{pin}({pin})")).collect();
+    let enable: &[&str] = if signals.enable { &["enable"] } else { &[] };
+    let mut pins: Vec<String> =
+        fixed.iter().chain(enable).map(|pin| format!(".{pin}({pin})")).collect();
     for (vector, ports) in [("stimulus", inputs(signals)), ("actual", outputs(signals))] {
         for port in ports {
             let part = port.select(port.first, port.bits);
@@ -177,11 +182,11 @@ fn outputs<'a>(signals: &'a Signals<'_>) -> Vec<Port<'a>> {
     ports(&signals.outputs, signals.netlist.outputs().iter().map(|port| port.nets.len()))
 }
 
-/// Checks that a file has a line for each sample: a simulator that lacks a file, or some lines of
-/// it, may go on with zeros, and find them equal.
-const TASKS_FILES: &str = "
-  // Ends the run when a file is missing or has not one line for each sample.
-  task check_lines(input [8*1024-1:0] path);
+/// Checks that a file has as many lines as are needed: a simulator that lacks a file, or some lines
+/// of it, may go on with zeros, and find them equal.
+pub(crate) const CHECK_LINES: &str = "
+  // Ends the run when a file is missing or has another number of lines.
+  task check_lines(input [8*1024-1:0] path, input integer needed);
     integer file;
     integer lines;
     integer length;
@@ -200,12 +205,27 @@ const TASKS_FILES: &str = "
           length = $fgets(unused_piece, file);
         end
         $fclose(file);
-        if (lines != SAMPLES)
-          $display(\"FAIL: expected %0d lines in %0s, got %0d\", SAMPLES, path, lines);
+        if (lines != needed)
+          $display(\"FAIL: expected %0d lines in %0s, got %0d\", needed, path, lines);
       end
-      if (lines != SAMPLES) $finish;
+      if (lines != needed) $finish;
     end
   endtask
+";
+
+/// Cycles before this one in which the enable is low: they do not count.
+const STANDS_STILL: &str = "      noise = noise ^ (noise << 13);
+      noise = noise ^ (noise >> 17);
+      noise = noise ^ (noise << 5);
+      while (!rst && {16'd0, noise[15:0]} % 100 < gaps) begin
+        enable = 1'b0;
+        #5 clk = 1'b1;
+        #5 clk = 1'b0;
+        noise = noise ^ (noise << 13);
+        noise = noise ^ (noise >> 17);
+        noise = noise ^ (noise << 5);
+      end
+      enable = 1'b1;
 ";
 
 /// Compares the result of this cycle, if there is one.
@@ -245,8 +265,8 @@ fn check(signals: &Signals<'_>, out: &mut impl Write) -> Result {
     )
 }
 
-fn clock(style: Style, out: &mut impl Write) -> Result {
-    let (check, edges) = match style {
+fn clock(signals: &Signals<'_>, out: &mut impl Write) -> Result {
+    let (check, edges) = match signals.style {
         Style::Combinational => ("check;", "      #6"),
         Style::StateMachine => ("check;", "      #1 clk = 1'b1;\n      #5 clk = 1'b0;\n     "),
         Style::Pipeline { .. } => {
@@ -259,11 +279,12 @@ fn clock(style: Style, out: &mut impl Write) -> Result {
   // One clock cycle.
   task tick;
     begin
-      #4 {check}
+{stands}      #4 {check}
 {edges} cycle = cycle + 1;
     end
   endtask
-"
+",
+        stands = if signals.enable { STANDS_STILL } else { "" }
     )
 }
 
@@ -318,8 +339,8 @@ fn run(style: Style, module: &str, out: &mut impl Write) -> Result {
       inputs_path = \"{module}_inputs.mem\";
     if (!$value$plusargs(\"expected=%s\", expected_path))
       expected_path = \"{module}_expected.mem\";{gaps}
-    check_lines(inputs_path);
-    check_lines(expected_path);
+    check_lines(inputs_path, SAMPLES);
+    check_lines(expected_path, SAMPLES);
     $readmemb(inputs_path, inputs);
     $readmemb(expected_path, expected);
     cycle = 0;

@@ -18,11 +18,19 @@ pub enum Error {
         what: &'static str,
     },
     /// The printer cannot express the netlist.
-    #[error("verilog of netlist `{netlist}`: {what}")]
+    #[error("export of netlist `{netlist}`: {what}")]
     Unsupported {
         /// Name of the netlist.
         netlist: String,
         /// What cannot be expressed.
+        what: String,
+    },
+    /// A stage cannot be streamed.
+    #[error("stream of stage `{stage}`: {what}")]
+    Stage {
+        /// Name of the stage.
+        stage: String,
+        /// Why not, and what would do.
         what: String,
     },
     /// A list of values has the wrong length.
@@ -47,8 +55,18 @@ pub enum Error {
         /// Width of the word it is for.
         width: usize,
     },
+    /// A file of a foreign format is malformed, or holds what cannot be taken over.
+    #[error("{format}, {place}: {what}")]
+    Read {
+        /// The format.
+        format: &'static str,
+        /// Where: a line, a byte, or a part of the file.
+        place: String,
+        /// What is wrong there.
+        what: String,
+    },
     /// The writer failed.
-    #[error("write verilog: the writer failed")]
+    #[error("write the export: the writer failed")]
     Write(#[from] std::fmt::Error),
     /// A file or folder could not be written or read.
     #[error("{op} `{path}`")]
@@ -110,3 +128,13 @@ pub enum Error {
 
 /// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// A piece of a stranger's text, cut short and fit for a terminal.
+pub(crate) fn shown(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let mut short: String = text.chars().take(LONGEST).flat_map(char::escape_debug).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        short.push_str("..");
+    }
+    format!("`{short}`")
+}

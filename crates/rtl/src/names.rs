@@ -21,6 +21,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
+use lutweave_lut::MAX_NAME;
+
+use crate::{Error, Result};
+
 /// The names of one module.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
@@ -66,6 +70,21 @@ pub fn is_reserved(name: &str) -> bool {
 /// Whether `name` can be printed as it is, as far as the name alone can tell.
 pub fn is_legal(name: &str) -> bool {
     legal(name) == name && !is_reserved(name)
+}
+
+/// Refuses a name that a module cannot have in every language.
+pub(crate) fn check_module(name: &str) -> Result<()> {
+    let refuse = |what| Err(Error::ModuleName { name: name.chars().take(200).collect(), what });
+    if name.len() > MAX_NAME {
+        return refuse("it is longer than 128 characters");
+    }
+    if is_reserved(name) {
+        return refuse("it is a reserved word of Verilog, SystemVerilog, VHDL or C++");
+    }
+    if !is_legal(name) {
+        return refuse("expected a letter, then letters, digits and single underscores");
+    }
+    Ok(())
 }
 
 /// `wanted` with every character that is not allowed replaced.

@@ -19,15 +19,16 @@
 
 mod body;
 mod head;
+mod primitives;
 mod signals;
 
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lutweave_lut::{MAX_NAME, Netlist, Op};
+use lutweave_lut::{Netlist, Op};
 
-use crate::{Error, Result, Vectors, bench, names};
+use crate::{Error, Result, Target, Vectors, bench, names};
 pub(crate) use head::range;
 pub(crate) use signals::Signals;
 
@@ -99,6 +100,9 @@ pub(crate) fn feeds_back(netlist: &Netlist) -> bool {
 pub struct Verilog {
     module: String,
     vectors: Option<Vectors>,
+    target: Target,
+    primitives: bool,
+    enable: bool,
 }
 
 /// The files that [`Verilog::write`] wrote.
@@ -117,13 +121,48 @@ pub struct Files {
 impl Verilog {
     /// An export of a module called `module`.
     pub fn new(module: impl Into<String>) -> Self {
-        Self { module: module.into(), vectors: None }
+        Self {
+            module: module.into(),
+            vectors: None,
+            enable: false,
+            target: Target::Generic,
+            primitives: false,
+        }
     }
 
     /// Feeds the test bench with `vectors` instead of 256 random samples.
     #[must_use]
     pub fn vectors(mut self, vectors: Vectors) -> Self {
         self.vectors = Some(vectors);
+        self
+    }
+
+    /// The family of devices it is for; [`Target::Generic`] if it is not said.
+    #[must_use]
+    pub fn target(mut self, target: Target) -> Self {
+        self.target = target;
+        self
+    }
+
+    /// Prints tables as the primitives of the target (`LUT6`, `SB_LUT4` and so on) instead of
+    /// leaving them to synthesis, one table a LUT, or several and multiplexers where it has more
+    /// inputs than a LUT ([`Target::luts`]). Comparisons, popcounts and argmax are expanded into
+    /// tables first. The file has models of the primitives for simulators.
+    ///
+    /// Synthesis takes such a netlist as it is, which is quick, and keeps its tables apart; without
+    /// primitives it may find something smaller.
+    #[must_use]
+    pub fn primitives(mut self, primitives: bool) -> Self {
+        self.primitives = primitives;
+        self
+    }
+
+    /// Whether a pipeline gets a port `enable`, a clock enable of all its registers: while it is
+    /// low the pipeline stands still, so that what reads its outputs can stop it. Not the default;
+    /// it changes nothing in a combinational module.
+    #[must_use]
+    pub fn enable(mut self, enable: bool) -> Self {
+        self.enable = enable;
         self
     }
 
@@ -164,30 +203,44 @@ impl Verilog {
     /// As [`validate`]; [`Error::Length`] or [`Error::Unsupported`] when the vectors are for other
     /// ports; [`Error::Io`].
     pub fn write(&self, netlist: &Netlist, dir: impl AsRef<Path>) -> Result<Files> {
-        let dir = dir.as_ref();
         validate(netlist, self)?;
         let vectors = match &self.vectors {
             Some(vectors) => vectors.clone(),
             None => Vectors::random(netlist, DEFAULT_SAMPLES, 1)?,
         };
         vectors.check_fit(netlist)?;
+        let texts = [
+            &self.module_text(netlist)?,
+            &self.bench_text(netlist, vectors.samples())?,
+            &vectors.inputs_text(),
+            &vectors.expected_text(),
+        ];
+        Files::save(dir.as_ref(), &self.module, texts.map(String::as_str))
+    }
+}
+
+impl Files {
+    /// Writes the module, its bench, inputs and expected outputs into `dir`, which is made where
+    /// it is missing.
+    pub(crate) fn save(dir: &Path, name: &str, texts: [&str; 4]) -> Result<Self> {
         fs::create_dir_all(dir).map_err(|source| Error::Io {
             op: "make folder",
             path: dir.to_owned(),
             source,
         })?;
-        let save = |suffix: &str, text: String| {
-            let path = dir.join(format!("{}{suffix}", self.module));
+        let [module, bench, inputs, expected] = texts;
+        let save = |suffix: &str, text: &str| {
+            let path = dir.join(format!("{name}{suffix}"));
             match fs::write(&path, text) {
                 Ok(()) => Ok(path),
                 Err(source) => Err(Error::Io { op: "write", path, source }),
             }
         };
-        Ok(Files {
-            module: save(".v", self.module_text(netlist)?)?,
-            bench: save("_tb.v", self.bench_text(netlist, vectors.samples())?)?,
-            inputs: save("_inputs.mem", vectors.inputs_text())?,
-            expected: save("_expected.mem", vectors.expected_text())?,
+        Ok(Self {
+            module: save(".v", module)?,
+            bench: save("_tb.v", bench)?,
+            inputs: save("_inputs.mem", inputs)?,
+            expected: save("_expected.mem", expected)?,
         })
     }
 }
@@ -197,7 +250,8 @@ impl Verilog {
 /// # Errors
 ///
 /// [`Error::ModuleName`] when the name is no legal one or reserved; [`Error::Unsupported`] when
-/// ports have more than [`MAX_PORT_BITS`] bits or the latency is above [`MAX_LATENCY`];
+/// ports have more than [`MAX_PORT_BITS`] bits, the latency is above [`MAX_LATENCY`], primitives
+/// are asked of the generic target, or a state machine is to have an enable;
 /// [`Error::Netlist`] when paths cross different numbers of registers.
 pub fn validate(netlist: &Netlist, options: &Verilog) -> Result<()> {
     prepare(netlist, options).map(drop)
@@ -210,23 +264,26 @@ pub fn validate(netlist: &Netlist, options: &Verilog) -> Result<()> {
 /// [`Error::Write`] if the writer fails; without [`validate`] before it, also its errors, and
 /// nothing is written then.
 pub fn emit(netlist: &Netlist, options: &Verilog, out: &mut impl fmt::Write) -> Result<()> {
-    let signals = prepare(netlist, options)?;
-    head::emit(&signals, &options.module, out)?;
-    body::emit(&signals, out)?;
+    let mut signals = prepare(netlist, options)?;
+    let expanded;
+    if options.primitives {
+        expanded = netlist.expand();
+        signals = Signals::new(&expanded, signals.style, &options.module, options.enable);
+        head::emit(&signals, &options.module, &netlist.hash(), Some(options.target), out)?;
+        body::emit(&signals, Some(options.target), out)?;
+    } else {
+        head::emit(&signals, &options.module, &netlist.hash(), None, out)?;
+        body::emit(&signals, None, out)?;
+    }
     Ok(())
 }
 
 /// Checks everything, and names every signal.
-fn prepare<'a>(netlist: &'a Netlist, options: &Verilog) -> Result<Signals<'a>> {
-    let refuse = |what| Error::ModuleName { name: options.module.clone(), what };
-    if options.module.len() > MAX_NAME {
-        return Err(refuse("it is longer than 128 characters"));
-    }
-    if names::is_reserved(&options.module) {
-        return Err(refuse("it is a reserved word of Verilog, SystemVerilog, VHDL or C++"));
-    }
-    if !names::is_legal(&options.module) {
-        return Err(refuse("expected a letter, then letters, digits and single underscores"));
+pub(crate) fn prepare<'a>(netlist: &'a Netlist, options: &Verilog) -> Result<Signals<'a>> {
+    names::check_module(&options.module)?;
+    if options.primitives && options.target == Target::Generic {
+        let what = "the generic target has no primitives; choose another target".to_owned();
+        return Err(unsupported(netlist, what));
     }
     let outputs: usize = netlist.outputs().iter().map(|port| port.nets.len()).sum();
     for (what, bits) in [("input", netlist.input_bits()), ("output", outputs)] {
@@ -238,7 +295,12 @@ fn prepare<'a>(netlist: &'a Netlist, options: &Verilog) -> Result<Signals<'a>> {
             return Err(unsupported(netlist, what));
         }
     }
-    Ok(Signals::new(netlist, Style::of(netlist)?, &options.module))
+    let style = Style::of(netlist)?;
+    if options.enable && style == Style::StateMachine {
+        let what = "its registers feed back, and a clock enable is for pipelines only".to_owned();
+        return Err(unsupported(netlist, what));
+    }
+    Ok(Signals::new(netlist, style, &options.module, options.enable))
 }
 
 fn unsupported(netlist: &Netlist, what: String) -> Error {

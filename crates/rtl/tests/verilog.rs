@@ -5,7 +5,7 @@
 
 use lutweave_lut::{Net, Netlist, NetlistBuilder, Role, TruthTable};
 use lutweave_rtl::verilog::{MAX_LATENCY, MAX_PORT_BITS, Style, emit, validate};
-use lutweave_rtl::{Error, Vectors, Verilog};
+use lutweave_rtl::{Error, Target, Vectors, Verilog, vhdl};
 
 /// Comparators, LUTs of one to seven inputs, a popcount and an argmax, with a register behind each
 /// LUT that leads to the sums.
@@ -107,12 +107,12 @@ fn refuses_what_it_cannot_express() {
         Case {
             module: "top",
             netlist: wide(MAX_PORT_BITS + 1),
-            error: "verilog of netlist `wide`: its input ports have 65537 bits, at most 65536",
+            error: "export of netlist `wide`: its input ports have 65537 bits, at most 65536",
         },
         Case {
             module: "top",
             netlist: chain(MAX_LATENCY + 1, false),
-            error: "verilog of netlist `chain`: its latency is 4097 clock cycles, at most 4096",
+            error: "export of netlist `chain`: its latency is 4097 clock cycles, at most 4096",
         },
     ];
     for Case { module, netlist, error } in cases {
@@ -163,4 +163,83 @@ fn two_exports_are_the_same_files() {
         assert_eq!(a.file_name(), b.file_name());
         assert_eq!(std::fs::read(a).unwrap(), std::fs::read(b).unwrap());
     }
+}
+
+/// Name, direction and bits of the ports of a module, in order, read from its text.
+fn verilog_ports(text: &str) -> Vec<(String, bool, usize)> {
+    let list = text.split("module digits (\n").nth(1).unwrap().split("\n);").next().unwrap();
+    let ports = list.lines().map(|line| {
+        let words: Vec<&str> = line.trim_matches([' ', ',']).split_ascii_whitespace().collect();
+        let bits = match words.as_slice() {
+            [_, _, range, _] => {
+                let high = range.trim_start_matches('[').split(':').next().unwrap();
+                high.parse::<usize>().unwrap() + 1
+            }
+            _ => 1,
+        };
+        (words.last().unwrap().to_string(), words[0] == "input", bits)
+    });
+    ports.collect()
+}
+
+/// The same of an entity or component of VHDL.
+fn vhdl_ports(text: &str, head: &str) -> Vec<(String, bool, usize)> {
+    let list = text.split(head).nth(1).unwrap().split("  );").next().unwrap();
+    let lines = list.lines().filter(|line| line.contains(" : "));
+    let ports = lines.map(|line| {
+        let (name, kind) = line.trim_matches([' ', ';']).split_once(" : ").unwrap();
+        let bits = match kind.split_once("std_logic_vector(") {
+            Some((_, range)) => range.split(' ').next().unwrap().parse::<usize>().unwrap() + 1,
+            None => 1,
+        };
+        (name.to_owned(), kind.starts_with("in "), bits)
+    });
+    ports.collect()
+}
+
+#[test]
+fn the_vhdl_wrapper_has_the_ports_of_the_module() {
+    let export = Verilog::new("digits");
+    for netlist in [system(), chain(2, false), wide(70)] {
+        let ports = verilog_ports(&export.module_text(&netlist).unwrap());
+        let text = vhdl::text(&netlist, &export).unwrap();
+        assert!(ports.len() >= 2 && text.is_ascii());
+        assert_eq!(vhdl_ports(&text, "entity digits_vhdl is\n"), ports);
+        assert_eq!(vhdl_ports(&text, "component digits is\n"), ports);
+        for (name, ..) in &ports {
+            assert_eq!(text.matches(&format!("      {name} => {name}")).count(), 1, "{text}");
+        }
+    }
+    let mut build = NetlistBuilder::new("n").unwrap();
+    let x = build.input("std_logic", 1, 1).unwrap();
+    build.output("y", 1, &x).unwrap();
+    let error = vhdl::text(&build.finish().unwrap(), &export).unwrap_err().to_string();
+    assert!(error.contains("a port named `std_logic` would hide"), "{error}");
+}
+
+#[test]
+fn primitives_are_those_of_the_target() {
+    struct Case(Target, &'static [(&'static str, usize)]);
+    let text = |target| {
+        let export = Verilog::new("top").target(target).primitives(true);
+        export.module_text(&system().expand())
+    };
+    // Besides smaller tables there is one of seven inputs.
+    for Case(target, counts) in [
+        Case(Target::Xilinx7, &[("  MUXF7 M_", 1), ("  LUT6 #(", 2), ("module MUXF7 ", 1)]),
+        Case(Target::Ecp5, &[("  PFUMX M_", 4), ("  L6MUX21 M_", 3), ("module LUT4 ", 1)]),
+        Case(Target::Gowin, &[("  MUX2_LUT5 M_", 4), ("  MUX2_LUT7 M_", 1), ("module LUT1 ", 1)]),
+        Case(Target::Ice40, &[("  MUX", 0), ("module SB_LUT4 ", 1)]),
+    ] {
+        let text = text(target).unwrap();
+        assert!(text.contains(&format!("// Tables are primitives of the target {target};")));
+        for (piece, count) in counts {
+            assert_eq!(text.matches(piece).count(), *count, "{target}: {piece}\n{text}");
+        }
+    }
+    let error = text(Target::Generic).unwrap_err().to_string();
+    assert!(
+        error.ends_with("the generic target has no primitives; choose another target"),
+        "{error}"
+    );
 }

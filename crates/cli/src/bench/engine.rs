@@ -75,9 +75,7 @@ pub(super) fn run(arguments: &EngineArguments) -> Result<()> {
             .map_or_else(String::new, |value| value.get_name().to_owned()),
     };
     let netlist = match (&arguments.model, arguments.net) {
-        (Some(model), _) => {
-            crate::run::netlist(&std::fs::read(model).map_err(Error::io("read", model))?)?
-        }
+        (Some(model), _) => crate::open::open_netlist(model)?,
         (None, Some(net)) => random(net)?,
         (None, None) => return Err(Error::Unexpected("no network was named")),
     };

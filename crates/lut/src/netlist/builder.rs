@@ -150,6 +150,11 @@ impl NetlistBuilder {
         self.pending.push(register);
     }
 
+    /// Whether a cell or an input port has this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
     /// Number of cells so far: the index that the next cell gets.
     pub(crate) fn cell_count(&self) -> usize {
         self.netlist.cells.len()
@@ -217,6 +222,40 @@ impl NetlistBuilder {
         initial: bool,
     ) -> Result<Net> {
         self.one(name, Op::Register { initial }, &[operand])
+    }
+
+    /// Gives a register another operand, which must exist by now. So a loop is made: a register
+    /// that first reads itself, by [`next_net`](Self::next_net), and then what comes after it.
+    ///
+    /// ```
+    /// use lutweave_lut::{NetlistBuilder, Role, TruthTable};
+    ///
+    /// let mut build = NetlistBuilder::new("toggle")?;
+    /// let enable = build.input("enable", 1, 1)?[0];
+    /// build.group("state", Role::Core)?;
+    /// let q = build.register("q", build.next_net(), false)?;
+    /// let d = build.lut("d", &[q, enable], TruthTable::from_fn(2, |k| k == 1 || k == 2)?)?;
+    /// build.connect(q, d)?;
+    /// # Ok::<(), lutweave_lut::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cell`] when `register` is not driven by a register, or `operand` does not exist.
+    pub fn connect(&mut self, register: Net, operand: Net) -> Result<()> {
+        let cells = &mut self.netlist.cells;
+        let at = cells.partition_point(|cell| cell.first <= register);
+        let cell = at.checked_sub(1).map(|at| &mut cells[at]);
+        let Some(cell) =
+            cell.filter(|cell| cell.first == register && matches!(cell.op, Op::Register { .. }))
+        else {
+            return Err(cell_error(&format!("net {}", register.0), "it is no register"));
+        };
+        if operand.index() >= self.netlist.nets {
+            return Err(cell_error(&cell.name, "an operand does not exist"));
+        }
+        cell.operands[0] = operand;
+        Ok(())
     }
 
     /// Adds a comparison `word >= threshold`; returns the net it drives.
@@ -520,6 +559,14 @@ mod tests {
                     b.clone().finish().map(drop)
                 },
                 "cell `r`: it reads a net that was never defined",
+            ),
+            Case(|b, x| b.connect(x[1], x[0]), "cell `net 1`: it is no register"),
+            Case(
+                |b, x| {
+                    let r = b.register("r", x[0], false)?;
+                    b.connect(r, Net(7))
+                },
+                "cell `r`: an operand does not exist",
             ),
             Case(|b, _| b.clone().finish().map(drop), "netlist `n`: it has no output port"),
             Case(

@@ -1,7 +1,7 @@
 //! Add: the sum of several inputs, as in a residual connection.
 //!
-//! All are f32 of one shape; the gradient of each is that of the output. Hardware has no form of
-//! it: with bits, concatenate and let a layer of LUTs read both.
+//! All are f32 of one shape; the gradient of each is that of the output. In hardware they are whole
+//! numbers of one step, such as counts; bits are better concatenated, for a layer of LUTs to read.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use lutweave_tensor::{DType, FrameBuffer};
 use serde::{Deserialize, Serialize};
 
 use super::{moved, several};
+use crate::hardware::linear;
 use crate::layer::{Ancestors, Base, Frozen};
 use crate::{Layer, LayerSpec, Result, Saved, Signal, Site, registry};
 
@@ -117,9 +118,8 @@ impl Layer for Sum {
         Ok(dx.into_iter().next().flatten())
     }
 
-    fn freeze(&self, _name: &str, _input: &Frozen, _build: &mut NetlistBuilder) -> Result<Frozen> {
-        let why = "it adds real numbers; with bits, concatenate and let LUTs read both";
-        Err(self.base.freeze_error(why))
+    fn freeze(&self, _name: &str, input: &Frozen, _build: &mut NetlistBuilder) -> Result<Frozen> {
+        Ok(input.clone())
     }
 
     fn evaluate_all(
@@ -153,10 +153,13 @@ impl Layer for Sum {
     fn freeze_all(
         &self,
         name: &str,
-        _inputs: &[Frozen],
+        inputs: &[Frozen],
         build: &mut NetlistBuilder,
     ) -> Result<Vec<Frozen>> {
-        Ok(vec![self.freeze(name, &Frozen::default(), build)?])
+        let nodes = self.rows.len();
+        let all = Frozen::joined(self.base.path(), inputs)?;
+        let groups = (0..nodes).map(|node| (node..all.words.len()).step_by(nodes).collect());
+        Ok(vec![linear::freeze(&self.base, name, &all, groups, |_, sum| sum, build)?])
     }
 }
 

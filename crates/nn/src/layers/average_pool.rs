@@ -3,8 +3,8 @@
 //! `[c, h, w]` becomes `[c, oh, ow]`. Windows lie side by side, the last ones of a row or column
 //! cut off by the image, unless stride and padding say otherwise. The sum of the pixels in the
 //! image is divided by the size of the window, or by the number of those pixels; the gradient goes
-//! to them in equal parts. It reads f32, or bits, which count as 0 and 1, and gives f32. Hardware
-//! has no form of it: end a network with a group sum instead.
+//! to them in equal parts. It reads f32, or bits, which count as 0 and 1, and gives f32. In hardware
+//! it is a count, or a sum of whole numbers of one step.
 //!
 //! Source: the intent of `AveragePooling` of BinaryBrain, which does not compile there.
 

@@ -201,7 +201,11 @@ mod tests {
         let odd: Vec<usize> = (0..1100).skip(1).step_by(2).collect();
         let some = net.predict(&data.select(&odd).unwrap()).unwrap();
         assert!(some.iter().zip(odd).all(|(class, sample)| *class == all[sample]));
-        let error = net.to_netlist("t").unwrap_err().to_string();
-        assert!(error.contains("real_to_binary: cannot be frozen to a netlist: it makes 5 frames"));
+        let open = Sequential::new(&[6])
+            .then(RealToBinary::new().range(0.0, 255.0).frames(5))
+            .then(LutLayer::new(12).fan_in(3))
+            .then(BinaryToReal::new().output(&[3]));
+        let error = open.build(4).unwrap().to_netlist("t").unwrap_err().to_string();
+        assert!(error.contains("it gives 5 frames a sample"), "{error}");
     }
 }

@@ -15,6 +15,7 @@ use lutweave_tensor::{DType, FrameBuffer, node_count};
 use serde::{Deserialize, Serialize};
 
 use super::byte_cells::{self, BYTE};
+use crate::hardware::{StageChain, elementwise};
 use crate::layer::{Ancestors, Base, Frozen, saved_as};
 use crate::{Layer, LayerSpec, Result, Saved, Signal, Site};
 
@@ -113,18 +114,19 @@ impl Layer for Coder {
     }
 
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
+        let nodes = self.base.input().nodes();
         if self.base.input().dtype != DType::U8 {
-            let dtype = self.base.input().dtype;
-            let why = format!(
-                "it encodes {dtype} inputs; hardware reads whole numbers: scale the data to u8"
-            );
-            return Err(self.base.freeze_error(why));
+            return elementwise::freeze(self, name, input, |node| node % nodes, build);
         }
         let bits = self.spec.bits;
         let tables = byte_cells::tables(bits, |backend, x, y| backend.bit_encode(x, bits, y))?;
-        let nodes = self.base.input().nodes();
         let outputs = (0..bits).flat_map(|bit| (0..nodes).map(move |node| (node, bit)));
         byte_cells::freeze(self.base.path(), name, input, &tables, outputs, build)
+    }
+
+    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        let nodes = self.base.input().nodes();
+        chain.elementwise(name, self, |node| node % nodes)
     }
 }
 
@@ -216,7 +218,7 @@ mod tests {
             let layer = BitEncode::new(bits).build(&site(DType::U8, &[1, 2])).unwrap();
             let mut build = NetlistBuilder::new("code").unwrap();
             let nets = build.input("x", 2, 8).unwrap();
-            let input = Frozen { words: nets.chunks(8).map(<[_]>::to_vec).collect() };
+            let input = Frozen::new(nets.chunks(8).map(<[_]>::to_vec).collect());
             let frozen = layer.freeze("bit_encode0", &input, &mut build).unwrap();
             build.output("y", 1, &frozen.bits("y").unwrap()).unwrap();
             let netlist = build.finish().unwrap();
@@ -241,6 +243,6 @@ mod tests {
         let layer = BitEncode::new(2).build(&site(DType::F32, &[1])).unwrap();
         let mut build = NetlistBuilder::new("code").unwrap();
         let error = layer.freeze("b", &Frozen::default(), &mut build).unwrap_err().to_string();
-        assert!(error.starts_with("0.bit_encode: cannot be frozen to a netlist: it encodes f32"));
+        assert!(error.starts_with("0.bit_encode: cannot be frozen to a netlist: it reads 1 words"));
     }
 }

@@ -82,5 +82,5 @@ pub(super) fn freeze(
         };
         words.push(vec![net]);
     }
-    Ok(Frozen { words })
+    Ok(input.with(words))
 }

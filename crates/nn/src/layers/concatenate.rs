@@ -161,8 +161,7 @@ impl Layer for Joined {
         inputs: &[Frozen],
         _build: &mut NetlistBuilder,
     ) -> Result<Vec<Frozen>> {
-        let words = inputs.iter().flat_map(|input| input.words.iter().cloned()).collect();
-        Ok(vec![Frozen { words }])
+        Ok(vec![Frozen::joined(self.base.path(), inputs)?])
     }
 }
 

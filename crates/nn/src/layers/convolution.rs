@@ -203,7 +203,8 @@ impl LayerSpec for Convolution {
         }
         lutweave_tensor::node_count("convolution", &shape_out)?;
         let output = Signal { dtype: groups[0].layer.output().dtype, shape: shape_out };
-        Ok(Box::new(Built::new(Base::new(self.clone(), site, output), groups)))
+        let place = (self.window, self.border_value);
+        Ok(Box::new(Built::new(Base::new(self.clone(), site, output), groups, place)))
     }
 }
 

@@ -22,10 +22,17 @@
 //! from −1 to 1 and are zero elsewhere, and weights are kept in that range. The bias stays a real
 //! number.
 //!
+//! # Hardware
+//!
+//! Binary and fixed-point weights with steps that are powers of two make sums of whole numbers, which
+//! f32 adds without rounding; the bias is added last, in one rounding. In hardware such a sum is a
+//! popcount, or popcounts of the digits of the weights. Real weights have no such form.
+//!
 //! Source: `DenseAffine`, `DepthwiseDenseAffine` and their `Quantize` forms of `BinaryBrain`, whose
 //! depthwise form takes the fan-in of all groups together for its initial weights and rounds no
 //! output; Hubara et al. 2016 for binary numbers.
 
+mod counts;
 mod initialise;
 mod matrix;
 #[cfg(test)]

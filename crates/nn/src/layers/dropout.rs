@@ -22,6 +22,7 @@ use lutweave_tensor::{DType, FrameBuffer};
 use serde::{Deserialize, Serialize};
 
 use super::steps::Steps;
+use crate::hardware::{StageChain, elementwise};
 use crate::layer::{Ancestors, Base, Frozen, saved_as};
 use crate::{Layer, LayerSpec, Result, Saved, Site, StateTensor};
 
@@ -172,11 +173,11 @@ impl Layer for Dropper {
     }
 
     /// Dropping belongs to training: in hardware the layer is wires.
-    fn freeze(&self, _name: &str, input: &Frozen, _build: &mut NetlistBuilder) -> Result<Frozen> {
-        if self.spec.scale == DropoutScale::Inference && self.spec.rate > 0.0 {
-            let why = "it multiplies by a real number in evaluation; use the inverted scale";
-            return Err(self.base.freeze_error(why));
-        }
-        Ok(input.clone())
+    fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
+        elementwise::freeze(self, name, input, |node| node, build)
+    }
+
+    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        chain.elementwise(name, self, |node| node)
     }
 }

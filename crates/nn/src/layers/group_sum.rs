@@ -12,6 +12,7 @@ use lutweave_lut::{NetlistBuilder, Role};
 use lutweave_tensor::{DType, FrameBuffer};
 use serde::{Deserialize, Serialize};
 
+use crate::hardware::{StageChain, Values};
 use crate::layer::{Base, Frozen};
 use crate::{Layer, LayerSpec, Result, Saved, Signal, Site};
 
@@ -120,11 +121,18 @@ impl Layer for Counter {
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
         let bits = input.bits(self.base.path())?;
         build.group(name, Role::Head)?;
+        let size = bits.len() / self.spec.classes;
         let mut words = Vec::with_capacity(self.spec.classes);
-        for (class, group) in bits.chunks(bits.len() / self.spec.classes).enumerate() {
+        for (class, group) in bits.chunks(size).enumerate() {
             words.push(build.popcount(format!("{name}_{class}"), group)?);
         }
-        Ok(Frozen { words })
+        let values: Values = (0..=size).map(|count| self.scale * count as f32).collect();
+        Ok(input.with_values(words, vec![values; self.spec.classes]))
+    }
+
+    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        chain.whole(name)?;
+        chain.add(name, &self.base, |input, build| self.freeze(name, input, build))
     }
 }
 

@@ -19,6 +19,7 @@ use lutweave_tensor::{DType, FrameBuffer};
 use serde::{Deserialize, Serialize};
 
 use super::steps::Steps;
+use crate::hardware::StageChain;
 use crate::layer::{Ancestors, Base, Frozen, saved_as};
 use crate::{Layer, LayerSpec, Result, Saved, Site, StateTensor};
 
@@ -180,6 +181,10 @@ impl Layer for Errors {
         }
         input.bits(self.base.path())?;
         Ok(input.clone())
+    }
+
+    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        chain.at_pixel(name, |input, build| self.freeze(name, input, build))
     }
 }
 

@@ -6,7 +6,8 @@
 //!
 //! It reads f32, and its gradient goes to the first of the largest values; or bits, and it is their
 //! OR, whose gradient goes to the first that is 1, and nowhere when none is. Gradients of windows
-//! that overlap add up. In hardware it is a tree of OR LUTs for each output; f32 has no such form.
+//! that overlap add up. In hardware it is a tree of OR LUTs for each output; of numbers, whose words
+//! must stand for the same rising values, comparisons and choices.
 //!
 //! Source: `MaxPooling` of BinaryBrain, whose windows always lie side by side.
 
@@ -141,7 +142,7 @@ mod tests {
         let y = layer.evaluate(&x, &Cpu::new()).unwrap().to_frame_bits().unwrap();
         let mut netlist = NetlistBuilder::new("t").unwrap();
         let nets = netlist.input("x", 50, 1).unwrap();
-        let input = Frozen { words: nets.into_iter().map(|net| vec![net]).collect() };
+        let input = Frozen::of_bits(nets);
         let words = layer.freeze("pool", &input, &mut netlist).unwrap().words;
         netlist.output("y", 1, &words.concat()).unwrap();
         let netlist = netlist.finish().unwrap();

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use lutweave_backend::Backend;
-use lutweave_lut::NetlistBuilder;
+use lutweave_lut::{Net, NetlistBuilder, Role, bits_for};
 use lutweave_tensor::{DType, FrameBuffer, node_count};
 
+use super::names;
+use crate::hardware::{self, Cells, StageChain, Values, linear};
 use crate::layer::{Base, Frozen, saved_as};
 use crate::{Layer, Result, Saved, Site};
 
@@ -96,13 +98,71 @@ impl Layer for Mean {
         Ok(Some(dx))
     }
 
-    fn freeze(&self, _name: &str, _input: &Frozen, _build: &mut NetlistBuilder) -> Result<Frozen> {
-        let why = if self.frames == 1 {
-            "it gives real numbers; end the network with a group sum instead".to_owned()
-        } else {
-            let frames = self.frames;
-            format!("it gives means over {frames} frames; a netlist answers in one")
-        };
-        Err(self.base.freeze_error(why))
+    /// Counts of ones; over frames they are added up from clock to clock.
+    fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
+        let (outputs, nodes) = (self.base.output().nodes(), self.base.input().nodes());
+        let size = nodes / outputs;
+        let groups = (0..outputs).map(|output| (output..nodes).step_by(outputs).collect());
+        if self.base.input().dtype != DType::Bit {
+            let mean = |_, sum: f32| sum / size as f32;
+            return linear::freeze(&self.base, name, input, groups, mean, build);
+        }
+        if self.frames > 1 && self.frames != input.clocks {
+            let (frames, clocks) = (self.frames, input.clocks);
+            let why = format!(
+                "it gives means over {frames} frames and reads {clocks} a sample; take as many as \
+                 the modulation makes"
+            );
+            return Err(self.base.freeze_error(why));
+        }
+        let most = size * self.frames;
+        let value = |count: usize| (count as f64 / most as f64) as f32;
+        let values: Values = (0..=most).map(value).collect();
+        let bits = input.bits(self.base.path())?;
+        build.group(name, Role::Head)?;
+        let mut counts = Vec::with_capacity(outputs);
+        let mut cells = Cells::new(name, build);
+        for group in groups {
+            let ones: Vec<(Net, u64)> =
+                Vec::into_iter(group).map(|node: usize| (bits[node], 1)).collect();
+            counts.push(cells.sum(&ones)?);
+        }
+        let mut given = input.with_values(counts, vec![values; outputs]);
+        if self.frames > 1 {
+            given.words = accumulate(name, &given.words, self.frames, bits_for(most), build)?;
+            given.clocks = 1;
+        }
+        Ok(given)
     }
+
+    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        chain.whole(name)?;
+        chain.add(name, &self.base, |input, build| self.freeze(name, input, build))
+    }
+}
+
+/// Words added up from clock to clock, anew every `frames` clocks from reset. They are whole in the
+/// last of them.
+fn accumulate(
+    name: &str,
+    words: &[Vec<Net>],
+    frames: usize,
+    width: usize,
+    build: &mut NetlistBuilder,
+) -> Result<Vec<Vec<Net>>> {
+    let now = hardware::counter(&names::part(name, "clock"), frames, build)?;
+    let register = names::part(name, "sum");
+    hardware::registers(&register, words.len() * width, build, |before, build| {
+        let mut cells = Cells::new(&names::part(name, "add"), build);
+        let more: Vec<bool> = (0..frames).map(|clock| clock + 1 < frames).collect();
+        let more = cells.function(&now, &more)?;
+        let (mut next, mut sums) = (Vec::with_capacity(before.len()), Vec::new());
+        for (word, before) in words.iter().zip(before.chunks(width)) {
+            let mut sum = cells.add(before, word)?;
+            sum.truncate(width);
+            next.extend(cells.gated(more, &sum)?);
+            sums.push(sum);
+        }
+        Ok((next, sums))
+    })
 }

@@ -7,7 +7,7 @@
 use lutweave_lut::{Border, Padding, Window};
 use serde::{Deserialize, Serialize};
 
-use super::moved::{self, Moved};
+use super::moved::{self, Moved, StageForm};
 use crate::{Layer, LayerSpec, Result, Site, registry};
 
 /// Most pixels on one side.
@@ -73,7 +73,9 @@ impl LayerSpec for Pad {
         let ([height, width], table) = made.map_err(|error| {
             site.option_error("padding", "one that fits the image", error.to_string())
         })?;
-        Ok(Moved::build(self.clone(), site, &[image[0], height, width], table, self.value))
+        let shape = [image[0], height, width];
+        let form = StageForm::Window(window);
+        Ok(Moved::build_as(form, self.clone(), site, &shape, table, self.value))
     }
 }
 

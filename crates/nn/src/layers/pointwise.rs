@@ -6,6 +6,7 @@ use lutweave_backend::{Backend, TwoLevels, Window};
 use lutweave_lut::NetlistBuilder;
 use lutweave_tensor::{DType, FrameBuffer};
 
+use crate::hardware::{StageChain, elementwise};
 use crate::layer::{Ancestors, Base, Frozen, saved_as, state_u32};
 use crate::{Layer, LayerSpec, Result, Saved, Signal, Site, StateTensor};
 
@@ -167,7 +168,11 @@ impl Layer for Pointwise {
         }
     }
 
-    fn freeze(&self, _name: &str, _input: &Frozen, _build: &mut NetlistBuilder) -> Result<Frozen> {
-        Err(self.base.freeze_error("it reads real numbers, which have no form in a netlist"))
+    fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
+        elementwise::freeze(self, name, input, |node| node, build)
+    }
+
+    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        chain.elementwise(name, self, |node| node)
     }
 }

@@ -8,6 +8,7 @@ use lutweave_lut::{NO_SOURCE, Net, NetlistBuilder, Padding, Role, TruthTable, Wi
 use lutweave_tensor::{DType, FrameBuffer};
 
 use super::moved;
+use crate::hardware::{Cells, StageChain, linear};
 use crate::layer::{Ancestors, Base, Cost, Frozen};
 use crate::{Layer, LayerSpec, Result, Saved, Signal, Site, saved_as};
 
@@ -60,7 +61,8 @@ pub(super) fn build(
     }
     let dtype = if let Pooled::Average(_) = pooled { DType::F32 } else { dtype };
     let output = Signal { dtype, shape: vec![channels, height, width] };
-    Ok(Box::new(Pool { base: Base::new(spec, site, output), windows, taps, pooled }))
+    let (base, window) = (Base::new(spec, site, output), *window);
+    Ok(Box::new(Pool { base, windows, taps, window, pooled }))
 }
 
 /// The built pooling.
@@ -70,6 +72,7 @@ struct Pool {
     /// `[outputs][taps]`.
     windows: Vec<u32>,
     taps: usize,
+    window: Window,
     pooled: Pooled,
 }
 
@@ -213,22 +216,129 @@ impl Layer for Pool {
     }
 
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
-        if self.base.output().dtype != DType::Bit {
-            let why = "it gives real numbers; hardware pools bits, and only to their maximum";
+        if input.words.len() != self.base.input().nodes() {
+            let (want, got) = (self.base.input().nodes(), input.words.len());
+            return Err(self.base.freeze_error(format!("it reads {want} words, not {got}")));
+        }
+        let scales: Vec<f32> =
+            self.windows.chunks(self.taps).map(|window| self.scale(window)).collect();
+        self.pool(name, input, self.sources().collect(), &scales, build)
+    }
+
+    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        if !chain.is_image() {
+            return chain.add(name, &self.base, |input, build| self.freeze(name, input, build));
+        }
+        if self.pooled == Pooled::Average(Divisor::Present) && self.window.padding != Padding::Valid
+        {
+            let why = "it divides by the pixels that are in the image, which differ at its edges: \
+                       divide by all of the window, or stay within the image";
             return Err(self.base.freeze_error(why));
         }
-        let bits = input.bits(self.base.path())?;
-        if bits.len() != self.base.input().nodes() {
-            let (want, got) = (self.base.input().nodes(), bits.len());
-            return Err(self.base.freeze_error(format!("it reads {want} bits, not {got}")));
+        // What lies outside adds nothing to a sum, and is not above any number.
+        let outside = matches!(self.pooled, Pooled::Average(_)).then_some(0.0);
+        chain.slide(name, &self.base, &self.window, outside)?;
+        let shape = &self.base.output().shape;
+        let channel = |channel: usize| (channel * self.taps..(channel + 1) * self.taps).collect();
+        let sources = (0..shape[0]).map(channel).collect();
+        let scales = vec![1.0 / self.taps as f32; shape[0]];
+        chain.at_pixel(name, |seen, build| self.pool(name, seen, sources, &scales, build))?;
+        chain.becomes([shape[0], shape[1], shape[2]]);
+        Ok(())
+    }
+}
+
+impl Pool {
+    /// What the sum of a window is multiplied by for its average, as the kernels do.
+    fn scale(&self, window: &[u32]) -> f32 {
+        let taps = match self.pooled {
+            Pooled::Average(Divisor::Present) => {
+                window.iter().filter(|&&tap| tap != NO_SOURCE).count()
+            }
+            _ => window.len(),
+        };
+        1.0 / taps as f32
+    }
+
+    /// Adds the pooling of some windows, each of some nodes.
+    fn pool(
+        &self,
+        name: &str,
+        input: &Frozen,
+        windows: Vec<Vec<usize>>,
+        scales: &[f32],
+        build: &mut NetlistBuilder,
+    ) -> Result<Frozen> {
+        let bits = self.base.input().dtype == DType::Bit;
+        match self.pooled {
+            Pooled::Average(_) if !bits => {
+                let value = |window: usize, sum: f32| sum * scales[window];
+                linear::freeze(&self.base, name, input, windows.into_iter(), value, build)
+            }
+            Pooled::Average(_) => {
+                let nets = input.bits(self.base.path())?;
+                build.group(name, Role::Core)?;
+                let mut cells = Cells::new(name, build);
+                let (mut words, mut values) = (Vec::new(), Vec::new());
+                for (window, scale) in windows.iter().zip(scales) {
+                    let ones: Vec<(Net, u64)> =
+                        window.iter().map(|&node| (nets[node], 1)).collect();
+                    words.push(cells.sum(&ones)?);
+                    values.push((0..=window.len()).map(|count| count as f32 * scale).collect());
+                }
+                Ok(input.with_values(words, values))
+            }
+            Pooled::Max if !bits => self.largest(name, input, &windows, build),
+            Pooled::Any if !bits => {
+                let why = "it takes bits for probabilities, which have no form in hardware; let it \
+                           read bits";
+                Err(self.base.freeze_error(why))
+            }
+            _ => {
+                let nets = input.bits(self.base.path())?;
+                build.group(name, Role::Core)?;
+                let mut words = Vec::with_capacity(windows.len());
+                for (output, window) in windows.into_iter().enumerate() {
+                    let nets = window.into_iter().map(|node| nets[node]).collect();
+                    words.push(vec![or(&format!("{name}_{output}"), nets, build)?]);
+                }
+                Ok(input.with(words))
+            }
         }
+    }
+
+    /// The largest word of each window, whose words stand for the same rising numbers.
+    fn largest(
+        &self,
+        name: &str,
+        input: &Frozen,
+        windows: &[Vec<usize>],
+        build: &mut NetlistBuilder,
+    ) -> Result<Frozen> {
+        let all = input.reals(self.base.path())?;
         build.group(name, Role::Core)?;
-        let mut words = Vec::with_capacity(self.base.output().nodes());
-        for (output, sources) in self.sources().enumerate() {
-            let nets = sources.into_iter().map(|source| bits[source]).collect();
-            words.push(vec![or(&format!("{name}_{output}"), nets, build)?]);
+        let mut cells = Cells::new(name, build);
+        let (mut words, mut values) = (Vec::new(), Vec::new());
+        for window in windows {
+            let longest = window.iter().map(|&node| &all[node]).max_by_key(|v| v.len());
+            let longest = longest.cloned().unwrap_or_default();
+            let rises = longest.windows(2).all(|pair| pair[0] <= pair[1]);
+            if !rises || window.iter().any(|&node| *all[node] != longest[..all[node].len()]) {
+                let why = "it compares numbers of different scales, or of a scale below zero, which \
+                           have no form in hardware: pool bits";
+                return Err(self.base.freeze_error(why));
+            }
+            let nodes = window.iter().map(|&node| input.words[node].clone()).collect();
+            let nodes = cells.equal_widths(nodes)?;
+            let mut most = nodes[0].clone();
+            for word in &nodes[1..] {
+                let greater = cells.greater(word, &most)?;
+                most = cells.choose(greater, &most, word)?;
+            }
+            words.push(most);
+            values.push(longest);
         }
-        Ok(Frozen { words })
+        Ok(input.with_values(words, values))
     }
 }
 

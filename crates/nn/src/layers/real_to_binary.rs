@@ -25,6 +25,8 @@
 //! Source: `RealToBinary` of `BinaryBrain`, whose gradient is undefined memory where it is zero here,
 //! and which has neither diffusion nor fixed thresholds in evaluation.
 
+mod clocks;
+
 use std::sync::Arc;
 
 use lutweave_backend::{Backend, Levels, Modulation, Thresholds};
@@ -35,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use super::byte_cells::{self, BYTE};
 use super::steps::Steps;
+use crate::hardware::{StageChain, elementwise};
 use crate::layer::{Ancestors, Base, Frozen, saved_as};
 use crate::{Error, Layer, LayerSpec, Result, Saved, Signal, Site, StateTensor};
 
@@ -283,11 +286,14 @@ impl Modulator {
 
     /// For each output node the input node and the depth.
     fn outputs(&self) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.base.output().nodes()).map(|node| self.source(node))
+    }
+
+    /// The input node and the depth of an output node.
+    fn source(&self, node: usize) -> (usize, usize) {
         let (points, depth) =
             (self.base.input().nodes() / self.base.input().shape[0], self.spec.depth);
-        (0..self.base.output().nodes()).map(move |node| {
-            (node / points / depth * points + node % points, node / points % depth)
-        })
+        (node / points / depth * points + node % points, node / points % depth)
     }
 }
 
@@ -352,36 +358,33 @@ impl Layer for Modulator {
     }
 
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
-        let refuse = |why: String| Err(self.base.freeze_error(why));
-        let generator = self.spec.generator;
-        if self.base.input().dtype != DType::U8 {
-            let dtype = self.base.input().dtype;
-            return refuse(format!(
-                "it compares {dtype} inputs; hardware compares whole numbers: scale the data to u8"
-            ));
-        }
         if self.spec.passes_input() {
             return Ok(input.clone());
         }
-        if !self.spec.binary {
-            return refuse("it gives real numbers; switch binary mode on".to_owned());
+        if self.spec.frames > 1 {
+            return self.over_clocks(name, input, build);
         }
-        if generator != Generator::Ramp {
-            return refuse(format!(
-                "it has the generator {generator:?}; only a ramp is comparators"
-            ));
-        }
-        if self.spec.frames != 1 {
-            let frames = self.spec.frames;
-            return refuse(format!(
-                "it makes {frames} frames of each; a netlist answers in one: use depth instead"
-            ));
+        let bytes = self.base.input().dtype == DType::U8;
+        if !bytes || !self.spec.binary || self.spec.generator != Generator::Ramp {
+            return elementwise::freeze(self, name, input, |node| self.source(node).0, build);
         }
         let modulation = self.modulation();
         let tables = byte_cells::tables(self.spec.depth, |backend, x, y| {
             backend.modulate(x, &modulation, Levels::Ramp, y)
         })?;
         byte_cells::freeze(self.base.path(), name, input, &tables, self.outputs(), build)
+    }
+
+    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        if self.spec.passes_input() {
+            return Ok(());
+        }
+        if self.spec.frames > 1 && chain.is_image() {
+            let why = "it spreads numbers over frames; a filter that slides over images gives a \
+                       pixel a clock: use depth";
+            return Err(self.base.freeze_error(why));
+        }
+        chain.elementwise(name, self, |node| self.source(node).0)
     }
 }
 

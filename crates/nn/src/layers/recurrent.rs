@@ -267,6 +267,11 @@ impl Layer for Unrolled {
                 .base
                 .freeze_error("its state is of real numbers; hardware needs bits"));
         }
+        if input.clocks != 1 {
+            let why = "it reads a modulated sequence; hardware keeps its state from clock to clock: \
+                       encode without frames, with depth";
+            return Err(self.base.freeze_error(why));
+        }
         if input.words.len() != self.values() {
             let why = format!(
                 "its input must be the network's, {} bits a clock: nothing may come before it",

@@ -12,6 +12,7 @@ use lutweave_tensor::{DType, FrameBuffer};
 use serde::{Deserialize, Serialize};
 
 use super::moved;
+use crate::hardware::StageChain;
 use crate::layer::{Ancestors, Base, Frozen};
 use crate::{Layer, LayerSpec, Result, Saved, Signal, Site, registry};
 
@@ -109,6 +110,14 @@ impl Layer for Reshaped {
 
     fn freeze(&self, _name: &str, input: &Frozen, _build: &mut NetlistBuilder) -> Result<Frozen> {
         Ok(input.clone())
+    }
+
+    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        if self.base.output().shape == self.base.input().shape {
+            return Ok(());
+        }
+        chain.whole(name)?;
+        chain.add(name, &self.base, |input, build| self.freeze(name, input, build))
     }
 }
 

@@ -8,6 +8,7 @@ use lutweave_tensor::{DType, FrameBuffer};
 use serde::{Deserialize, Serialize};
 
 use super::names;
+use crate::hardware::StageChain;
 use crate::layer::{Ancestors, Base, Frozen, Windowed, Windows};
 use crate::tree::{self, Tape};
 use crate::{Layer, LayerSpec, Network, Result, Saved, Signal, Site, registry};
@@ -190,6 +191,22 @@ struct Chain {
     layers: Vec<(String, Box<dyn Layer>)>,
 }
 
+impl Chain {
+    /// The layers with their names in hardware: their own, or kind and number, `lut0`.
+    fn hardware_names(&self, name: &str) -> Vec<(String, &dyn Layer)> {
+        let mut seen = std::collections::BTreeMap::new();
+        let own = |(own, layer): &'_ (String, Box<dyn Layer>)| {
+            let kind = layer.base().spec().kind();
+            let count = seen.entry(kind).or_insert(0usize);
+            *count += 1;
+            if own.parse::<usize>().is_ok() { format!("{kind}{}", *count - 1) } else { own.clone() }
+        };
+        let names: Vec<String> = self.layers.iter().map(own).collect();
+        let layers = self.layers.iter().map(|(_, layer)| layer.as_ref());
+        names.iter().map(|own| names::part(name, own)).zip(layers).collect()
+    }
+}
+
 impl Layer for Chain {
     fn base(&self) -> &Base {
         &self.base
@@ -272,16 +289,14 @@ impl Layer for Chain {
 
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
         let mut signal = input.clone();
-        let mut seen = std::collections::BTreeMap::new();
-        for (own, layer) in &self.layers {
-            let kind = layer.base().spec().kind();
-            let count = seen.entry(kind).or_insert(0usize);
-            let own =
-                if own.parse::<usize>().is_ok() { format!("{kind}{count}") } else { own.clone() };
-            *count += 1;
-            signal = layer.freeze(&names::part(name, &own), &signal, build)?;
+        for (own, layer) in self.hardware_names(name) {
+            signal = layer.freeze(&own, &signal, build)?;
         }
         Ok(signal)
+    }
+
+    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        self.hardware_names(name).into_iter().try_for_each(|(own, layer)| layer.stage(&own, chain))
     }
 }
 

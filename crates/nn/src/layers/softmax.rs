@@ -14,8 +14,12 @@ use lutweave_lut::NetlistBuilder;
 use lutweave_tensor::{DType, FrameBuffer};
 use serde::{Deserialize, Serialize};
 
+use crate::hardware::StageChain;
 use crate::layer::{Base, Frozen, saved_as};
 use crate::{Layer, LayerSpec, Result, Saved, Site};
+
+/// Scores that are closer than this may have the same share of the whole, in f32.
+const CLOSEST: f32 = 1e-5;
 
 /// Settings of softmax: none.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -94,8 +98,24 @@ impl Layer for Channels {
         Ok(Some(dx))
     }
 
-    fn freeze(&self, _name: &str, _input: &Frozen, _build: &mut NetlistBuilder) -> Result<Frozen> {
-        let why = "it gives real numbers; the largest score is the same without it";
-        Err(self.base.freeze_error(why))
+    /// The class is the same without it where no two scores are so close that their shares could be
+    /// equal.
+    fn freeze(&self, _name: &str, input: &Frozen, _build: &mut NetlistBuilder) -> Result<Frozen> {
+        let mut all: Vec<f32> =
+            input.reals(self.base.path())?.iter().flat_map(|v| v.iter().copied()).collect();
+        all.sort_by(f32::total_cmp);
+        all.dedup_by(|a, b| (*a).partial_cmp(b) == Some(std::cmp::Ordering::Equal));
+        if all.windows(2).any(|pair| pair[1] - pair[0] < CLOSEST) {
+            let why = format!(
+                "two scores can be closer than {CLOSEST}, so that their shares may be equal: leave \
+                 the softmax out, it does not change the class"
+            );
+            return Err(self.base.freeze_error(why));
+        }
+        Ok(Frozen { only_order: true, ..input.clone() })
+    }
+
+    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        chain.at_pixel(name, |input, build| self.freeze(name, input, build))
     }
 }

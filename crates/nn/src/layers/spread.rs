@@ -13,6 +13,7 @@ use lutweave_tensor::{DType, FrameBuffer};
 use serde::{Deserialize, Serialize};
 
 use super::{Convolution, Sequential, names};
+use crate::hardware::linear;
 use crate::layer::{Base, Frozen};
 use crate::{Layer, LayerSpec, Result, Saved, Signal, Site, registry};
 
@@ -170,7 +171,12 @@ impl Layer for Windows {
 
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
         if self.base.output().dtype != DType::Bit {
-            return Err(self.base.freeze_error("it adds real numbers; spread bits instead"));
+            let mut groups = vec![Vec::new(); self.base.output().nodes()];
+            for (source, &target) in self.targets.iter().enumerate() {
+                groups[target as usize].push(source);
+            }
+            let groups = groups.into_iter();
+            return linear::freeze(&self.base, name, input, groups, |_, sum| sum, build);
         }
         let sources = self.sources();
         let mut zero = Vec::new();
@@ -179,7 +185,7 @@ impl Layer for Windows {
             zero.push(build.constant(names::part(name, "zero"), false)?);
         }
         let word = |source: u32| input.words.get(source as usize).cloned().unwrap_or(zero.clone());
-        Ok(Frozen { words: sources.into_iter().map(word).collect() })
+        Ok(input.with(sources.into_iter().map(word).collect()))
     }
 }
 

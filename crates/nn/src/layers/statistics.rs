@@ -6,6 +6,7 @@ use lutweave_backend::{Backend, GroupMap, GroupNorm};
 use lutweave_lut::NetlistBuilder;
 use lutweave_tensor::{DType, FrameBuffer, node_count};
 
+use crate::hardware::{StageChain, elementwise};
 use crate::layer::{Ancestors, Base, Frozen, saved_as, state_f32};
 use crate::{Layer, Parameter, Result, Saved, Site, StateTensor};
 
@@ -217,7 +218,11 @@ impl Layer for Normaliser {
         Ok(())
     }
 
-    fn freeze(&self, _name: &str, _input: &Frozen, _build: &mut NetlistBuilder) -> Result<Frozen> {
-        Err(self.base.freeze_error("it gives real numbers, which have no form in a netlist"))
+    fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
+        elementwise::freeze(self, name, input, |node| node, build)
+    }
+
+    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        chain.elementwise(name, self, |node| node)
     }
 }

@@ -15,6 +15,7 @@ use lutweave_tensor::FrameBuffer;
 use serde::{Deserialize, Serialize};
 
 use super::names;
+use crate::hardware::StageChain;
 use crate::layer::{Ancestors, Base, Frozen, state_u32};
 use crate::{Error, Layer, LayerSpec, Network, Result, Saved, Site, StateTensor, registry, tree};
 
@@ -232,12 +233,20 @@ impl Layer for Switch {
         Ok(())
     }
 
+    fn clocks(&self) -> Option<usize> {
+        self.layer().clocks()
+    }
+
     fn input_width(&self) -> Option<usize> {
         self.layer().input_width()
     }
 
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
         self.layer().freeze(&names::part(name, &self.layers[self.chosen].0), input, build)
+    }
+
+    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        self.layer().stage(&names::part(name, &self.layers[self.chosen].0), chain)
     }
 }
 

@@ -16,6 +16,7 @@ use lutweave_lut::{Net, NetlistBuilder, Role, bits_for};
 use lutweave_tensor::{DType, Dataset, FrameBuffer, Values};
 use serde::{Deserialize, Serialize};
 
+use crate::hardware::{StageChain, elementwise};
 use crate::layer::{Ancestors, Base, Frozen};
 use crate::{Error, Layer, LayerSpec, Result, Saved, Signal, Site};
 
@@ -192,12 +193,15 @@ struct Encoder {
 impl Encoder {
     /// For each output node the input node and the level.
     fn outputs(&self) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.base.output().nodes()).map(|node| self.source(node))
+    }
+
+    /// The input node and the level of one output node.
+    fn source(&self, node: usize) -> (usize, usize) {
         let points = self.base.input().nodes() / self.base.input().shape[0];
         let levels = self.spec.levels;
-        (0..self.base.output().nodes()).map(move |node| {
-            let (channel, level) = (node / points / levels, node / points % levels);
-            (channel * points + node % points, level)
-        })
+        let (channel, level) = (node / points / levels, node / points % levels);
+        (channel * points + node % points, level)
     }
 }
 
@@ -242,11 +246,7 @@ impl Layer for Encoder {
 
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
         if self.base.input().dtype != DType::U8 {
-            let why = format!(
-                "it compares {} inputs; hardware compares whole numbers: scale the data to u8",
-                self.base.input().dtype
-            );
-            return Err(self.base.freeze_error(why));
+            return elementwise::freeze(self, name, input, |node| self.source(node).0, build);
         }
         build.group(name, Role::Encoder)?;
         let mut made: BTreeMap<(usize, u64), Net> = BTreeMap::new();
@@ -286,7 +286,11 @@ impl Layer for Encoder {
             };
             words.push(vec![net]);
         }
-        Ok(Frozen { words })
+        Ok(input.with(words))
+    }
+
+    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        chain.elementwise(name, self, |node| self.source(node).0)
     }
 }
 

@@ -9,7 +9,7 @@
 use lutweave_lut::NO_SOURCE;
 use serde::{Deserialize, Serialize};
 
-use super::moved::{self, Moved};
+use super::moved::{self, Moved, StageForm};
 use crate::{Layer, LayerSpec, Result, Site, registry};
 
 /// Largest height or width of a block.
@@ -65,7 +65,9 @@ impl LayerSpec for UpSample {
                 table.push(if self.sparse && !middle { NO_SOURCE } else { source });
             }
         }
-        Ok(Moved::build(self.clone(), site, &shape, table, 0.0))
+        // Sparse blocks are no copies, and have no such form.
+        let form = if self.sparse { StageForm::Pixel } else { StageForm::Enlarge(self.factor) };
+        Ok(Moved::build_as(form, self.clone(), site, &shape, table, 0.0))
     }
 }
 

@@ -1,4 +1,4 @@
-use lutweave_lut::Evaluator;
+use lutweave_lut::{Evaluator, Role};
 use lutweave_tensor::{Targets, rng};
 use proptest::prelude::*;
 

@@ -6,7 +6,9 @@ use lutweave_lut::{Cell, Op, TruthTable};
 
 use super::Style;
 use super::head::range;
+use super::primitives::Primitives;
 use super::signals::Signals;
+use crate::Target;
 use crate::names::Names;
 
 /// Longest line, in characters.
@@ -14,9 +16,10 @@ const MAX_LINE: usize = 100;
 /// Bits that a popcount adds up at once: their sum is three functions of one six-input LUT each.
 const COUNT_BITS: usize = 6;
 
-/// Prints everything after the port list.
-pub(super) fn emit(signals: &Signals<'_>, out: &mut impl Write) -> Result {
-    let mut printer = Printer { signals, names: signals.names(), out };
+/// Prints everything after the port list, with the tables as primitives of `target` if there is one.
+pub(super) fn emit(signals: &Signals<'_>, target: Option<Target>, out: &mut impl Write) -> Result {
+    let primitives = target.map(Primitives::new);
+    let mut printer = Printer { signals, names: signals.names(), primitives, out };
     let cells = signals.netlist.cells();
     let groups = signals.netlist.groups();
     let mut begun = vec![false; groups.len()];
@@ -36,12 +39,17 @@ pub(super) fn emit(signals: &Signals<'_>, out: &mut impl Write) -> Result {
     printer.valid()?;
     printer.outputs()?;
     printer.unused()?;
-    writeln!(printer.out, "\nendmodule\n\n`default_nettype wire")
+    writeln!(printer.out, "\nendmodule")?;
+    if let Some(primitives) = &printer.primitives {
+        primitives.models(printer.out)?;
+    }
+    writeln!(printer.out, "\n`default_nettype wire")
 }
 
 struct Printer<'a, W> {
     signals: &'a Signals<'a>,
     names: Names,
+    primitives: Option<Primitives>,
     out: &'a mut W,
 }
 
@@ -65,6 +73,7 @@ impl<W: Write> Printer<'_, W> {
             .collect();
         let which = match self.signals.style {
             Style::StateMachine => "no reset, no enable, initial values below",
+            _ if self.signals.enable => "no reset, enabled",
             _ => "no reset, no enable",
         };
         self.clocked(&registers, which)
@@ -99,7 +108,8 @@ impl<W: Write> Printer<'_, W> {
         if registers.is_empty() {
             return Ok(());
         }
-        writeln!(self.out, "  always @(posedge clk) begin // {which}")?;
+        let condition = if self.signals.enable { "if (enable) " } else { "" };
+        writeln!(self.out, "  always @(posedge clk) {condition}begin // {which}")?;
         for &cell in registers {
             let operand = self.signals.bit(self.signals.netlist.cells()[cell].operands[0]);
             writeln!(self.out, "    {} <= {operand};", self.signals.cell(cell))?;
@@ -115,7 +125,9 @@ impl<W: Write> Printer<'_, W> {
     /// The bits that go with the data to say that they are a sample.
     fn valid(&mut self) -> Result {
         let Style::Pipeline { latency } = self.signals.style else { return Ok(()) };
-        writeln!(self.out, "\n  // Valid bits: cleared by rst, no enable")?;
+        let (enable, condition) =
+            if self.signals.enable { ("enabled", "if (enable) ") } else { ("no enable", "") };
+        writeln!(self.out, "\n  // Valid bits: cleared by rst, {enable}")?;
         if latency == 0 {
             return writeln!(self.out, "  assign out_valid = in_valid;");
         }
@@ -128,7 +140,7 @@ impl<W: Write> Printer<'_, W> {
         writeln!(self.out, "  reg {}valid;", range(latency))?;
         writeln!(self.out, "  always @(posedge clk) begin")?;
         writeln!(self.out, "    if (rst) valid <= {latency}'d0;")?;
-        writeln!(self.out, "    else valid <= {next};")?;
+        writeln!(self.out, "    else {condition}valid <= {next};")?;
         writeln!(self.out, "  end")?;
         writeln!(self.out, "  assign out_valid = valid{last};")
     }
@@ -150,6 +162,9 @@ impl<W: Write> Printer<'_, W> {
         let mut parts = self.signals.unread();
         if self.signals.style == (Style::Pipeline { latency: 0 }) {
             parts.push("rst".to_owned());
+            if self.signals.enable {
+                parts.push("enable".to_owned());
+            }
         }
         if parts.is_empty() {
             return Ok(());
@@ -178,17 +193,25 @@ impl<W: Write> Printer<'_, W> {
     fn lut(&mut self, name: &str, cell: &Cell, table: TruthTable) -> Result {
         if table.fan_in() == 1 {
             let x = self.signals.bit(cell.operands[0]);
-            return match (table.get(0), table.get(1)) {
-                (false, true) => self.wire(name, &x),
-                (true, false) => self.wire(name, &format!("~{x}")),
-                (constant, _) => self.wire(name, &bit_text(constant)),
-            };
+            match (table.get(0), table.get(1)) {
+                (false, true) => return self.wire(name, &x),
+                (true, false) if self.primitives.is_some() => {}
+                (true, false) => return self.wire(name, &format!("~{x}")),
+                (constant, _) => return self.wire(name, &bit_text(constant)),
+            }
+        }
+        if let Some(primitives) = &mut self.primitives {
+            writeln!(self.out, "  wire {name};")?;
+            let operands: Vec<String> =
+                cell.operands.iter().map(|&net| self.signals.bit(net)).collect();
+            return primitives.table(name, &table, &operands, &mut self.names, self.out);
         }
         let entries = table.entries();
         let constant = self.names.claim(&format!("T_{name}"));
         let digits = table.to_string();
         let digits = digits.trim_start_matches("0x");
-        let index = self.signals.word(&cell.operands);
+        // Without spaces: in a large network these lines are all of the file.
+        let index = self.signals.word(&cell.operands).replace(", ", ",");
         writeln!(self.out, "  localparam [{}:0] {constant} = {entries}'h{digits};", entries - 1)?;
         self.wire(name, &format!("{constant}[{index}]"))
     }

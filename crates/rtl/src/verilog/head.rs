@@ -4,6 +4,7 @@ use std::fmt::{Result, Write};
 
 use super::Style;
 use super::signals::Signals;
+use crate::Target;
 
 /// A port of the data path.
 struct Port<'a> {
@@ -15,16 +16,37 @@ struct Port<'a> {
 }
 
 /// Prints everything down to the end of the port list.
-pub(super) fn emit(signals: &Signals<'_>, module: &str, out: &mut impl Write) -> Result {
+///
+/// `hash` is that of the netlist before any expansion; `target` is the one whose primitives are used.
+pub(super) fn emit(
+    signals: &Signals<'_>,
+    module: &str,
+    hash: &str,
+    target: Option<Target>,
+    out: &mut impl Write,
+) -> Result {
     let ports = ports(signals);
-    comment(signals, module, &ports, out)?;
+    let netlist = signals.netlist.name();
+    writeln!(out, "// Module {module}, by lutweave: netlist `{netlist}` of look-up tables.")?;
+    writeln!(out, "// Netlist hash (sha256): {hash}")?;
+    if let Some(target) = target {
+        writeln!(
+            out,
+            "// Tables are primitives of the target {target}; their models follow below."
+        )?;
+    }
+    comment(signals, &ports, out)?;
     writeln!(out, "`default_nettype none\n")?;
     writeln!(out, "module {module} (")?;
     let mut lines = Vec::new();
     match signals.style {
         Style::Combinational => {}
         Style::Pipeline { .. } => {
-            lines.extend(["clk", "rst", "in_valid"].map(|name| format!("input  wire {name}")));
+            lines.extend(["clk", "rst"].map(|name| format!("input  wire {name}")));
+            if signals.enable {
+                lines.push("input  wire enable".to_owned());
+            }
+            lines.push("input  wire in_valid".to_owned());
             lines.push("output wire out_valid".to_owned());
         }
         Style::StateMachine => lines.push("input  wire clk".to_owned()),
@@ -60,19 +82,7 @@ fn ports<'a>(signals: &'a Signals<'_>) -> Vec<Port<'a>> {
     inputs.chain(outputs).collect()
 }
 
-fn comment(
-    signals: &Signals<'_>,
-    module: &str,
-    ports: &[Port<'_>],
-    out: &mut impl Write,
-) -> Result {
-    let netlist = signals.netlist;
-    writeln!(
-        out,
-        "// Module {module}, by lutweave: netlist `{}` of look-up tables.",
-        netlist.name()
-    )?;
-    writeln!(out, "// Netlist hash (sha256): {}", netlist.hash())?;
+fn comment(signals: &Signals<'_>, ports: &[Port<'_>], out: &mut impl Write) -> Result {
     writeln!(out, "//\n// Data ports (unsigned words, bit 0 is the least significant):")?;
     for port in ports {
         let Port { name, words, width, .. } = port;
@@ -95,14 +105,24 @@ fn comment(
         }
         Style::Pipeline { latency } => {
             let cycles = if latency == 1 { "cycle" } else { "cycles" };
-            writeln!(out, "// Latency: {latency} clock {cycles}, from in_valid to out_valid.")?;
-            writeln!(out, "// Throughput: one sample every clock cycle; it is never stalled.")?;
+            if signals.enable {
+                writeln!(
+                    out,
+                    "// Latency: {latency} enabled clock {cycles}, from in_valid to out_valid."
+                )?;
+                writeln!(
+                    out,
+                    "// Throughput: one sample every clock cycle in which enable is high;"
+                )?;
+                writeln!(out, "// while it is low everything stands still, inputs are not taken.")?;
+            } else {
+                writeln!(out, "// Latency: {latency} clock {cycles}, from in_valid to out_valid.")?;
+                writeln!(out, "// Throughput: one sample every clock cycle; it is never stalled.")?;
+            }
+            let enable = if signals.enable { "enabled by enable" } else { "no enable" };
             writeln!(out, "// Registers, all at the rising edge of clk:")?;
-            writeln!(
-                out,
-                "//   valid bits: cleared by rst (synchronous, active high), no enable;"
-            )?;
-            writeln!(out, "//   data: no reset, no enable, no initial value.")?;
+            writeln!(out, "//   valid bits: cleared by rst (synchronous, active high), {enable};")?;
+            writeln!(out, "//   data: no reset, {enable}, no initial value.")?;
         }
         Style::StateMachine => {
             writeln!(out, "// State machine: registers feed back, so an output depends on all")?;

@@ -10,6 +10,8 @@ use crate::names::Names;
 pub(crate) struct Signals<'a> {
     pub(crate) netlist: &'a Netlist,
     pub(crate) style: Style,
+    /// Whether the registers of a pipeline wait for a port `enable`.
+    pub(crate) enable: bool,
     /// Names of the input ports.
     pub(crate) inputs: Vec<String>,
     /// Names of the output ports.
@@ -22,15 +24,19 @@ pub(crate) struct Signals<'a> {
 
 impl<'a> Signals<'a> {
     /// Names everything. Ports come first, so that they keep their names where they clash.
-    pub(crate) fn new(netlist: &'a Netlist, style: Style, module: &str) -> Self {
+    pub(crate) fn new(netlist: &'a Netlist, style: Style, module: &str, enable: bool) -> Self {
+        let enable = enable && matches!(style, Style::Pipeline { .. });
         let mut names = Names::new();
+        if enable {
+            names.claim("enable");
+        }
         for fixed in [module, "clk", "rst", "in_valid", "out_valid", "valid", "unused_ok"] {
             names.claim(fixed);
         }
         let inputs = netlist.inputs().iter().map(|port| names.claim(&port.name)).collect();
         let outputs = netlist.outputs().iter().map(|port| names.claim(&port.name)).collect();
         let cells = netlist.cells().iter().map(|cell| names.claim(&cell.name)).collect();
-        Self { netlist, style, inputs, outputs, cells, names }
+        Self { netlist, style, enable, inputs, outputs, cells, names }
     }
 
     /// The names given so far, to claim more.

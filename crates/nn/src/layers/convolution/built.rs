@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use lutweave_backend::Backend;
-use lutweave_lut::{NO_SOURCE, Net, NetlistBuilder, Role};
+use lutweave_lut::{NO_SOURCE, Net, NetlistBuilder, Role, Window};
 use lutweave_tensor::{DType, FrameBuffer};
 
 use super::super::names;
+use crate::hardware::{StageChain, Values};
 use crate::layer::{Ancestors, Base, Frozen, Windows};
 use crate::tree::{self, Tape};
 use crate::{Layer, Result, Saved};
@@ -115,31 +116,33 @@ impl Group {
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
         let How::Lowered(windows) = &self.how else { return self.layer.freeze(name, input, build) };
         let (positions, nodes) = (windows.positions(), self.layer.output().nodes());
-        let mut words = vec![Vec::new(); nodes * positions];
         let mut border: Option<Net> = None;
+        let mut all = Vec::with_capacity(positions);
         for position in 0..positions {
-            let mut seen = Frozen::default();
+            let mut seen = input.nodes([]);
             for element in 0..windows.seen.nodes() {
                 let source = windows.rows(element)[position];
                 if source != NO_SOURCE {
                     seen.words.push(input.words[source as usize].clone());
+                    seen.values.extend(input.values.get(source as usize).cloned());
                     continue;
                 }
+                let real = windows.seen.dtype == DType::F32;
                 let net = if let Some(net) = border {
                     net
                 } else {
                     build.group(format!("{name}_border"), Role::Core)?;
-                    let net = build.constant(names::part(name, "border"), windows.border_bit())?;
-                    *border.insert(net)
+                    let one = !real && windows.border_bit();
+                    *border.insert(build.constant(names::part(name, "border"), one)?)
                 };
                 seen.words.push(vec![net]);
+                seen.values.extend(real.then(|| Values::from([windows.border_value])));
             }
-            let given = self.layer.freeze(&format!("{name}_at{position}"), &seen, build)?;
-            for (node, word) in given.words.into_iter().enumerate() {
-                words[node * positions + position] = word;
-            }
+            all.push(self.layer.freeze(&format!("{name}_at{position}"), &seen, build)?);
         }
-        Ok(Frozen { words })
+        // From [positions][nodes] to [nodes][positions].
+        let all = Frozen::joined(self.layer.base().path(), &all)?;
+        Ok(all.nodes((0..nodes * positions).map(|at| at % positions * nodes + at / positions)))
     }
 }
 
@@ -161,11 +164,22 @@ fn lower(
 pub(super) struct Built {
     base: Base,
     groups: Vec<Group>,
+    window: Window,
+    border_value: f32,
 }
 
 impl Built {
-    pub(super) fn new(base: Base, groups: Vec<Group>) -> Self {
-        Self { base, groups }
+    pub(super) fn new(
+        base: Base,
+        groups: Vec<Group>,
+        (window, border_value): (Window, f32),
+    ) -> Self {
+        Self { base, groups, window, border_value }
+    }
+
+    /// The name of a group in hardware.
+    fn name_of(&self, group: &Group, name: &str) -> String {
+        if self.groups.len() == 1 { name.to_owned() } else { names::part(name, &group.name) }
     }
 
     /// What the groups give, one after the other.
@@ -279,15 +293,30 @@ impl Layer for Built {
     }
 
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
-        let mut words = Vec::with_capacity(self.base.output().nodes());
+        let mut parts = Vec::with_capacity(self.groups.len());
         for group in &self.groups {
-            let own = if self.groups.len() == 1 {
-                name.to_owned()
-            } else {
-                names::part(name, &group.name)
-            };
-            words.extend(group.freeze(&own, input, build)?.words);
+            parts.push(group.freeze(&self.name_of(group, name), input, build)?);
         }
-        Ok(Frozen { words })
+        Frozen::joined(self.base.path(), &parts)
+    }
+
+    /// A stage whose window is the convolution's, with the layers of one window.
+    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        if !chain.is_image() {
+            return chain.add(name, &self.base, |input, build| self.freeze(name, input, build));
+        }
+        chain.slide(name, &self.base, &self.window, Some(self.border_value))?;
+        let seen = chain.take();
+        let each = seen.words.len() / self.groups.len();
+        let mut parts = Vec::with_capacity(self.groups.len());
+        for (number, group) in self.groups.iter().enumerate() {
+            chain.put(seen.nodes(number * each..(number + 1) * each));
+            group.layer.stage(&self.name_of(group, name), chain)?;
+            parts.push(chain.take());
+        }
+        chain.put(Frozen::joined(self.base.path(), &parts)?);
+        let shape = &self.base.output().shape;
+        chain.becomes([shape[0], shape[1], shape[2]]);
+        Ok(())
     }
 }

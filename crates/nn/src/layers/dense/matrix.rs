@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use lutweave_backend::{Backend, FixedPoint, TwoLevels, Window};
+use lutweave_backend::{Backend, FixedPoint, GroupMap, TwoLevels, Window};
 use lutweave_lut::NetlistBuilder;
 use lutweave_tensor::{DType, FrameBuffer, rng};
 
 use super::{BitValues, Dense, fixed_point};
+use crate::hardware::StageChain;
 use crate::layer::{Base, Cost, Frozen, saved_as, state_f32};
 use crate::{Layer, Parameter, Result, Saved, Signal, Site, StateTensor};
 
@@ -19,9 +20,9 @@ const SIGN_WINDOW: f32 = 1.0 + f32::EPSILON;
 /// Weights, bias and what is done to numbers on their way.
 #[derive(Debug)]
 pub(super) struct Matrix {
-    base: Base,
-    spec: Dense,
-    outputs: usize,
+    pub(super) base: Base,
+    pub(super) spec: Dense,
+    pub(super) outputs: usize,
     weights: Parameter,
     bias: Option<Parameter>,
     /// To what weights, inputs and outputs are rounded.
@@ -60,13 +61,17 @@ impl Matrix {
     }
 
     /// The levels of input bits.
-    fn levels(&self) -> TwoLevels {
+    pub(super) fn levels(&self) -> TwoLevels {
         let low = if self.spec.bits == BitValues::Signs { -1.0 } else { 0.0 };
         TwoLevels { threshold: 0.0, low, high: 1.0 }
     }
 
     /// The input as it enters the product; none for the input itself.
-    fn entering(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<Option<FrameBuffer>> {
+    pub(super) fn entering(
+        &self,
+        x: &FrameBuffer,
+        backend: &dyn Backend,
+    ) -> Result<Option<FrameBuffer>> {
         let reals = || FrameBuffer::zeros(DType::F32, x.shape(), x.frames());
         Ok(if x.dtype() == DType::Bit {
             let mut entered = reals()?;
@@ -87,7 +92,7 @@ impl Matrix {
     }
 
     /// The weights as they enter the product.
-    fn effective_weights(&self) -> Cow<'_, [f32]> {
+    pub(super) fn effective_weights(&self) -> Cow<'_, [f32]> {
         let weights = &self.weights.values;
         match self.round[0] {
             _ if self.spec.binary_weights => weights.iter().map(|&w| sign(w)).collect(),
@@ -102,6 +107,33 @@ impl Matrix {
             (Some(bias), None) => Cow::Borrowed(&bias.values),
             (Some(bias), Some(to)) => bias.values.iter().map(|&b| to.round(b)).collect(),
         }
+    }
+
+    /// Whether weights are whole numbers of steps. Sums of whole numbers are exact, so the bias comes
+    /// last, and what is rounded is the same for every order of the sum.
+    pub(super) fn has_whole_weights(&self) -> bool {
+        self.spec.binary_weights || self.round[0].is_some()
+    }
+
+    /// What is made of a sum without bias.
+    pub(super) fn finish(&self, sums: FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
+        if self.bias.is_none() {
+            return self.rounded(sums, backend);
+        }
+        let (bias, nodes) = (self.effective_bias(), sums.nodes());
+        let (centre, scale) = (vec![0.0; nodes], vec![1.0; nodes]);
+        let map = GroupMap { share: 1, centre: &centre, scale: &scale, shift: &bias };
+        let mut y = FrameBuffer::zeros(DType::F32, sums.shape(), sums.frames())?;
+        backend.normalise(&sums, map, &mut y)?;
+        self.rounded(y, backend)
+    }
+
+    /// What is given for an answer: rounded where asked for.
+    fn rounded(&self, y: FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
+        let [_, _, Some(to)] = self.round else { return Ok(y) };
+        let mut rounded = FrameBuffer::zeros(DType::F32, y.shape(), y.frames())?;
+        backend.quantise(&y, to, &mut rounded)?;
+        Ok(rounded)
     }
 
     /// The gradient of the input `x`.
@@ -184,13 +216,13 @@ impl Layer for Matrix {
         let x = entered.as_ref().unwrap_or(x);
         let (weights, bias) = (self.effective_weights(), self.effective_bias());
         let mut y = FrameBuffer::zeros(DType::F32, &self.base.output().shape, x.frames())?;
-        backend.affine_forward(x, &weights, &bias, self.spec.groups, &mut y)?;
-        if let [_, _, Some(to)] = self.round {
-            let sums = y;
-            y = FrameBuffer::zeros(DType::F32, sums.shape(), sums.frames())?;
-            backend.quantise(&sums, to, &mut y)?;
+        if self.has_whole_weights() {
+            let none = vec![0.0; bias.len()];
+            backend.affine_forward(x, &weights, &none, self.spec.groups, &mut y)?;
+            return self.finish(y, backend);
         }
-        Ok(y)
+        backend.affine_forward(x, &weights, &bias, self.spec.groups, &mut y)?;
+        self.rounded(y, backend)
     }
 
     fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
@@ -236,7 +268,12 @@ impl Layer for Matrix {
         Ok(())
     }
 
-    fn freeze(&self, _name: &str, _input: &Frozen, _build: &mut NetlistBuilder) -> Result<Frozen> {
-        Err(self.base.freeze_error("it sums real numbers, which have no form in a netlist"))
+    fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
+        self.to_counts(name, input, build)
+    }
+
+    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        chain.whole(name)?;
+        chain.add(name, &self.base, |input, build| self.freeze(name, input, build))
     }
 }

@@ -25,7 +25,7 @@ pub(super) struct Body {
     pub(super) fixed: Wiring,
     pub(super) learned: Option<Learned>,
     /// The wiring of one window, where the layer slides over an image.
-    kernel: Option<Kernel>,
+    pub(super) kernel: Option<Kernel>,
     /// Places of each node: nodes of the wiring that share its table, see [`Sites`].
     pub(super) share: usize,
     /// Whether the last two sources of the wiring are the constants 0 and 1.

@@ -10,11 +10,14 @@ use rayon::prelude::*;
 
 use super::body::Body;
 use super::norm::{self, Moments, Norm};
+use crate::hardware::{Cells, StageChain, Values};
 use crate::layer::{Ancestors, Base, Cost, Frozen, saved_as};
 use crate::{Layer, Parameter, Result, Saved, StateTensor};
 
 /// Fewest nodes a thread takes at once, so that small layers are not torn apart.
 const MIN_NODES: usize = 16;
+/// Real numbers above this count as ones.
+const HALF: f32 = 0.5;
 /// Numbers of the batch that are kept for each node, after its values: mean and variance.
 const MOMENTS: usize = 2;
 
@@ -71,7 +74,7 @@ impl OnBits {
             return Ok(x);
         }
         let mut bits = FrameBuffer::zeros(DType::Bit, x.shape(), x.frames())?;
-        backend.threshold(&x, &vec![0.5; x.nodes()], 1, &mut bits)?;
+        backend.threshold(&x, &vec![HALF; x.nodes()], 1, &mut bits)?;
         Ok(Arc::new(bits))
     }
 
@@ -81,20 +84,20 @@ impl OnBits {
     }
 
     /// What the trained node makes of each pattern.
-    fn trained(&self, node: usize, how: Values, entries: Entries<'_>, faulty: &AtomicBool) {
+    fn trained(&self, node: usize, how: Which, entries: Entries<'_>, faulty: &AtomicBool) {
         let mut values = [0f32; 1 << MAX_FAN_IN];
         let values = &mut values[..self.entries()];
         if let Some(parameters) = self.0.finite(&self.0.weights.values, node, faulty) {
             match how {
-                Values::Hardened => self.0.spec.model.hardened(parameters, values),
-                Values::Soft => self.0.spec.model.values(parameters, values),
+                Which::Hardened => self.0.spec.model.hardened(parameters, values),
+                Which::Soft => self.0.spec.model.values(parameters, values),
             }
             norm::output(values, self.0.trained_norm(node).as_ref(), entries);
         }
     }
 
     /// The packed tables of the trained nodes.
-    fn trained_tables(&self, how: Values) -> Result<Vec<u64>> {
+    fn trained_tables(&self, how: Which) -> Result<Vec<u64>> {
         let (words, faulty) = (self.words(), AtomicBool::new(false));
         let mut tables = vec![0u64; self.0.spec.nodes * words];
         let nodes = tables.par_chunks_mut(words).with_min_len(MIN_NODES).enumerate();
@@ -107,7 +110,7 @@ impl OnBits {
     fn trained_answer(
         &self,
         x: &FrameBuffer,
-        how: Values,
+        how: Which,
         backend: &dyn Backend,
     ) -> Result<FrameBuffer> {
         let body = &self.0;
@@ -164,7 +167,7 @@ impl OnBits {
 
 /// Which values the trained nodes have.
 #[derive(Debug, Clone, Copy)]
-enum Values {
+enum Which {
     /// Those of the finished network.
     Hardened,
     /// Those that gradients are of.
@@ -216,16 +219,16 @@ impl Layer for OnBits {
     fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
         if x.dtype() == DType::Bit {
             self.0.base.check(x)?;
-            return self.trained_answer(x, Values::Hardened, backend);
+            return self.trained_answer(x, Which::Hardened, backend);
         }
         let x = self.bits(Arc::new(x.clone()), backend)?;
-        self.trained_answer(&x, Values::Hardened, backend)
+        self.trained_answer(&x, Which::Hardened, backend)
     }
 
     fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
         let x = self.bits(x, backend)?;
         if self.0.base.frozen() {
-            let y = self.trained_answer(&x, Values::Soft, backend)?;
+            let y = self.trained_answer(&x, Which::Soft, backend)?;
             return Ok((y, Box::new(Tape::Frozen(x))));
         }
         let (body, spec, entries) = (&self.0, &self.0.spec, self.entries());
@@ -339,27 +342,86 @@ impl Layer for OnBits {
     }
 
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
-        let body = &self.0;
-        if body.spec.real_output || body.base.input().dtype != DType::Bit {
-            let why =
-                "it reads or gives real numbers; hardware needs bits on both sides".to_owned();
-            return Err(body.base.freeze_error(why));
-        }
-        let bits = input.bits(body.base.path())?;
+        let bits = self.read_bits(name, input, build)?;
         build.group(name, Role::Core)?;
-        let tables = self.trained_tables(Values::Hardened)?;
-        let wiring = body.wiring()?;
-        let mut words = Vec::with_capacity(wiring.nodes());
         let bits = self.with_constants(name, bits, build)?;
+        let wiring = self.0.wiring()?;
+        self.wired(name, input, &bits, &wiring, build)
+    }
+
+    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        let Some(kernel) = &self.0.kernel else {
+            chain.whole(name)?;
+            let base = &self.0.base;
+            return chain.add(name, base, |input, build| self.freeze(name, input, build));
+        };
+        chain.at_pixel(name, |input, build| {
+            let bits = self.read_bits(name, input, build)?;
+            build.group(name, Role::Core)?;
+            self.wired(name, input, &bits, &kernel.wiring, build)
+        })
+    }
+}
+
+impl OnBits {
+    /// The nets of what it reads as bits: real numbers are compared with 0.5.
+    fn read_bits(
+        &self,
+        name: &str,
+        input: &Frozen,
+        build: &mut NetlistBuilder,
+    ) -> Result<Vec<Net>> {
+        let base = &self.0.base;
+        if base.input().dtype == DType::Bit {
+            return input.bits(base.path());
+        }
+        build.group(format!("{name}_compare"), Role::Encoder)?;
+        let compare = format!("{name}_above");
+        let mut cells = Cells::new(&compare, build);
+        let values = input.reals(base.path())?.iter().zip(&input.words);
+        let above = |(values, word): (&Values, &Vec<Net>)| {
+            let table: Vec<bool> = values.iter().map(|&value| value > HALF).collect();
+            cells.function(word, &table)
+        };
+        values.map(above).collect()
+    }
+
+    /// The nodes of a wiring over some nets; nodes that share a table follow one another. What gives
+    /// real numbers is no cell: the word of a node is the pattern it sees.
+    fn wired(
+        &self,
+        name: &str,
+        input: &Frozen,
+        bits: &[Net],
+        wiring: &Wiring,
+        build: &mut NetlistBuilder,
+    ) -> Result<Frozen> {
+        let (body, entries) = (&self.0, self.entries());
+        let share = wiring.nodes() / body.spec.nodes;
+        let sources = |node: usize| -> Vec<Net> {
+            wiring.node(node).iter().map(|&source| bits[source as usize]).collect()
+        };
+        if body.spec.real_output {
+            let faulty = AtomicBool::new(false);
+            let mut outputs = vec![0f32; body.spec.nodes * entries];
+            for (node, entries) in outputs.chunks_mut(entries).enumerate() {
+                self.trained(node, Which::Hardened, Entries::Values(entries), &faulty);
+            }
+            body.check(&faulty)?;
+            let tables: Vec<Values> = outputs.chunks(entries).map(Values::from).collect();
+            let words = (0..wiring.nodes()).map(sources).collect();
+            let values = (0..wiring.nodes()).map(|node| tables[node / share].clone()).collect();
+            return Ok(input.with_values(words, values));
+        }
+        let tables = self.trained_tables(Which::Hardened)?;
+        let mut words = Vec::with_capacity(wiring.nodes());
         for node in 0..wiring.nodes() {
-            let table = &tables[node / body.share * self.words()..][..self.words()];
+            let table = &tables[node / share * self.words()..][..self.words()];
             let mut packed = [0u64; (1 << MAX_FAN_IN) / 64];
             packed[..table.len()].copy_from_slice(table);
             let table = TruthTable::new(body.spec.fan_in, packed)?;
-            let sources = wiring.node(node).iter().map(|&source| bits[source as usize]);
-            let net = build.lut(format!("{name}_{node}"), &sources.collect::<Vec<_>>(), table)?;
-            words.push(vec![net]);
+            words.push(vec![build.lut(format!("{name}_{node}"), &sources(node), table)?]);
         }
-        Ok(Frozen { words })
+        Ok(input.with(words))
     }
 }

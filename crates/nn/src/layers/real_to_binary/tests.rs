@@ -258,7 +258,7 @@ fn the_netlist_is_the_layer() {
         assert_eq!(layer.input_width(), Some(8));
         let mut build = NetlistBuilder::new("modulation").unwrap();
         let nets = build.input("x", 2, 8).unwrap();
-        let input = Frozen { words: nets.chunks(8).map(<[_]>::to_vec).collect() };
+        let input = Frozen::new(nets.chunks(8).map(<[_]>::to_vec).collect());
         let frozen = layer.freeze("real_to_binary0", &input, &mut build).unwrap();
         build.output("y", 1, &frozen.bits("y").unwrap()).unwrap();
         let netlist = build.finish().unwrap();
@@ -273,18 +273,18 @@ fn the_netlist_is_the_layer() {
 
 #[test]
 fn what_has_no_hardware_says_why() {
-    let uniform = Generator::Uniform { low: 0.0, high: 1.0 };
     let new = RealToBinary::new;
     let cases = [
-        (DType::F32, new(), "it compares f32 inputs"),
-        (DType::U8, new().frames(4), "it makes 4 frames"),
-        (DType::U8, new().generator(uniform), "it has the generator Uniform"),
-        (DType::U8, new().depth(2).binary(false), "it gives real numbers"),
+        (DType::F32, new(), "it reads real numbers that hardware does not have"),
+        (DType::U8, new().frames(1025), "it makes 1025 frames of 2 inputs; hardware takes at most"),
+        (DType::U8, new().depth(2).frames(3).binary(false), "it gives real numbers"),
     ];
     for (dtype, spec, want) in cases {
         let layer = spec.build(&site(dtype, &[2])).unwrap();
         let mut build = NetlistBuilder::new("modulation").unwrap();
-        let error = layer.freeze("r", &Frozen::default(), &mut build).unwrap_err().to_string();
+        let nets = build.input("x", 2, 8).unwrap();
+        let input = Frozen::new(nets.chunks(8).map(<[_]>::to_vec).collect());
+        let error = layer.freeze("r", &input, &mut build).unwrap_err().to_string();
         let want = format!("0.real_to_binary: cannot be frozen to a netlist: {want}");
         assert!(error.starts_with(&want), "{error}");
     }

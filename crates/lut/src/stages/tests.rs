@@ -1,0 +1,101 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::sample::{Numbers, words};
+use crate::{Border, Evaluator, NetlistBuilder, Padding, Role, TruthTable};
+
+/// A netlist of `outputs` random LUTs over `inputs` words.
+fn luts(numbers: &mut Numbers, inputs: usize, width: usize, outputs: usize) -> Netlist {
+    let mut build = NetlistBuilder::new("window").unwrap();
+    let x = build.input("x", inputs, width).unwrap();
+    build.group("luts", Role::Core).unwrap();
+    let mut y = Vec::new();
+    for node in 0..outputs {
+        let operands: Vec<_> = (0..3).map(|_| x[numbers.below(x.len())]).collect();
+        let pattern = numbers.word();
+        let table = TruthTable::from_fn(3, |k| pattern >> k & 1 == 1).unwrap();
+        y.push(build.lut(format!("l{node}"), &operands, table).unwrap());
+    }
+    build.output("y", 1, &y).unwrap();
+    build.finish().unwrap()
+}
+
+fn or(channels: usize, elements: usize) -> Netlist {
+    let mut build = NetlistBuilder::new("or").unwrap();
+    let x = build.input("x", channels * elements, 1).unwrap();
+    build.group("or", Role::Core).unwrap();
+    let table = TruthTable::from_fn(elements, |k| k > 0).unwrap();
+    let one = |(c, x): (usize, &[crate::Net])| build.lut(format!("o{c}"), x, table).unwrap();
+    let y: Vec<_> = x.chunks(elements).enumerate().map(one).collect();
+    build.output("y", 1, &y).unwrap();
+    build.finish().unwrap()
+}
+
+const BORDERS: [Border; 4] =
+    [Border::Constant, Border::Reflect, Border::Reflect101, Border::Replicate];
+
+/// Two bits of a 2-bit word, a convolution, pooling, enlargement, and one more.
+fn chain(seed: u64, border: Border, outside: u64) -> Stages {
+    let mut numbers = Numbers::new(seed);
+    let mut stages = Stages::new("chain", Pixel { channels: 1, width: 2 }).unwrap();
+    let same = Window::new([3, 2]).padding(Padding::Same).border(border);
+    stages.slide("a", same, outside, luts(&mut numbers, 6, 2, 3)).unwrap();
+    let pool = Window::new([2, 2]).stride([2, 2]).padding(Padding::Partial);
+    stages.slide("pool", pool, 0, or(3, 4)).unwrap();
+    stages.enlarge("up", [1, 2]).unwrap();
+    let last = Window::new([1, 2]).dilation([1, 2]);
+    stages.slide("b", last, 0, luts(&mut numbers, 6, 1, 2)).unwrap();
+    stages
+}
+
+proptest! {
+    #[test]
+    fn unrolled_it_is_the_same(
+        seed: u64, border in 0usize..4, outside in 0u64..4, height in 2usize..6, width in 3usize..7,
+    ) {
+        let stages = chain(seed, BORDERS[border], outside);
+        let images = stages.images([height, width]).unwrap();
+        let netlist = stages.unroll([height, width]).unwrap();
+        let values: Vec<u64> = words(height * width, seed).iter().map(|word| word & 3).collect();
+        let expected = stages.evaluate([height, width], &values).unwrap();
+        let [rows, columns] = images[4];
+        prop_assert_eq!(expected.len(), 2 * rows * columns);
+        prop_assert_eq!(Evaluator::new(&netlist).unwrap().frames(&values).unwrap(), expected);
+    }
+}
+
+#[test]
+fn pixels_are_enlarged_and_pooled() {
+    let mut stages = Stages::new("s", Pixel { channels: 1, width: 1 }).unwrap();
+    stages.enlarge("up", [2, 3]).unwrap();
+    let up = stages.evaluate([2, 2], &[1, 0, 0, 1]).unwrap();
+    assert_eq!(up[..12], [1, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0, 0]);
+    stages.slide("pool", Window::new([2, 2]).stride([2, 2]), 0, or(1, 4)).unwrap();
+    assert_eq!(stages.probe([2, 2], &[1, 0, 0, 1]).unwrap()[1], [1, 1, 0, 0, 1, 1]);
+    assert_eq!(stages.images([2, 2]).unwrap(), [[2, 2], [4, 6], [2, 3]]);
+}
+
+#[test]
+fn refusals_name_the_stage() {
+    let mut stages = Stages::new("s", Pixel { channels: 2, width: 1 }).unwrap();
+    let error = |result: Result<()>| result.unwrap_err().to_string();
+    let wrong = stages.slide("a", Window::new([3, 3]), 0, or(1, 4));
+    assert_eq!(
+        error(wrong),
+        "stage `a`: a window of 3 x 3 pixels of 2 words of 1 bits needs as many words, got 4 words \
+         of 1 bits"
+    );
+    let wide = stages.slide("a", Window::new([2, 2]), 2, or(2, 4));
+    assert_eq!(error(wide), "stage `a`: 2 outside the image does not fit in 1 bits");
+    stages.slide("a", Window::new([2, 2]), 1, or(2, 4)).unwrap();
+    assert!(error(stages.enlarge("a", [1, 1])).contains("twice"));
+    assert!(error(stages.enlarge("b", [0, 1])).starts_with("stage `b`: expected factors of 1"));
+    stages.enlarge("b", [MAX_NETS, 1]).unwrap();
+    let what = stages.images([1, 5]).unwrap_err().to_string();
+    assert!(what.starts_with("stage `a`: window: height: a window of 2 pixels does not fit"));
+    assert!(
+        stages.images([3, 5]).unwrap_err().to_string().starts_with("stage `b`: expected an im")
+    );
+    assert!(Stages::new("s", Pixel { channels: usize::MAX, width: 2 }).is_err());
+    assert!(Stages::new("s", Pixel { channels: 1, width: 0 }).is_err());
+}

@@ -1,0 +1,204 @@
+use lutweave_backend::Cpu;
+use lutweave_tensor::{Dataset, FrameBuffer, Targets, Values as Numbers};
+
+use super::super::tests::{batch, class, spread};
+use super::*;
+use crate::{
+    AveragePool, BatchNormalization, Binarize, BitEncode, BitValues, Convolution, Dense, Graph,
+    GroupSum, LutLayer, LutTree, MaxPool, Pad, RealToBinary, Relu, Reshape, Sequential, Shuffle,
+    Slice, Switcher, Thermometer, UpSample,
+};
+
+fn bytes(shape: &[usize]) -> Sequential {
+    Sequential::new(shape)
+}
+
+fn bits(shape: &[usize]) -> Sequential {
+    bytes(shape).reading(DType::Bit)
+}
+
+fn signs(nodes: usize) -> Dense {
+    Dense::new(&[nodes]).binary_weights(true).bits_as(BitValues::Signs).bias(false)
+}
+
+fn lut(nodes: usize) -> LutLayer {
+    LutLayer::new(nodes).fan_in(3).model(crate::models::HardTable::default()).batch_norm(None)
+}
+
+fn levels(count: usize) -> Thermometer {
+    let labels = Targets::Classes { count: 1, labels: vec![0; 2] };
+    let data = Dataset::new("t", &[1, 1, 1], Numbers::U8(vec![0, 255]), labels).unwrap();
+    Thermometer::uniform(&data, count).unwrap()
+}
+
+/// The words of one frame of an image.
+fn words(x: &FrameBuffer) -> Vec<u64> {
+    match x.dtype() {
+        DType::Bit => x.to_frame_bits().unwrap().into_iter().map(u64::from).collect(),
+        _ => x.to_frames::<u8>().unwrap().into_iter().map(u64::from).collect(),
+    }
+}
+
+/// What the network's pixels show: classes of numbers, or bits.
+fn answer(net: &Network, x: &FrameBuffer) -> Vec<u64> {
+    let y = net.evaluate(x, &Cpu::new()).unwrap();
+    match y.dtype() {
+        DType::Bit => words(&y),
+        _ => (0..y.nodes() / y.shape()[0]).map(|point| class(&y, point, 0)).collect(),
+    }
+}
+
+/// The part `[h, w]` of an image at a place.
+fn crop(x: &[u64], image: [usize; 3], [y, x0]: [usize; 2], [h, w]: [usize; 2]) -> Vec<u64> {
+    let [channels, height, width] = image;
+    let pixel =
+        |c: usize, row: usize, column: usize| x[(c * height + y + row) * width + x0 + column];
+    let rows = (0..channels).flat_map(|c| (0..h).map(move |row| (c, row)));
+    rows.flat_map(|(c, row)| (0..w).map(move |column| pixel(c, row, column))).collect()
+}
+
+fn buffer(signal: &Signal, words: &[u64]) -> FrameBuffer {
+    if signal.dtype == DType::Bit {
+        let bits: Vec<bool> = words.iter().map(|&word| word == 1).collect();
+        return FrameBuffer::from_frame_bits(&signal.shape, &bits).unwrap();
+    }
+    let bytes: Vec<u8> = words.iter().map(|&word| word as u8).collect();
+    FrameBuffer::from_frames(&signal.shape, &bytes).unwrap()
+}
+
+/// Networks as filters give the network's answer at its own size; with windows that stay within the
+/// image and a step of `step` pixels, on a larger one that of every crop.
+fn slides(net: &Sequential, step: Option<usize>, seed: u64) -> (Stages, usize) {
+    let net = spread(net.clone().build(seed).unwrap(), seed);
+    let stages = net.to_stages("filter").unwrap();
+    let input = net.input().clone();
+    let [channels, height, width] = [input.shape[0], input.shape[1], input.shape[2]];
+    let mut seen = std::collections::BTreeSet::new();
+    for frame in 0..12 {
+        let x = batch(&input, 1, 20 * seed + frame);
+        let got = stages.evaluate([height, width], &words(&x)).unwrap();
+        assert_eq!(got, answer(&net, &x), "seed {seed}");
+        seen.insert(got);
+    }
+    let answers = seen.len();
+    let Some(step) = step else { return (stages, answers) };
+    let large = [height + 2 * step, width + 3 * step];
+    let signal = Signal { dtype: input.dtype, shape: vec![channels, large[0], large[1]] };
+    let x = words(&batch(&signal, 1, seed + 99));
+    let got = stages.evaluate(large, &x).unwrap();
+    let field = *stages.images(large).unwrap().last().unwrap();
+    let small = *stages.images([height, width]).unwrap().last().unwrap();
+    assert_eq!([field[0] - small[0], field[1] - small[1]], [2, 3]);
+    for (y0, x0) in [(0, 0), (1, 2), (2, 3)] {
+        let part =
+            crop(&x, [channels, large[0], large[1]], [y0 * step, x0 * step], [height, width]);
+        let want = answer(&net, &buffer(&input, &part));
+        let output = [want.len() / (small[0] * small[1]), field[0], field[1]];
+        assert_eq!(crop(&got, output, [y0, x0], small), want, "seed {seed} at {y0}, {x0}");
+    }
+    (stages, answers)
+}
+
+#[test]
+fn a_classifier_is_a_filter_over_larger_images() {
+    let mut different = 0;
+    for seed in 0..3 {
+        let pooled = bytes(&[1, 8, 8])
+            .then(levels(3))
+            .then(Convolution::new([3, 3], Sequential::inner().then(lut(8)).then(lut(6))))
+            .then(MaxPool::new([2, 2]))
+            .then(lut(12))
+            .then(GroupSum::new(3));
+        let (stages, answers) = slides(&pooled, Some(2), seed);
+        different += answers;
+        let names: Vec<&str> = stages.stages().iter().map(|stage| stage.name.as_str()).collect();
+        assert_eq!(names, ["thermometer0", "convolution0", "max_pool0", "lut0"]);
+
+        let binarised = bits(&[2, 7, 6])
+            .then(Convolution::new([3, 2], signs(4)))
+            .then(BatchNormalization::new().per_channel(true))
+            .then(Binarize::new())
+            .then(Convolution::new([2, 2], LutTree::new(3).depth(1).layer(lut(1))).groups(2))
+            .then(Switcher::new().choice("a", Slice::channels(0..4)))
+            .then(Reshape::flat())
+            .then(signs(9))
+            .then(BatchNormalization::new())
+            .then(Relu::new().bits(true))
+            .then(GroupSum::new(3));
+        different += slides(&binarised, Some(1), seed).1;
+    }
+    assert!(different > 9, "answers differ: {different}");
+}
+
+#[test]
+fn numbers_pass_from_stage_to_stage() {
+    let mut different = 0;
+    for seed in 0..3 {
+        let scores = bits(&[2, 6, 7])
+            .then(Convolution::new([3, 3], signs(3)))
+            .then(BatchNormalization::new().per_channel(true));
+        different += slides(&scores, Some(1), seed).1;
+        let averaged = bits(&[3, 6, 6])
+            .then(Convolution::new([1, 1], signs(4)))
+            .then(AveragePool::new([2, 2]).padding(Padding::Valid))
+            .then(Binarize::new().threshold(0.2).levels(-1.0, 1.0))
+            .then(Convolution::new([2, 2], signs(4)))
+            .then(MaxPool::new([2, 2]))
+            .then(Binarize::new());
+        different += slides(&averaged, None, seed).1;
+    }
+    assert!(different > 9, "answers differ: {different}");
+}
+
+#[test]
+fn maps_of_the_same_size_come_out() {
+    let mut different = 0;
+    for seed in 0..3 {
+        let kernel = || Sequential::inner().then(lut(6)).then(lut(4));
+        let map = bytes(&[2, 6, 8])
+            .then(RealToBinary::new().range(0.0, 255.0).depth(2))
+            .then(Convolution::new([3, 3], kernel()).padding(Padding::Same).border_value(1.0))
+            .then(MaxPool::new([2, 2]))
+            .then(Pad::new([1, 0, 1, 2]).border(Border::Reflect))
+            .then(UpSample::new([2, 3]))
+            .then(Convolution::new([1, 1], lut(2)));
+        different += slides(&map, None, seed).1;
+        let code = bytes(&[1, 5, 5]).then(BitEncode::new(3)).then(Slice::channels(1..3));
+        different += slides(&code, Some(1), seed).1;
+    }
+    assert!(different > 9, "answers differ: {different}");
+}
+
+#[test]
+fn what_cannot_slide_says_why() {
+    let error =
+        |net: Sequential| spread(net.build(1).unwrap(), 1).to_stages("t").unwrap_err().to_string();
+    let image = || bits(&[2, 4, 4]);
+    let labels = Targets::Classes { count: 1, labels: vec![0; 4] };
+    let noise = (0..64u32).map(|v| (v * 89 % 251) as u8).collect();
+    let data = Dataset::new("t", &[1, 4, 4], Numbers::U8(noise), labels).unwrap();
+    let skip = Graph::new().any_input("x").node("a", Shuffle::new(2), &["x"]).output("a");
+    let conv = || Convolution::new([2, 2], signs(2));
+    let cases = [
+        (bits(&[9]).then(lut(3)), "a filter reads images of shape"),
+        (bytes(&[1, 4, 4]).then(Thermometer::fit(&data, 2).unwrap()), "differ from pixel to pixel"),
+        (image().then(conv()).then(BatchNormalization::new()), "differ from pixel to pixel"),
+        (image().then(Slice::channels(0..1).axis(2, 1..2)), "it moves pixels of an image"),
+        (image().then(UpSample::new([2, 2]).sparse()), "it moves pixels of an image"),
+        (image().then(AveragePool::new([3, 3]).by_present()), "divide by all of the window"),
+        (bytes(&[1, 4, 4]).then(RealToBinary::new().frames(3)), "use depth"),
+        (image().then(skip), "it has no form that slides over an image"),
+        (
+            image().then(conv()).then(conv().padding(Padding::Same).border_value(0.25)),
+            "its border is 0.25, which no word of a pixel stands for",
+        ),
+    ];
+    for (net, want) in cases {
+        let got = error(net);
+        assert!(got.contains(want), "{got}");
+    }
+    let several = Graph::new().input("x", Signal::bits(&[2, 4, 4])).node("a", conv(), &["x"]);
+    let several = several.output("a").output("x").build(1).unwrap();
+    let got = several.to_stages("t").unwrap_err().to_string();
+    assert!(got.contains("one input and one output, the network 1 and 2"), "{got}");
+}
