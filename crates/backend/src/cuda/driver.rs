@@ -9,7 +9,7 @@ use cudarc::driver::{
     CudaContext, CudaFunction, CudaModule, CudaStream, DriverError, LaunchConfig, PushKernelArg,
     result,
 };
-use cudarc::nvrtc::{self, CompileError, CompileOptions};
+use cudarc::nvrtc::{self, CompileError, CompileOptions, Ptx};
 use lutweave_kernels::Source;
 
 use super::device::{Argument, Device, Shape};
@@ -57,6 +57,25 @@ fn libraries() -> Result<()> {
         return Err(unavailable(why));
     }
     Ok(())
+}
+
+/// Compiles a source with NVRTC, for a generation or the newest before it.
+fn compile(source: &Source, generation: i32) -> Result<Ptx> {
+    let generation = generation.min(GENERATIONS.1);
+    let options = CompileOptions {
+        // Products and sums are fused where the source says so, and nowhere else.
+        fmad: Some(false),
+        options: vec![format!("--gpu-architecture=compute_{generation}"), "--std=c++17".into()],
+        name: Some(format!("{}.cu", source.name)),
+        ..CompileOptions::default()
+    };
+    nvrtc::compile_ptx_with_opts(source.program(), options).map_err(|error| {
+        let why = match &error {
+            CompileError::CompileError { log, .. } => log.to_string_lossy().into_owned(),
+            other => other.to_string(),
+        };
+        Error::Device { op: "compile", why: format!("{}: {why}", source.name) }
+    })
 }
 
 impl Driver {
@@ -107,21 +126,7 @@ impl Driver {
         if let Some(module) = modules.get(source.name) {
             return Ok(module.clone());
         }
-        let generation = self.generation.min(GENERATIONS.1);
-        let options = CompileOptions {
-            // Products and sums are fused where the source says so, and nowhere else.
-            fmad: Some(false),
-            options: vec![format!("--gpu-architecture=compute_{generation}"), "--std=c++17".into()],
-            name: Some(format!("{}.cu", source.name)),
-            ..CompileOptions::default()
-        };
-        let ptx = nvrtc::compile_ptx_with_opts(source.program(), options).map_err(|error| {
-            let why = match &error {
-                CompileError::CompileError { log, .. } => log.to_string_lossy().into_owned(),
-                other => other.to_string(),
-            };
-            Error::Device { op: "compile", why: format!("{}: {why}", source.name) }
-        })?;
+        let ptx = compile(source, self.generation)?;
         let module = self.context.load_module(ptx).map_err(failed("load"))?;
         modules.insert(source.name, module.clone());
         Ok(module)
@@ -226,8 +231,23 @@ impl Device for Driver {
 }
 
 #[cfg(test)]
+#[allow(clippy::print_stderr, clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    /// Needs NVRTC alone, no driver and no GPU.
+    #[test]
+    fn kernels_compile_where_nvrtc_is() {
+        // SAFETY: as in `libraries`.
+        if !unsafe { nvrtc::sys::is_culib_present() } {
+            eprintln!("skipped: no NVRTC (libnvrtc) was found");
+            return;
+        }
+        for source in lutweave_kernels::ALL {
+            let ptx = compile(source, 120).unwrap().to_src();
+            assert!(ptx.contains(".entry ") && ptx.contains(".target sm_90"), "{}", source.name);
+        }
+    }
 
     #[test]
     fn what_is_missing_is_said() {

@@ -13,7 +13,9 @@ use super::device::{Argument, Device, Shape};
 use crate::{Error, Result};
 
 /// Bytes on either side of all memory that no kernel may write.
-const GUARD: usize = 256;
+const GUARD: usize = 16 << 10;
+/// Devices align all memory to so many bytes.
+const ALIGN: usize = 256;
 /// What memory holds that nobody wrote: no small count, and NaN in halves of f64.
 const POISON: u8 = 0xfb;
 
@@ -40,7 +42,7 @@ impl Emulator {
 
     fn layout(bytes: usize) -> Result<Layout> {
         let size = bytes.checked_add(2 * GUARD).filter(|&size| size < isize::MAX as usize / 2);
-        let layout = size.and_then(|size| Layout::from_size_align(size, GUARD).ok());
+        let layout = size.and_then(|size| Layout::from_size_align(size, ALIGN).ok());
         layout.ok_or_else(|| Error::Device { op: "allocate", why: format!("{bytes} bytes") })
     }
 
@@ -126,11 +128,18 @@ impl Device for Emulator {
 
     unsafe fn launch(
         &self,
-        _source: &Source,
+        source: &Source,
         kernel: &str,
         shape: Shape,
         arguments: &[Argument],
     ) -> Result<()> {
+        // A driver looks for the kernel in this source alone.
+        let template = kernel.trim_end_matches(|c: char| c.is_ascii_digit());
+        let text = source.text();
+        if !text.contains(&format!(" {kernel},")) && !text.contains(&format!(" {template}##N,")) {
+            let why = format!("{} has no kernel {kernel}", source.name);
+            return Err(Error::Device { op: "launch", why });
+        }
         let mut values: Vec<u64> = arguments.iter().map(|argument| argument.bits).collect();
         let sizes: Vec<usize> = arguments.iter().map(|argument| argument.bytes).collect();
         let pointers: Vec<*mut c_void> =
