@@ -2,7 +2,9 @@
 //! fiber. See `host/emulate.h` for what that shows and what it does not.
 #![allow(unsafe_code)]
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::c_void;
+#[cfg(lutweave_emulate)]
+use std::ffi::{c_char, c_int};
 
 /// The order in which threads of a block, and blocks, run. A result that depends on it is a race.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

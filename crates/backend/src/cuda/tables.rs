@@ -8,8 +8,10 @@ use super::Cuda;
 use super::memory::Buffer;
 use crate::Result;
 
-/// Most tables kept, the latest used first.
+/// Most tables kept, the latest used first, and most entries of all of them: wiring that is learned
+/// changes in the course of training.
 const MOST: usize = 256;
+const MOST_ENTRIES: usize = 1 << 26;
 
 /// What the device has of a table.
 #[derive(Debug)]
@@ -83,8 +85,14 @@ impl Cuda {
                 self.readers(&masked, sources, own)?
             }
         });
-        kept.truncate(MOST - 1);
         kept.insert(0, Kept { kind, table: table.into(), there: made.clone() });
+        let mut entries = 0usize;
+        let fit = kept.iter().take_while(|kept| {
+            entries += kept.table.len();
+            entries <= MOST_ENTRIES
+        });
+        let fit = fit.count().clamp(1, MOST);
+        kept.truncate(fit);
         Ok(made)
     }
 
