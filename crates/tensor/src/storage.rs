@@ -1,7 +1,7 @@
 //! Memory aligned to 64 bytes, seen as words of any plain type.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytemuck::{Pod, Zeroable};
 
@@ -22,8 +22,10 @@ const LOST: Line = Line([0xff; LINE_BYTES]);
 pub(crate) struct Storage {
     /// How many lines.
     count: usize,
-    /// Empty only where `remote` is not.
+    /// Empty where nobody has looked yet: all is then zero, or lies on a device alone.
     lines: OnceLock<Vec<Line>>,
+    /// Memory set aside for lines that are yet to be made.
+    spare: Mutex<Vec<Line>>,
     remote: OnceLock<Arc<dyn Remote>>,
     /// Whether nothing was written since all was zero.
     blank: bool,
@@ -31,15 +33,16 @@ pub(crate) struct Storage {
 
 impl Drop for Storage {
     fn drop(&mut self) {
-        recycle::give(self.lines.take().unwrap_or_default());
+        self.release();
     }
 }
 
 impl Clone for Storage {
     fn clone(&self) -> Self {
-        let Self { count, lines, remote, blank } = self;
         // What is on a device is shared: it is replaced there, never changed while two have it.
-        Self { count: *count, lines: lines.clone(), remote: remote.clone(), blank: *blank }
+        let Self { count, lines, remote, blank, .. } = self;
+        let (lines, remote) = (lines.clone(), remote.clone());
+        Self { count: *count, lines, spare: Mutex::default(), remote, blank: *blank }
     }
 }
 
@@ -66,27 +69,30 @@ impl Storage {
 
     /// Zeroes everything and changes the size, keeping the allocation where it suffices. Nothing
     /// changes when there is too little memory.
+    ///
+    /// Memory is set aside; it is filled when someone looks, which on a device may be never.
     pub(crate) fn reset(&mut self, bytes: usize) -> Result<()> {
         let count = bytes.div_ceil(LINE_BYTES);
-        let mut lines = self.lines.take().unwrap_or_default();
-        if count > lines.capacity()
-            && let Some(kept) = recycle::take(count)
-        {
-            recycle::give(std::mem::replace(&mut lines, kept));
+        let spare = self.spare.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if count > self.lines.get().map_or(spare.capacity(), Vec::capacity) {
+            let mut memory = recycle::take(count).unwrap_or_default();
+            memory.try_reserve_exact(count).map_err(|_| Error::Memory { bytes })?;
+            self.release();
+            self.spare = Mutex::new(memory);
+        } else if let Some(mut lines) = self.lines.take() {
             lines.clear();
+            *spare = lines;
         }
-        let reserved = lines.try_reserve_exact(count.saturating_sub(lines.len()));
-        if reserved.is_err() {
-            if lines.len() == self.count {
-                self.lines = OnceLock::from(lines); // as it was; or it is on a device
-            }
-            return Err(Error::Memory { bytes });
-        }
-        lines.clear();
-        lines.resize(count, Line::zeroed());
         self.remote.take();
-        (self.count, self.lines, self.blank) = (count, OnceLock::from(lines), true);
+        (self.count, self.blank) = (count, true);
         Ok(())
+    }
+
+    /// Gives the memory back.
+    fn release(&mut self) {
+        let spare = self.spare.get_mut().unwrap_or_else(PoisonError::into_inner);
+        recycle::give(std::mem::take(spare));
+        recycle::give(self.lines.take().unwrap_or_default());
     }
 
     /// Bytes of all lines.
@@ -94,25 +100,32 @@ impl Storage {
         self.count * LINE_BYTES
     }
 
-    /// Fetches what lies on a device alone.
+    /// Makes the lines: zeros, or what lies on a device alone.
     pub(crate) fn fetch(&self) -> Result<()> {
-        if self.lines.get().is_none()
-            && let Some(remote) = self.remote.get()
-        {
-            let mut lines = self.memory()?;
-            let why = remote.read(bytemuck::cast_slice_mut(&mut lines));
-            why.map_err(|why| Error::Device { op: "fetch", why })?;
-            let _ = self.lines.set(lines); // another thread may have been first, with the same
+        if self.lines.get().is_some() {
+            return Ok(());
         }
+        // One thread makes them, the others wait for it.
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.lines.get().is_some() {
+            return Ok(());
+        }
+        let mut lines = std::mem::take(&mut *spare);
+        if lines.capacity() < self.count {
+            lines = recycle::take(self.count).unwrap_or_default();
+            let reserved = lines.try_reserve_exact(self.count);
+            reserved.map_err(|_| Error::Memory { bytes: self.bytes() })?;
+        }
+        match self.remote.get() {
+            Some(remote) if !self.blank => {
+                lines.resize(self.count, LOST);
+                let read = remote.read(bytemuck::cast_slice_mut(&mut lines));
+                read.map_err(|why| Error::Device { op: "fetch", why })?;
+            }
+            _ => lines.resize(self.count, Line::zeroed()),
+        }
+        let _ = self.lines.set(lines); // nobody else has: they wait
         Ok(())
-    }
-
-    /// Lines to write in full.
-    fn memory(&self) -> Result<Vec<Line>> {
-        let mut lines = recycle::take(self.count).unwrap_or_default();
-        lines.try_reserve_exact(self.count).map_err(|_| Error::Memory { bytes: self.bytes() })?;
-        lines.resize(self.count, LOST);
-        Ok(lines)
     }
 
     fn lines(&self) -> &[Line] {
@@ -155,7 +168,7 @@ impl Storage {
 
     /// From here on the numbers are those of the device.
     pub(crate) fn move_to(&mut self, remote: Arc<dyn Remote>) {
-        recycle::give(self.lines.take().unwrap_or_default());
+        self.release();
         (self.remote, self.blank) = (OnceLock::from(remote), false);
     }
 }

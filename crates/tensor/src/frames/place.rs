@@ -77,6 +77,28 @@ mod tests {
     }
 
     #[test]
+    fn zeros_are_made_when_someone_looks() {
+        let mut x = FrameBuffer::zeros(DType::F32, &[3], 64).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| assert!(x.rows::<f32>().unwrap() == [0.0; 192]));
+            }
+        });
+        assert!(x.is_blank() && x.clone() == x);
+        x.fill(3.0);
+        assert!(!x.is_blank() && x.clone() == x);
+        // The same memory, with what it held gone; then less and more of it.
+        for nodes in [3, 1, 40] {
+            x.reset(DType::F32, &[nodes], 64).unwrap();
+            assert!(x.is_blank() && x.rows::<f32>().unwrap().iter().all(|&v| v == 0.0));
+            assert_eq!(x.rows::<f32>().unwrap().len(), nodes * 64);
+            x.fill(2.0);
+        }
+        assert!(x.reset(DType::F64, &[1 << 30], 1 << 30).is_err());
+        assert_eq!(x.sum().to_bits(), f64::to_bits(2.0 * 40.0 * 64.0), "as it was");
+    }
+
+    #[test]
     fn a_device_that_is_gone_is_an_error() {
         let mut x = FrameBuffer::zeros(DType::F32, &[2], 5).unwrap();
         x.move_to(Arc::new(Fake(None)));
