@@ -105,6 +105,7 @@ pub(crate) fn run(arguments: &TrainArguments) -> Result<ExitCode> {
         (net, Checkpoint { note, ..Checkpoint::default() })
     };
     parts::group(&config, &source, &mut net)?;
+    parts::drives(&config, &source)?;
     if let Some(teacher) = &teacher {
         teacher.check(&net)?;
     }
@@ -314,6 +315,9 @@ impl Session<'_> {
         interrupt.begin();
         let augmentation = samples::augmentation(&self.config.data.augment, self.config.seed)?;
         let mut trainer = self.trainer(checkpoint)?;
+        for drive in parts::drives(self.config, self.source)? {
+            trainer = trainer.drive(drive);
+        }
         let (teacher, mut taught) = (self.teacher, None);
         match (augmentation.is_empty(), teacher) {
             (true, None) => {}
