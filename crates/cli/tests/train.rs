@@ -25,6 +25,12 @@ layers = [
 [optimizer]
 kind = \"adam\"
 learning_rate = 0.02
+[[schedules]]
+setting = \"network.rate\"
+schedule = { kind = \"exponential\", last = 0.5 }
+[[schedules]]
+setting = \"optimizer.beta1\"
+schedule = { kind = \"one_cycle\", first = 1.05, last = 1.05 }
 [training]
 epochs = 6
 batch = 64
