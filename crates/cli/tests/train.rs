@@ -211,11 +211,12 @@ fn mistakes_have_a_place() {
         text(&output)
     };
     let cases = [
-        ("epochs = 6", "epoch = 6", "config.toml, line 19, column 1: unknown field `epoch`"),
+        ("epochs = 6", "epoch = 6", "config.toml, line 25, column 1: unknown field `epoch`"),
         ("nodes = 80", "node = 80", "config.toml, line 10, column 19: unknown field `node`"),
         ("nodes = 80", "node = 80", "did you mean `nodes`?"),
         ("\"dropout\"", "\"dropuot\"", "there is no layer `dropuot`; did you mean `dropout`?"),
         ("\"digits\"", "\"digit\"", "`digit`"),
+        ("network.rate", "network.rat", "there is no `rat` for a schedule to change; there is m"),
         ("shape = [10]", "shape = [3]", "expected at most 3 classes"),
         ("[data]", "[data]\nvalidation = 1437", "line 2, column 1: expected 1 to 1436 samples"),
     ];
