@@ -223,7 +223,8 @@ mod tests {
             ),
             (
                 Drive::layers("temperature", cosine()).only(|layer| layer.learns()),
-                "the layers: there is no `temperature` for a schedule to change; there is momentum",
+                "the layers: there is no `temperature` for a schedule to change; there is bias, \
+                 momentum",
             ),
         ];
         for (drive, says) in cases {
