@@ -216,7 +216,11 @@ fn mistakes_have_a_place() {
         ("nodes = 80", "node = 80", "did you mean `nodes`?"),
         ("\"dropout\"", "\"dropuot\"", "there is no layer `dropuot`; did you mean `dropout`?"),
         ("\"digits\"", "\"digit\"", "`digit`"),
-        ("network.rate", "network.rat", "there is no `rat` for a schedule to change; there is bias"),
+        (
+            "network.rate",
+            "network.rat",
+            "there is no `rat` for a schedule to change; there is bias",
+        ),
         ("shape = [10]", "shape = [3]", "expected at most 3 classes"),
         ("[data]", "[data]\nvalidation = 1437", "line 2, column 1: expected 1 to 1436 samples"),
     ];

@@ -188,16 +188,16 @@ mod tests {
             for (name, value) in optimizer.hyperparameters() {
                 let driven = ["weight_decay", "clip_norm", "threshold"].contains(&name);
                 let factor = if driven { factor } else { 1.0 };
-                assert_eq!(value.now(), value.own() * factor, "{name}");
+                assert_eq!(value.now().to_bits(), (value.own() * factor).to_bits(), "{name}");
             }
             let values: Vec<f32> =
                 loss.hyperparameters().iter().map(|(_, value)| value.now()).collect();
             assert_eq!(values, [4.0 * factor, 0.5]);
-            let mut rate = 0.0;
+            let mut rate = 0f32;
             net.for_each(|layer| {
                 rate += layer.settings().iter().find(|s| s.0 == "rate").map_or(0.0, |s| s.1);
             });
-            assert_eq!(rate, 0.5 * factor);
+            assert_eq!(rate.to_bits(), f32::to_bits(0.5 * factor));
         }
     }
 
@@ -222,7 +222,7 @@ mod tests {
                 "the loss: there is no `share` for a schedule to change; there is none",
             ),
             (
-                Drive::layers("temperature", cosine()).only(|layer| layer.learns()),
+                Drive::layers("temperature", cosine()).only(Layer::learns),
                 "the layers: there is no `temperature` for a schedule to change; there is bias, \
                  momentum",
             ),
