@@ -105,7 +105,9 @@ pub(crate) fn run(arguments: &TrainArguments) -> Result<ExitCode> {
         (net, Checkpoint { note, ..Checkpoint::default() })
     };
     parts::group(&config, &source, &mut net)?;
-    parts::drives(&config, &source)?;
+    for drive in parts::drives(&config, &source)? {
+        drive.check(&mut parts::optimizer(&config), &mut parts::loss(&config.loss)?, &net)?;
+    }
     if let Some(teacher) = &teacher {
         teacher.check(&net)?;
     }

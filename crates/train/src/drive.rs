@@ -67,6 +67,46 @@ impl<'a> Drive<'a> {
         }
     }
 
+    /// Refuses a schedule out of range, and a name that nothing has; changes nothing. Training does so
+    /// itself; this is for whoever wants to know before.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] and [`Error::Unknown`].
+    pub fn check(
+        &self,
+        optimizer: &mut dyn Optimizer,
+        loss: &mut dyn Loss,
+        net: &Network,
+    ) -> Result<()> {
+        self.schedule.check()?;
+        let owned = |(name, _): (&'static str, _)| name.to_owned();
+        let (of, names): (_, Vec<String>) = match &self.of {
+            Of::Optimizer => {
+                ("the optimizer", optimizer.hyperparameters().into_iter().map(owned).collect())
+            }
+            Of::Loss => ("the loss", loss.hyperparameters().into_iter().map(owned).collect()),
+            Of::Layers(which) => {
+                let mut names = Vec::new();
+                net.for_each(|layer| {
+                    if which(layer) {
+                        names.extend(layer.settings().into_iter().map(|(name, _)| name));
+                    }
+                });
+                ("the layers", names)
+            }
+        };
+        if names.contains(&self.name) { Ok(()) } else { Err(self.unknown(of, names)) }
+    }
+
+    /// Says what there is where nothing has the name.
+    fn unknown(&self, of: &'static str, mut names: Vec<String>) -> Error {
+        names.sort_unstable();
+        names.dedup();
+        let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        Error::Unknown { of, name: self.name.chars().take(80).collect(), there }
+    }
+
     /// Sets the value for step `step` of `steps`.
     ///
     /// # Errors
@@ -88,11 +128,7 @@ impl<'a> Drive<'a> {
             Of::Loss => ("the loss", self.scale(loss.hyperparameters(), factor)),
             Of::Layers(which) => ("the layers", self.scale_layers(net, which, factor)?),
         };
-        let Some(mut names) = names else { return Ok(()) };
-        names.sort_unstable();
-        names.dedup();
-        let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        Err(Error::Unknown { of, name: self.name.chars().take(80).collect(), there })
+        names.map_or(Ok(()), |names| Err(self.unknown(of, names)))
     }
 
     /// Scales what has the name; the names there are where nothing has.
