@@ -53,7 +53,7 @@ pub(crate) enum Error {
     Unexpected(&'static str),
     #[error("start the threads")]
     Threads(#[from] rayon::ThreadPoolBuildError),
-    #[error("choose the instruction set")]
+    #[error("choose the hardware")]
     Backend(#[from] lutweave::backend::Error),
     #[error("load the data")]
     Data(#[from] data::Error),
@@ -139,6 +139,9 @@ impl Error {
                 Some(if known { fetch() } else { folder.to_owned() })
             }
             Self::DataSet(error) => error.remedy(),
+            Self::Backend(lutweave::backend::Error::Unavailable { what: "CUDA", .. }) => {
+                Some("`lutweave devices` lists what there is; --device cpu always works".to_owned())
+            }
             _ => None,
         }
     }

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::{Args, value_parser};
+use lutweave::backend::Backend;
 use lutweave::prelude::*;
 use lutweave::train::{self, Checkpoint, Flow, History};
 
@@ -24,6 +25,7 @@ use self::folder::{CHECKPOINT, CONFIG, Folder, MODEL, REPORT};
 use self::show::Show;
 pub(crate) use self::show::{figure, flip_ratio};
 use self::teacher::Teacher;
+use crate::device::{Device, DeviceArguments};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::report::training::Training;
@@ -42,6 +44,7 @@ Examples:
   lutweave train examples/configs/mnist-thermometer.toml --out out/mnist --resume
   lutweave train examples/configs/digits.toml --set training.epochs=5 --set seed=7
   lutweave train examples/configs/digits.toml --set data.validation=200 --backups 5
+  lutweave train examples/configs/mnist-thermometer.toml --data-dir data --device cuda:0
 
 Ctrl-C and SIGTERM end the step that is running, write a checkpoint and say how to go on; a second
 Ctrl-C ends the program at once. Training that was stopped, or killed, goes on with --resume to the
@@ -78,6 +81,9 @@ pub(crate) struct TrainArguments {
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub(crate) device: DeviceArguments,
+
     /// Threads to train with [default: one per core].
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
@@ -89,6 +95,8 @@ pub(crate) fn run(arguments: &TrainArguments) -> Result<ExitCode> {
     if let Some(threads) = arguments.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
     }
+    let backend = arguments.device.device.backend()?;
+    let backend = &*backend;
     let source = Source::read(&arguments.config, &arguments.set)?;
     let config = source.parse()?;
     let name = name(&config, &arguments.config);
@@ -143,6 +151,7 @@ pub(crate) fn run(arguments: &TrainArguments) -> Result<ExitCode> {
         folder: &folder,
         copies: copies.as_ref(),
         teacher: teacher.as_ref(),
+        backend,
     };
     let history = session.fit(&interrupt, &mut net, checkpoint, &samples)?;
     if history.stopped {
@@ -151,18 +160,22 @@ pub(crate) fn run(arguments: &TrainArguments) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     store::save(folder.file(MODEL), &net)?;
-    finished(&net, &history, config.training.keep_best, &samples.test)?;
+    finished(&net, &history, config.training.keep_best, (&samples.test, backend))?;
     say!("model: {}", folder.file(MODEL).display());
     say!("report: {}", folder.file(REPORT).display());
     Ok(ExitCode::SUCCESS)
 }
 
 /// What the training came to, in a line.
-fn finished(net: &Network, history: &History, keep_best: bool, test: &Dataset) -> Result<()> {
+fn finished(
+    net: &Network,
+    history: &History,
+    keep_best: bool,
+    (test, backend): (&Dataset, &dyn Backend),
+) -> Result<()> {
     let Some(last) = history.epochs.last() else { return Ok(()) };
     let mut metric = train::metric_of(test);
-    let backend = lutweave::backend::Cpu::new();
-    let frozen = train::evaluate(net, test, metric.as_mut(), &backend)?;
+    let frozen = train::evaluate(net, test, metric.as_mut(), backend)?;
     let stale = if history.stale { ", as it got no better" } else { "" };
     let best = history.best.filter(|_| keep_best);
     let best = best.map_or(String::new(), |epoch| format!("; kept the best, of epoch {epoch}"));
@@ -222,6 +235,10 @@ fn resume_command(arguments: &TrainArguments, out: &Path) -> String {
     if let Some(keep) = arguments.backups {
         words.push(format!("--backups {keep}"));
     }
+    let DeviceArguments { device } = arguments.device;
+    if device != Device::Cpu {
+        words.push(format!("--device {device}"));
+    }
     words.push(format!("--out {} --resume", quote(&out.to_string_lossy())));
     words.join(" ")
 }
@@ -273,9 +290,10 @@ struct Session<'s> {
     folder: &'s Folder,
     copies: Option<&'s Copies>,
     teacher: Option<&'s Teacher>,
+    backend: &'s dyn Backend,
 }
 
-impl Session<'_> {
+impl<'s> Session<'s> {
     /// Trains until the end or a signal.
     fn fit(
         &self,
@@ -389,12 +407,13 @@ impl Session<'_> {
     }
 
     /// The trainer that the settings describe.
-    fn trainer<'t>(&self, checkpoint: Checkpoint) -> Result<Trainer<'t>> {
+    fn trainer(&self, checkpoint: Checkpoint) -> Result<Trainer<'s>> {
         let (config, settings) = (self.config, &self.config.training);
         let mut trainer = Trainer::new(parts::optimizer(config), parts::loss(&config.loss)?)
             .schedule(config.schedule.schedule())
             .batch(settings.batch)
             .seed(config.seed)
+            .backend(self.backend)
             .keep_best(settings.keep_best)
             .resume(checkpoint);
         if let Some(epochs) = settings.epochs {

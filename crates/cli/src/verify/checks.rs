@@ -204,7 +204,8 @@ pub(super) fn elaborated(subject: &Subject, hardware: &Hardware, limit: Duration
             &printed
         };
         let like = &subject.netlist;
-        let read = yosys::elaborate(path, &hardware.module, like, folder.path(), limit)?;
+        let module = Verilog::new(&hardware.module);
+        let read = yosys::elaborate(path, &module, like, folder.path(), limit)?;
         let blif = blif::read(&blif::text(like, "model")?)?;
         prove(&blif, &read, limit)
     })
