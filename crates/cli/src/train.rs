@@ -113,6 +113,9 @@ pub(crate) fn run(arguments: &TrainArguments) -> Result<ExitCode> {
         (net, Checkpoint { note, ..Checkpoint::default() })
     };
     parts::group(&config, &source, &mut net)?;
+    for drive in parts::drives(&config, &source)? {
+        drive.check(&mut parts::optimizer(&config), &mut parts::loss(&config.loss)?, &net)?;
+    }
     if let Some(teacher) = &teacher {
         teacher.check(&net)?;
     }
@@ -136,8 +139,9 @@ pub(crate) fn run(arguments: &TrainArguments) -> Result<ExitCode> {
         grouped(samples.test.len())
     );
     if goes_on {
-        let position = checkpoint.position;
-        say!("going on after epoch {} and {}", position.epoch, count(position.step, "step"));
+        let (epoch, step) = (checkpoint.position.epoch, checkpoint.position.step);
+        let steps = if step == 0 { String::new() } else { format!(" and {}", count(step, "step")) };
+        say!("going on after epoch {epoch}{steps}");
     }
     let copies = Copies::new(&out, config.training.backups, arguments.backups);
     let session = Session {
@@ -156,20 +160,27 @@ pub(crate) fn run(arguments: &TrainArguments) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     store::save(folder.file(MODEL), &net)?;
-    finished(&net, &history, &samples.test, backend)?;
+    finished(&net, &history, config.training.keep_best, (&samples.test, backend))?;
     say!("model: {}", folder.file(MODEL).display());
     say!("report: {}", folder.file(REPORT).display());
     Ok(ExitCode::SUCCESS)
 }
 
 /// What the training came to, in a line.
-fn finished(net: &Network, history: &History, test: &Dataset, backend: &dyn Backend) -> Result<()> {
+fn finished(
+    net: &Network,
+    history: &History,
+    keep_best: bool,
+    (test, backend): (&Dataset, &dyn Backend),
+) -> Result<()> {
     let Some(last) = history.epochs.last() else { return Ok(()) };
     let mut metric = train::metric_of(test);
     let frozen = train::evaluate(net, test, metric.as_mut(), backend)?;
     let stale = if history.stale { ", as it got no better" } else { "" };
+    let best = history.best.filter(|_| keep_best);
+    let best = best.map_or(String::new(), |epoch| format!("; kept the best, of epoch {epoch}"));
     say!(
-        "trained {} in {:.1} s{stale}: frozen {} {} on the test samples",
+        "trained {} in {:.1} s{stale}{best}: frozen {} {} on the test samples",
         count(last.epoch, "epoch"),
         last.seconds,
         last.metric,
@@ -327,6 +338,9 @@ impl<'s> Session<'s> {
         interrupt.begin();
         let augmentation = samples::augmentation(&self.config.data.augment, self.config.seed)?;
         let mut trainer = self.trainer(checkpoint)?;
+        for drive in parts::drives(self.config, self.source)? {
+            trainer = trainer.drive(drive);
+        }
         let (teacher, mut taught) = (self.teacher, None);
         match (augmentation.is_empty(), teacher) {
             (true, None) => {}

@@ -11,6 +11,7 @@ mod model;
 pub mod models;
 mod network;
 pub mod registry;
+mod settings;
 mod tree;
 
 pub use describe::{Description, Table};
@@ -35,3 +36,4 @@ pub use layers::{
 pub use layers::{BinaryToReal, BitEncode, Generator, InsertBitError, RealToBinary, Reduce};
 pub use model::{LutModel, RealInputs, RealNode};
 pub use network::{Network, arg_max, batch_of};
+pub use settings::scale_setting;
