@@ -2,6 +2,7 @@
 
 mod checks;
 mod mutants;
+mod spatial;
 mod subject;
 
 use std::path::PathBuf;
@@ -11,12 +12,18 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum, value_parser};
 use lutweave::rtl::Simulator;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::eval::SampleArguments;
+use crate::report::grouped;
+use crate::spatial::image_size;
 use subject::Subject;
 
 /// Exit status where something was left out or not proved, and nothing differs.
 const UNDECIDED: u8 = 3;
+
+/// Most LUTs of a netlist for one sample that is verified beside the filter that `--image` asks for:
+/// compiling it as C and Verilog takes minutes.
+const MAX_LUTS: usize = 20_000;
 
 /// Options of `lutweave verify`.
 #[derive(Debug, Clone, Args)]
@@ -26,10 +33,13 @@ Examples:
   lutweave verify out/digits/digits.lutweave --data digits --rtl out/digits
   lutweave verify model.lutweave --data mnist --data-dir data --mutants 20
   lutweave verify net.netlist --data digits --simulator icarus
+  lutweave verify cnn.lutweave --data mnist --data-dir data --image 120x160
 
 Each line of the table is a pair that was compared, how, on how much, and what came of it. Samples
 are compared one by one; proofs hold for all inputs. --mutants puts single faults into the hardware
-and counts how many of them the same checks catch.
+and counts how many of them the same checks catch. --image verifies a network as a filter over
+images of that size, tiled with test samples: every pixel against the network, and its stream Verilog.
+A network whose netlist for one sample is large is then verified as a filter alone.
 
 Exit status: 0 all equal, 1 a difference or an error, 3 something could not be checked.")]
 pub(crate) struct VerifyArguments {
@@ -44,6 +54,10 @@ pub(crate) struct VerifyArguments {
     /// [default: it is printed anew].
     #[arg(long, value_name = "DIR")]
     rtl: Option<PathBuf>,
+
+    /// Size of the images, height first, on which the network is verified as a filter.
+    #[arg(long, value_name = "HxW", value_parser = image_size)]
+    image: Option<[usize; 2]>,
 
     /// Single faults to try: a bit of a table, or a wire.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = value_parser!(u32).range(0..=10_000))]
@@ -112,29 +126,46 @@ pub(crate) fn run(arguments: &VerifyArguments) -> Result<ExitCode> {
     let start = Instant::now();
     let limit = Duration::from_secs(arguments.timeout);
     let subject = Subject::open(&arguments.model, &arguments.samples)?;
+    let filter = arguments.image.map(|image| spatial::Check::new(&subject, image)).transpose()?;
     say!("{}", subject.title());
+    let alone = filter.is_some() && subject.luts() > MAX_LUTS;
+    if alone {
+        if arguments.mutants > 0 || arguments.rtl.is_some() {
+            let what = "--mutants and --rtl are for the netlist of one sample, which is too large to \
+                        be verified beside --image; leave one of them out";
+            return Err(Error::Options(what.to_owned()));
+        }
+        let (luts, most) = (grouped(subject.luts()), grouped(MAX_LUTS));
+        say!("as a filter alone: the netlist for one sample has {luts} LUTs, more than {most}");
+    }
     say!("{:<28} {:<34} {:<22} result", "pair", "method", "compared");
     let mut rows = Vec::new();
-    let hardware = checks::Hardware::prepare(&subject, arguments.rtl.as_deref())?;
-    let simulator = arguments.simulator.simulator();
-    let checks: [&dyn Fn() -> Option<Row>; 6] = [
-        &|| checks::network(&subject),
-        &|| Some(checks::optimised(&subject, limit)),
-        &|| Some(checks::engine(&subject)),
-        &|| Some(checks::c_source(&subject, limit)),
-        &|| Some(checks::simulated(&subject, &hardware, simulator, limit)),
-        &|| Some(checks::elaborated(&subject, &hardware, limit)),
-    ];
-    for check in checks {
-        if let Some(row) = check() {
-            print(&row);
-            rows.push(row);
-        }
-    }
-    if arguments.mutants > 0 {
-        let row = mutants::try_all(&subject, arguments.mutants as usize, limit);
+    let mut done = |row: Row| {
         print(&row);
         rows.push(row);
+    };
+    let simulator = arguments.simulator.simulator();
+    if alone {
+        if let Some(row) = checks::network(&subject) {
+            done(row);
+        }
+    } else {
+        let hardware = checks::Hardware::prepare(&subject, arguments.rtl.as_deref())?;
+        let checks: [&dyn Fn() -> Option<Row>; 6] = [
+            &|| checks::network(&subject),
+            &|| Some(checks::optimised(&subject, limit)),
+            &|| Some(checks::engine(&subject)),
+            &|| Some(checks::c_source(&subject, limit)),
+            &|| Some(checks::simulated(&subject, &hardware, simulator, limit)),
+            &|| Some(checks::elaborated(&subject, &hardware, limit)),
+        ];
+        checks.iter().filter_map(|check| check()).for_each(&mut done);
+        if arguments.mutants > 0 {
+            done(mutants::try_all(&subject, arguments.mutants as usize, limit));
+        }
+    }
+    if let Some(filter) = filter {
+        filter.rows(simulator, limit, &mut done);
     }
     let (code, verdict) = verdict(&rows);
     say!("{verdict} ({:.1} s)", start.elapsed().as_secs_f64());
@@ -164,7 +195,6 @@ fn verdict(rows: &[Row]) -> (ExitCode, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
 
     fn line(outcome: Outcome) -> Row {
         row("a = b", "by hand", || Ok(("1 sample".to_owned(), outcome)))
