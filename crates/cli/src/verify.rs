@@ -12,18 +12,13 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum, value_parser};
 use lutweave::rtl::Simulator;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::eval::SampleArguments;
-use crate::report::grouped;
 use crate::spatial::image_size;
 use subject::Subject;
 
 /// Exit status where something was left out or not proved, and nothing differs.
 const UNDECIDED: u8 = 3;
-
-/// Most LUTs of a netlist for one sample that is verified beside the filter that `--image` asks for:
-/// compiling it as C and Verilog takes minutes.
-const MAX_LUTS: usize = 20_000;
 
 /// Options of `lutweave verify`.
 #[derive(Debug, Clone, Args)]
@@ -39,7 +34,6 @@ Each line of the table is a pair that was compared, how, on how much, and what c
 are compared one by one; proofs hold for all inputs. --mutants puts single faults into the hardware
 and counts how many of them the same checks catch. --image verifies a network as a filter over
 images of that size, tiled with test samples: every pixel against the network, and its stream Verilog.
-A network whose netlist for one sample is large is then verified as a filter alone.
 
 Exit status: 0 all equal, 1 a difference or an error, 3 something could not be checked.")]
 pub(crate) struct VerifyArguments {
@@ -55,8 +49,9 @@ pub(crate) struct VerifyArguments {
     #[arg(long, value_name = "DIR")]
     rtl: Option<PathBuf>,
 
-    /// Size of the images, height first, on which the network is verified as a filter.
-    #[arg(long, value_name = "HxW", value_parser = image_size)]
+    /// Verify the network as a filter over images of this size, height first, instead of its netlist
+    /// for one sample.
+    #[arg(long, value_name = "HxW", value_parser = image_size, conflicts_with_all = ["rtl", "mutants"])]
     image: Option<[usize; 2]>,
 
     /// Single faults to try: a bit of a table, or a wire.
@@ -126,31 +121,22 @@ pub(crate) fn run(arguments: &VerifyArguments) -> Result<ExitCode> {
     let start = Instant::now();
     let limit = Duration::from_secs(arguments.timeout);
     let subject = Subject::open(&arguments.model, &arguments.samples)?;
-    let filter = arguments.image.map(|image| spatial::Check::new(&subject, image)).transpose()?;
-    say!("{}", subject.title());
-    let alone = filter.is_some() && subject.luts() > MAX_LUTS;
-    if alone {
-        if arguments.mutants > 0 || arguments.rtl.is_some() {
-            let what = "--mutants and --rtl are for the netlist of one sample, which is too large to \
-                        be verified beside --image; leave one of them out";
-            return Err(Error::Options(what.to_owned()));
-        }
-        let (luts, most) = (grouped(subject.luts()), grouped(MAX_LUTS));
-        say!("as a filter alone: the netlist for one sample has {luts} LUTs, more than {most}");
-    }
-    say!("{:<28} {:<34} {:<22} result", "pair", "method", "compared");
+    let simulator = arguments.simulator.simulator();
     let mut rows = Vec::new();
     let mut done = |row: Row| {
         print(&row);
         rows.push(row);
     };
-    let simulator = arguments.simulator.simulator();
-    if alone {
-        if let Some(row) = checks::network(&subject) {
-            done(row);
-        }
+    let head =
+        || say!("{}\n{:<28} {:<34} {:<22} result", subject.title(), "pair", "method", "compared");
+    if let Some(image) = arguments.image {
+        let filter = spatial::Check::new(&subject, image)?;
+        head();
+        checks::network(&subject).map(&mut done);
+        filter.rows(simulator, limit, &mut done);
     } else {
         let hardware = checks::Hardware::prepare(&subject, arguments.rtl.as_deref())?;
+        head();
         let checks: [&dyn Fn() -> Option<Row>; 6] = [
             &|| checks::network(&subject),
             &|| Some(checks::optimised(&subject, limit)),
@@ -163,9 +149,6 @@ pub(crate) fn run(arguments: &VerifyArguments) -> Result<ExitCode> {
         if arguments.mutants > 0 {
             done(mutants::try_all(&subject, arguments.mutants as usize, limit));
         }
-    }
-    if let Some(filter) = filter {
-        filter.rows(simulator, limit, &mut done);
     }
     let (code, verdict) = verdict(&rows);
     say!("{verdict} ({:.1} s)", start.elapsed().as_secs_f64());
@@ -195,6 +178,7 @@ fn verdict(rows: &[Row]) -> (ExitCode, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     fn line(outcome: Outcome) -> Row {
         row("a = b", "by hand", || Ok(("1 sample".to_owned(), outcome)))
