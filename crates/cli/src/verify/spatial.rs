@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lutweave::backend::Cpu;
-use lutweave::lut::{Operation, Padding, Window};
+use lutweave::lut::{Operation, Padding, Stage, Window};
 use lutweave::nn::{Head, Signal};
 use lutweave::prelude::*;
 use lutweave::rtl::{Simulator, Stream};
@@ -81,6 +81,27 @@ impl<'a> Check<'a> {
         Ok(fits.then_some(steps))
     }
 
+    /// Refuses networks that are others at another size: those with a layer that reads all of the
+    /// image, or what is left of it at one place.
+    fn check_size_is_free(&self) -> Result<()> {
+        let Spatial { image, trained, .. } = self.spatial;
+        let images = self.spatial.stages().images(trained)?;
+        let reads_all = |(stage, image): (&Stage, &[usize; 2])| match &stage.operation {
+            Operation::Slide { window, .. } => *image == [1, 1] || window.filter == *image,
+            Operation::Enlarge { .. } => *image == [1, 1],
+        };
+        let stages = self.spatial.stages().stages();
+        let bound = stages.iter().zip(&images).find(|&pair| reads_all(pair));
+        match bound.filter(|_| image != trained && trained != [1, 1]) {
+            Some((stage, _)) => Err(Error::Options(format!(
+                "stage `{}` reads all of a {}x{} image and others reach over its edge, so there is \
+                 no network of another size to compare with",
+                stage.name, trained[0], trained[1]
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// The network on every crop of the first image, and the pixels of the stages there.
     fn crops(&self, steps: [usize; 2]) -> Row {
         row("network = stages", "network on every crop", || {
@@ -146,6 +167,7 @@ impl<'a> Check<'a> {
     /// The network with its parameters on images of this size, where it can be built for them.
     fn at_this_size(&self) -> Row {
         row("network = stages", "network of the image's size", || {
+            self.check_size_is_free()?;
             let image = self.spatial.image;
             let input = self.network.input();
             let shape = vec![input.shape[0], image[0], image[1]];
