@@ -1,6 +1,7 @@
 //! Networks as filters over images: `export --to stream` and `verify --image`, as a user runs them.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -19,8 +20,11 @@ layers = [
   { kind = \"lut\", nodes = 40 },
   { kind = \"group_sum\", classes = 10 },
 ]
+[optimizer]
+kind = \"adam\"
+learning_rate = 0.02
 [training]
-steps = 20
+steps = 300
 batch = 32
 ";
 
@@ -56,6 +60,8 @@ fn a_classifier_is_exported_and_verified_as_a_filter() {
     }
     let expected = fs::read_to_string(home.join("v/f_expected.mem")).unwrap();
     assert_eq!(expected.lines().count(), 3 * 4 * 8);
+    let classes: BTreeSet<&str> = expected.lines().collect();
+    assert!(classes.len() > 4, "{classes:?}");
 
     let verify = format!("verify {model} --data digits --image 14x21 --simulator icarus");
     // The pooling goes over the edge at the last column, where no crop of 8 x 8 lies.
