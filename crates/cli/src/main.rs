@@ -25,6 +25,7 @@ mod report;
 mod resources;
 mod run;
 mod samples;
+mod spatial;
 mod train;
 mod verify;
 

@@ -90,7 +90,7 @@ pub(super) fn vectors(subject: &Subject, netlist: &Netlist) -> Result<Vectors> {
     Ok(Vectors::from_inputs(netlist, &subject.inputs)?)
 }
 
-fn folder() -> Result<TempDir> {
+pub(super) fn folder() -> Result<TempDir> {
     TempDir::with_prefix("lutweave-verify").map_err(Error::io("make", &std::env::temp_dir()))
 }
 
