@@ -107,7 +107,7 @@ fn a_map_of_classes_is_streamed_as_the_network_sees_it() {
     }
     assert!(seen.iter().all(|&pixels| pixels > 5), "classes {seen:?}");
     let dir = folder();
-    let stream = Stream::new("map").image(image).frames(&words);
+    let stream = Stream::new("classes").image(image).frames(&words);
     let files = stream.write(&stages, dir.path()).unwrap();
     for options in [["+stalls=0"], ["+stalls=50"]] {
         let Some(found) = simulate(Simulator::Icarus, &files, dir.path(), &options) else { return };
