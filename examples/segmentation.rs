@@ -124,7 +124,7 @@ fn main() -> anyhow::Result<()> {
         println!("Icarus Verilog is not installed: not simulated");
         return Ok(());
     }
-    let limit = Duration::from_secs(300);
+    let limit = Duration::from_mins(5);
     let found = Simulator::Icarus.run(&files, folder.join("work"), &["+stalls=25"], limit)?;
     let found = found.verify().context("the stream")?;
     println!("simulated with stalls: {}/{} pixels equal", found.passed, found.total);

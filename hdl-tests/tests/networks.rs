@@ -103,11 +103,13 @@ fn a_map_of_classes_is_streamed_as_the_network_sees_it() {
         let classes = (0..112).map(|at| (1..3).fold(0, |b, class| best(b, class, at)) as u64);
         let given = stages.evaluate(image, frame).unwrap();
         assert_eq!(given, classes.collect::<Vec<_>>());
-        given.iter().for_each(|&class| seen[class as usize] += 1);
+        for &class in &given {
+            seen[class as usize] += 1;
+        }
     }
     assert!(seen.iter().all(|&pixels| pixels > 5), "classes {seen:?}");
     let dir = folder();
-    let stream = Stream::new("map").image(image).frames(&words);
+    let stream = Stream::new("classes").image(image).frames(&words);
     let files = stream.write(&stages, dir.path()).unwrap();
     for options in [["+stalls=0"], ["+stalls=50"]] {
         let Some(found) = simulate(Simulator::Icarus, &files, dir.path(), &options) else { return };
