@@ -26,6 +26,7 @@ mod run;
 mod samples;
 mod train;
 mod verify;
+mod zoo;
 
 use std::process::ExitCode;
 
@@ -58,6 +59,7 @@ fn run(command: &Command) -> error::Result<ExitCode> {
         Command::Report(arguments) => resources::run(arguments),
         Command::Verify(arguments) => verify::run(arguments),
         Command::Optimise(arguments) => optimise::run(arguments),
+        Command::Zoo(command) => zoo::run(command),
         Command::Prove(arguments) => Ok(prove::run(arguments)),
     }
 }

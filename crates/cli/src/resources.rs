@@ -71,16 +71,16 @@ struct Part {
 
 /// All of it.
 #[derive(Debug)]
-struct Figures {
+pub(crate) struct Figures {
     name: String,
     target: Target,
     parts: Vec<Part>,
-    depth: usize,
+    pub(crate) depth: usize,
     latency: Option<usize>,
     clocked: bool,
     /// MHz, and what was left out and why.
     frequency: Option<f64>,
-    notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Counts, and prints the table.
@@ -99,7 +99,8 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<ExitCode> {
     } else {
         given
     };
-    let figures = Figures::of(&netlist, target, arguments)?;
+    let limit = (!arguments.estimate).then(|| Duration::from_secs(arguments.timeout));
+    let figures = Figures::of(&netlist, target, limit)?;
     if arguments.json {
         say!("{:#}", figures.json());
     } else {
@@ -120,10 +121,10 @@ fn cells(netlist: &Netlist, fits: fn(&Op) -> bool) -> usize {
 }
 
 impl Figures {
-    fn of(netlist: &Netlist, target: Target, arguments: &ReportArguments) -> Result<Self> {
+    /// Counts, and synthesises with so much time for each part; only estimates where none is given.
+    pub(crate) fn of(netlist: &Netlist, target: Target, limit: Option<Duration>) -> Result<Self> {
         let folder = TempDir::with_prefix("lutweave-report")
             .map_err(Error::io("make", &std::env::temp_dir()))?;
-        let limit = Duration::from_secs(arguments.timeout);
         let (mut parts, mut notes) = (Vec::new(), Vec::new());
         for role in Role::ALL {
             // A part without cells, or one that nothing reads, is none.
@@ -137,7 +138,7 @@ impl Figures {
                 registers: cells(&small, |op| matches!(op, Op::Register { .. })),
                 synthesised: None,
             };
-            if !arguments.estimate {
+            if let Some(limit) = limit {
                 match yosys::synthesise(&part, target, folder.path(), limit) {
                     Ok(found) => one.synthesised = Some(found),
                     Err(error) => notes.push(format!("{role} not synthesised: {error}")),
@@ -146,7 +147,7 @@ impl Figures {
             parts.push(one);
         }
         let mut frequency = None;
-        if target == Target::Ecp5 && !arguments.estimate {
+        if let (Target::Ecp5, Some(limit)) = (target, limit) {
             match nextpnr::frequency(netlist, folder.path(), limit) {
                 Ok(found) => frequency = found,
                 Err(error) => notes.push(format!("not routed: {error}")),
@@ -163,6 +164,14 @@ impl Figures {
             frequency,
             notes,
         })
+    }
+
+    /// Synthesised LUTs of a part; none where there are none, nothing where it could not be said.
+    pub(crate) fn luts(&self, role: Role) -> Option<usize> {
+        match self.parts.iter().find(|part| part.role == role) {
+            Some(part) => part.synthesised.as_ref().map(|found| found.luts),
+            None => Some(0),
+        }
     }
 
     fn text(&self) -> String {
