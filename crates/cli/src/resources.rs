@@ -71,16 +71,16 @@ struct Part {
 
 /// All of it.
 #[derive(Debug)]
-pub(crate) struct Figures {
+struct Figures {
     name: String,
     target: Target,
     parts: Vec<Part>,
-    pub(crate) depth: usize,
+    depth: usize,
     latency: Option<usize>,
     clocked: bool,
     /// MHz, and what was left out and why.
     frequency: Option<f64>,
-    pub(crate) notes: Vec<String>,
+    notes: Vec<String>,
 }
 
 /// Counts, and prints the table.
@@ -99,8 +99,7 @@ pub(crate) fn run(arguments: &ReportArguments) -> Result<ExitCode> {
     } else {
         given
     };
-    let limit = (!arguments.estimate).then(|| Duration::from_secs(arguments.timeout));
-    let figures = Figures::of(&netlist, target, limit)?;
+    let figures = Figures::of(&netlist, target, arguments)?;
     if arguments.json {
         say!("{:#}", figures.json());
     } else {
@@ -121,10 +120,10 @@ fn cells(netlist: &Netlist, fits: fn(&Op) -> bool) -> usize {
 }
 
 impl Figures {
-    /// Counts, and synthesises with so much time for each part; only estimates where none is given.
-    pub(crate) fn of(netlist: &Netlist, target: Target, limit: Option<Duration>) -> Result<Self> {
+    fn of(netlist: &Netlist, target: Target, arguments: &ReportArguments) -> Result<Self> {
         let folder = TempDir::with_prefix("lutweave-report")
             .map_err(Error::io("make", &std::env::temp_dir()))?;
+        let limit = Duration::from_secs(arguments.timeout);
         let (mut parts, mut notes) = (Vec::new(), Vec::new());
         for role in Role::ALL {
             // A part without cells, or one that nothing reads, is none.
@@ -138,7 +137,7 @@ impl Figures {
                 registers: cells(&small, |op| matches!(op, Op::Register { .. })),
                 synthesised: None,
             };
-            if let Some(limit) = limit {
+            if !arguments.estimate {
                 match yosys::synthesise(&part, target, folder.path(), limit) {
                     Ok(found) => one.synthesised = Some(found),
                     Err(error) => notes.push(format!("{role} not synthesised: {error}")),
@@ -147,7 +146,7 @@ impl Figures {
             parts.push(one);
         }
         let mut frequency = None;
-        if let (Target::Ecp5, Some(limit)) = (target, limit) {
+        if target == Target::Ecp5 && !arguments.estimate {
             match nextpnr::frequency(netlist, folder.path(), limit) {
                 Ok(found) => frequency = found,
                 Err(error) => notes.push(format!("not routed: {error}")),
@@ -164,14 +163,6 @@ impl Figures {
             frequency,
             notes,
         })
-    }
-
-    /// Synthesised LUTs of a part; none where there are none, nothing where it could not be said.
-    pub(crate) fn luts(&self, role: Role) -> Option<usize> {
-        match self.parts.iter().find(|part| part.role == role) {
-            Some(part) => part.synthesised.as_ref().map(|found| found.luts),
-            None => Some(0),
-        }
     }
 
     fn text(&self) -> String {

@@ -45,8 +45,8 @@ Examples:
   lutweave zoo train mnist-tiny --data-dir data --out out/tiny
   lutweave zoo train mnist-tiny --data-dir data --out out/tiny --resume
 
-The teacher of an entry is trained first, in the folder `teacher` beside the results, unless a finished
-one is there. LUTs are counted by Yosys where it is installed. Exit status: 0 done, 1 failed or
+The teacher of an entry is trained first, in a folder of its name beside that of the results, unless
+a finished one is there. LUTs are counted by Yosys where it is installed. Exit status: 0 done, 1 failed or
 stopped, 2 wrong usage.")]
 pub(crate) struct ZooTrainArguments {
     /// The entry.
@@ -57,8 +57,12 @@ pub(crate) struct ZooTrainArguments {
 
     /// Put the trained netlist and the figures into this folder of the source, crates/zoo, where the
     /// next build takes them from.
-    #[arg(long, value_name = "DIR", conflicts_with = "set")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["set", "no_synthesis"])]
     record: Option<PathBuf>,
+
+    /// Leave out counting LUTs, even where Yosys is installed.
+    #[arg(long)]
+    no_synthesis: bool,
 }
 
 /// Options of `lutweave zoo verify`.

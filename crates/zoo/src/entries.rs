@@ -51,7 +51,7 @@ pub const ENTRIES: &[Entry] = &[
         data: "digits",
         settings: include_str!("../entries/digits-tiny.toml"),
         teacher: Some("digits-teacher"),
-        netlist: None,
+        netlist: Some(include_str!("../models/digits-tiny.netlist")),
     },
     Entry {
         name: "mnist-tiny",

@@ -6,8 +6,17 @@ use crate::{ENTRIES, Entry, Luts, Record, Result, records};
 
 /// Columns after the name.
 const HEADINGS: [&str; 11] = [
-    "accuracy", "LUT nodes", "core", "encoder", "head", "total", "depth", "frames", "steps",
-    "seconds", "aimed at",
+    "accuracy",
+    "LUT nodes",
+    "core",
+    "encoder",
+    "head",
+    "total",
+    "depth",
+    "frames",
+    "steps",
+    "seconds",
+    "aimed at",
 ];
 
 /// The cells of an entry that has figures.

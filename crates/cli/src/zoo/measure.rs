@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use lutweave::engine::Engine;
+use lutweave::lut::opt;
 use lutweave::prelude::*;
-use lutweave::rtl::Target;
+use lutweave::rtl::{Target, yosys};
 use lutweave::tensor::Values;
 use lutweave::zoo::Luts;
+use tempfile::TempDir;
 
 use crate::error::{Error, Result};
-use crate::resources::Figures;
 
 /// Time of Yosys for each part.
-const LIMIT: Duration = Duration::from_secs(1800);
+const LIMIT: Duration = Duration::from_mins(30);
 
 /// How many of the samples a netlist gives the right class.
 pub(super) fn right(netlist: &Netlist, data: &Dataset) -> Result<usize> {
@@ -28,20 +29,35 @@ pub(super) fn right(netlist: &Netlist, data: &Dataset) -> Result<usize> {
     Ok(classes.iter().zip(labels).filter(|(class, label)| class == label).count())
 }
 
-/// LUTs of the parts on Xilinx devices, synthesised without registers, and the depth. No LUTs where
-/// Yosys could not tell, which is said.
-pub(super) fn cost(netlist: &Netlist) -> Result<(Option<Luts>, usize)> {
-    let figures = Figures::of(netlist, Target::Xilinx7, Some(LIMIT))?;
-    for note in &figures.notes {
-        say!("note: {note}");
+/// LUTs of six inputs, everything above them taken apart.
+fn mapping() -> opt::Options {
+    opt::Options { inputs: 6, expand: true, ..opt::Options::default() }
+}
+
+/// LUTs on the longest path, as estimated.
+pub(super) fn depth(netlist: &Netlist) -> Result<usize> {
+    Ok(netlist.optimise(&mapping())?.0.summary().depth)
+}
+
+/// LUTs of the parts on Xilinx devices, each optimised, then synthesised alone, without registers.
+/// None where Yosys could not tell, which is said.
+pub(super) fn luts(netlist: &Netlist) -> Result<Option<Luts>> {
+    let folder =
+        TempDir::with_prefix("lutweave-zoo").map_err(Error::io("make", &std::env::temp_dir()))?;
+    let mut luts = [0; 3];
+    let roles = [Role::Core, Role::Encoder, Role::Head];
+    for (luts, role) in luts.iter_mut().zip(roles) {
+        // A part without cells, or one that nothing reads, is none.
+        let Ok(part) = netlist.select(role) else { continue };
+        let part = part.optimise(&mapping())?.0;
+        match yosys::synthesise(&part, Target::Xilinx7, folder.path(), LIMIT) {
+            Ok(cells) => *luts = cells.luts,
+            Err(error) => {
+                say!("note: {role} not synthesised: {error}");
+                return Ok(None);
+            }
+        }
     }
-    let luts = (|| {
-        let [core, encoder, head] = [Role::Core, Role::Encoder, Role::Head];
-        Some(Luts {
-            core: figures.luts(core)?,
-            encoder: figures.luts(encoder)?,
-            head: figures.luts(head)?,
-        })
-    })();
-    Ok((luts, figures.depth))
+    let [core, encoder, head] = luts;
+    Ok(Some(Luts { core, encoder, head }))
 }

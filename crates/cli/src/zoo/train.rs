@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &ZooTrainArguments) -> Result<ExitCode> {
     let Some(trained) = train_entry(&interrupt, entry, &options, &arguments.options)? else {
         return Ok(ExitCode::FAILURE);
     };
-    let (record, netlist) = measured(entry, &trained)?;
+    let (record, netlist) = measured(entry, &trained, !arguments.no_synthesis)?;
     let luts = record.luts.map_or("not synthesised".to_owned(), |luts| {
         let zoo::Luts { core, encoder, head } = luts;
         let total = grouped(luts.total());
@@ -69,14 +69,15 @@ fn train_entry(
     train(interrupt, entry.name, &source, &command, options, &given.set)
 }
 
-/// The model file of a teacher: the one that is there, or a new one. None when it was stopped.
+/// The model file of a teacher, in a folder beside that of its pupil: the one that is there, or a new
+/// one. None when it was stopped.
 fn teach(
     interrupt: &Interrupt,
     teacher: &Entry,
     out: &Path,
     options: &TrainOptions,
 ) -> Result<Option<PathBuf>> {
-    let folder = out.join("teacher");
+    let folder = out.with_file_name(teacher.name);
     let path = folder.join(MODEL);
     if path.exists() {
         return Ok(Some(path));
@@ -93,7 +94,11 @@ fn teach(
 }
 
 /// The figures of a network, and its netlist where a clock is enough for a sample.
-fn measured(entry: &Entry, trained: &Trained) -> Result<(Record, Option<Netlist>)> {
+fn measured(
+    entry: &Entry,
+    trained: &Trained,
+    synthesis: bool,
+) -> Result<(Record, Option<Netlist>)> {
     let Trained { net, test, steps, seconds } = trained;
     let share = lutweave::train::evaluate(
         net,
@@ -116,7 +121,7 @@ fn measured(entry: &Entry, trained: &Trained) -> Result<(Record, Option<Netlist>
     if net.luts() == 0 {
         return Ok((record, None)); // a teacher
     }
-    let hardware = net.to_hardware(entry.name, Answer::Auto)?;
+    let hardware = net.to_hardware(&entry.name.replace('-', "_"), Answer::Auto)?;
     record.frames = hardware.clocks;
     let single = hardware.clocks == 1;
     if single {
@@ -128,9 +133,11 @@ fn measured(entry: &Entry, trained: &Trained) -> Result<(Record, Option<Netlist>
             });
         }
     }
-    say!("synthesising");
-    let (luts, depth) = measure::cost(&hardware.netlist)?;
-    (record.luts, record.depth) = (luts, Some(depth));
+    record.depth = Some(measure::depth(&hardware.netlist)?);
+    if synthesis {
+        say!("synthesising");
+        record.luts = measure::luts(&hardware.netlist)?;
+    }
     Ok((record, single.then_some(hardware.netlist)))
 }
 

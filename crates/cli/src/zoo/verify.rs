@@ -19,7 +19,7 @@ pub(super) fn run(arguments: &VerifyArguments) -> Result<ExitCode> {
     };
     let test = samples::open(&DataConfig::named(entry.data), arguments.data_dir.as_deref())?.test;
     let right = measure::right(&netlist, &test)?;
-    let luts = if arguments.luts { measure::cost(&netlist)?.0 } else { None };
+    let luts = if arguments.luts { measure::luts(&netlist)? } else { None };
     let same = (test.len(), right) == (record.samples, record.right)
         && (!arguments.luts || luts == record.luts);
     if arguments.json {
