@@ -60,7 +60,7 @@ pub const ENTRIES: &[Entry] = &[
         data: "mnist",
         settings: include_str!("../entries/mnist-tiny.toml"),
         teacher: Some("mnist-teacher"),
-        netlist: None,
+        netlist: Some(include_str!("../models/mnist-tiny.netlist")),
     },
     Entry {
         name: "mnist-small",
@@ -69,7 +69,7 @@ pub const ENTRIES: &[Entry] = &[
         data: "mnist",
         settings: include_str!("../entries/mnist-small.toml"),
         teacher: Some("mnist-teacher"),
-        netlist: None,
+        netlist: Some(include_str!("../models/mnist-small.netlist")),
     },
     Entry {
         name: "mnist-mid",
@@ -77,8 +77,8 @@ pub const ENTRIES: &[Entry] = &[
         target: "98.6 % with 3,400 LUTs in total",
         data: "mnist",
         settings: include_str!("../entries/mnist-mid.toml"),
-        teacher: Some("mnist-teacher"),
-        netlist: None,
+        teacher: None,
+        netlist: Some(include_str!("../models/mnist-mid.netlist")),
     },
     Entry {
         name: "mnist-simple",

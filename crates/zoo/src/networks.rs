@@ -69,6 +69,6 @@ pub fn mnist_small(train: &Dataset, seed: u64) -> Result<Network> {
 /// As for [`digits_tiny`].
 pub fn mnist_mid(train: &Dataset, seed: u64) -> Result<Network> {
     let windows = LutLayer::new(1900).wiring(WiringRule::Windows { height: 7, width: 7 });
-    let second = LutLayer::new(700).wiring(learned(16)).frozen_after(Some(8200));
-    network(train, 1, vec![windows, second], 4.0, seed)
+    let second = LutLayer::new(700).wiring(learned(16)).frozen_after(Some(2750));
+    network(train, 1, vec![windows, second], 5.0, seed)
 }

@@ -118,9 +118,9 @@ const PAGE: &str = "\
 The [zoo](zoo.md) is a list of ready networks. This page is generated from their recorded figures.
 
 - **accuracy**: of the frozen netlist on the full test set. The settings were chosen on training
-  samples that were kept aside; the test set was looked at once an entry.
+  samples that were kept aside; for MNIST these 10,000 were not trained on.
 - **LUT nodes**: tables that were trained. **core, encoder, head**: LUTs of Yosys `synth_xilinx`, each
-  part alone, without registers; a dash where it was not done.
+  part optimised and synthesised alone, without registers; a dash where it was not done.
 - **depth**: LUTs on the longest path through the whole system, as estimated.
 - **frames**: clocks that one image takes.
 - **seconds**: of training by the clock, on two cores that other programs used as well; a teacher's
