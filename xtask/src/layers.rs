@@ -59,6 +59,7 @@ const MAP: &[Row] = &[
     row("crates/engine", "lutweave-engine", Uses::Crates(&["lutweave-lut"]), Unsafe::Denied),
     row("crates/prove", "lutweave-prove", Uses::Crates(&["lutweave-lut"]), Unsafe::Forbidden),
     row("crates/data", "lutweave-data", Uses::Crates(&["lutweave-tensor"]), Unsafe::Forbidden),
+    row("crates/zoo", "lutweave-zoo", Uses::Crates(&["lutweave-nn"]), Unsafe::Forbidden),
     row("crates/lutweave", "lutweave", Uses::AllCrates, Unsafe::Unstated),
     row("crates/cli", "lutweave-cli", Uses::Crates(&["lutweave"]), Unsafe::Forbidden),
     row("examples", "lutweave-examples", Uses::Anything, Unsafe::Unstated),

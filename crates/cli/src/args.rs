@@ -17,6 +17,7 @@ use crate::resources::ReportArguments;
 use crate::run::RunArguments;
 use crate::train::TrainArguments;
 use crate::verify::VerifyArguments;
+use crate::zoo::ZooCommand;
 
 /// Trains networks of look-up tables, and turns them into hardware that is shown to compute the
 /// same.
@@ -71,6 +72,9 @@ pub(crate) enum Command {
     /// Data sets: list, download, look at.
     #[command(subcommand)]
     Data(DataCommand),
+    /// Ready networks: list, train, check, compare.
+    #[command(subcommand)]
+    Zoo(ZooCommand),
 }
 
 /// Options of `lutweave demo`.

@@ -82,6 +82,8 @@ pub(crate) enum Error {
         #[source]
         source: rtl::Error,
     },
+    #[error("look into the zoo")]
+    Zoo(#[from] lutweave::zoo::Error),
     /// Options that do not go together.
     #[error("{0}")]
     Options(String),

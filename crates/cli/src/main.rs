@@ -28,6 +28,7 @@ mod samples;
 mod spatial;
 mod train;
 mod verify;
+mod zoo;
 
 use std::process::ExitCode;
 
@@ -64,6 +65,7 @@ fn run(command: &Command) -> error::Result<ExitCode> {
         Command::Report(arguments) => resources::run(arguments),
         Command::Verify(arguments) => verify::run(arguments),
         Command::Optimise(arguments) => optimise::run(arguments),
+        Command::Zoo(command) => zoo::run(command),
         Command::Prove(arguments) => Ok(prove::run(arguments)),
     }
 }

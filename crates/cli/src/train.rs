@@ -56,6 +56,13 @@ pub(crate) struct TrainArguments {
     #[arg(value_name = "CONFIG.toml")]
     pub(crate) config: PathBuf,
 
+    #[command(flatten)]
+    pub(crate) options: TrainOptions,
+}
+
+/// What trainings of a file and of the zoo have in common.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TrainOptions {
     /// Folder for checkpoint, log, report and model [default: out/NAME].
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
@@ -89,31 +96,65 @@ pub(crate) struct TrainArguments {
     pub(crate) threads: Option<u16>,
 }
 
+/// A training that came to its end.
+#[derive(Debug)]
+pub(crate) struct Trained {
+    pub(crate) net: Network,
+    /// The full test set.
+    pub(crate) test: Dataset,
+    pub(crate) steps: u64,
+    pub(crate) seconds: f64,
+}
+
 /// Trains.
 pub(crate) fn run(arguments: &TrainArguments) -> Result<ExitCode> {
-    let interrupt = Interrupt::listen();
-    if let Some(threads) = arguments.threads {
-        rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
+    let options = &arguments.options;
+    options.set_threads()?;
+    let source = Source::read(&arguments.config, &options.set)?;
+    let command = ["train", &arguments.config.to_string_lossy()].map(str::to_owned);
+    let name = arguments.config.file_stem().map_or("network".into(), |stem| stem.to_string_lossy());
+    let trained = train(&Interrupt::listen(), &name, &source, &command, options, &options.set)?;
+    Ok(if trained.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl TrainOptions {
+    /// Makes the threads that are asked for; to be called once.
+    pub(crate) fn set_threads(&self) -> Result<()> {
+        if let Some(threads) = self.threads {
+            rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
+        }
+        Ok(())
     }
+}
+
+/// Trains the network of these settings, which is called `stem` if they do not name it; nothing
+/// comes of it when it is stopped. `command` is what goes on with it, with the changes `set`.
+pub(crate) fn train(
+    interrupt: &Interrupt,
+    stem: &str,
+    source: &Source,
+    command: &[String],
+    arguments: &TrainOptions,
+    set: &[String],
+) -> Result<Option<Trained>> {
     let backend = arguments.device.device.backend()?;
     let backend = &*backend;
-    let source = Source::read(&arguments.config, &arguments.set)?;
     let config = source.parse()?;
-    let name = name(&config, &arguments.config);
+    let name = config.name.clone().unwrap_or_else(|| stem.to_owned());
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("out").join(&name));
     let teacher = Teacher::read(&config.loss)?;
     let mut note = source.canonical()?;
     note.extend(teacher.iter().map(Teacher::note));
     let checkpoint = if arguments.resume { resumed(&out, &note)? } else { None };
-    let samples = Samples::open(&config, &source, arguments.data_dir.as_deref())?;
+    let samples = Samples::open(&config, source, arguments.data_dir.as_deref())?;
     let (mut net, checkpoint) = if let Some(both) = checkpoint {
         both
     } else {
-        let net = layers::network(&config, &source, &samples.train)?;
+        let net = layers::network(&config, source, &samples.train)?;
         (net, Checkpoint { note, ..Checkpoint::default() })
     };
-    parts::group(&config, &source, &mut net)?;
-    for drive in parts::drives(&config, &source)? {
+    parts::group(&config, source, &mut net)?;
+    for drive in parts::drives(&config, source)? {
         drive.check(&mut parts::optimizer(&config), &mut parts::loss(&config.loss)?, &net)?;
     }
     if let Some(teacher) = &teacher {
@@ -147,23 +188,31 @@ pub(crate) fn run(arguments: &TrainArguments) -> Result<ExitCode> {
     let session = Session {
         name: &name,
         config: &config,
-        source: &source,
+        source,
         folder: &folder,
         copies: copies.as_ref(),
         teacher: teacher.as_ref(),
         backend,
     };
-    let history = session.fit(&interrupt, &mut net, checkpoint, &samples)?;
+    let history = session.fit(interrupt, &mut net, checkpoint, &samples)?;
     if history.stopped {
         say!("stopped; go on with");
-        say!("  {}", resume_command(arguments, &out));
-        return Ok(ExitCode::FAILURE);
+        say!("  {}", resume_command(command, set, arguments, &out));
+        return Ok(None);
     }
     store::save(folder.file(MODEL), &net)?;
     finished(&net, &history, config.training.keep_best, (&samples.test, backend))?;
     say!("model: {}", folder.file(MODEL).display());
     say!("report: {}", folder.file(REPORT).display());
-    Ok(ExitCode::SUCCESS)
+    let last = history.epochs.last();
+    let a_epoch = samples.train.len().div_ceil(config.training.batch.max(1));
+    let epochs = last.map_or(0, |last| last.epoch);
+    Ok(Some(Trained {
+        net,
+        test: samples.test,
+        steps: config.training.steps.unwrap_or(epochs * a_epoch) as u64,
+        seconds: last.map_or(0.0, |last| last.seconds),
+    }))
 }
 
 /// What the training came to, in a line.
@@ -189,11 +238,6 @@ fn finished(
     Ok(())
 }
 
-fn name(config: &Config, path: &Path) -> String {
-    let stem = || path.file_stem().map_or("network".into(), |stem| stem.to_string_lossy());
-    config.name.clone().unwrap_or_else(|| stem().into_owned())
-}
-
 /// The checkpoint in a folder, if there is one, of a training with these settings.
 fn resumed(out: &Path, settings: &str) -> Result<Option<(Network, Checkpoint)>> {
     let path = out.join(CHECKPOINT);
@@ -201,24 +245,30 @@ fn resumed(out: &Path, settings: &str) -> Result<Option<(Network, Checkpoint)>> 
         return Ok(None);
     }
     let (net, checkpoint) = store::load_checkpoint(&path)?;
-    if settings == checkpoint.note {
-        return Ok(Some((net, checkpoint)));
-    }
-    let mut old = checkpoint.note.lines();
-    let mut new = settings.lines();
+    // A teacher may have moved: its checksum, which is a line as well, says whether it is the same.
+    let counts = |line: &&str| !line.starts_with("teacher = ");
+    let mut old = checkpoint.note.lines().filter(counts);
+    let mut new = settings.lines().filter(counts);
     loop {
         match (old.next(), new.next()) {
             (Some(a), Some(b)) if a == b => {}
+            (None, None) => break,
             (a, b) => {
                 let [was, is] = [a, b].map(|line| line.unwrap_or("the end").to_owned());
                 return Err(Error::OtherSettings { path, was, is });
             }
         }
     }
+    Ok(Some((net, checkpoint)))
 }
 
 /// The command that goes on with a training.
-fn resume_command(arguments: &TrainArguments, out: &Path) -> String {
+fn resume_command(
+    command: &[String],
+    set: &[String],
+    arguments: &TrainOptions,
+    out: &Path,
+) -> String {
     let quote = |text: &str| {
         let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=".contains(c);
         if !text.is_empty() && text.chars().all(plain) {
@@ -227,8 +277,9 @@ fn resume_command(arguments: &TrainArguments, out: &Path) -> String {
             format!("'{}'", text.replace('\'', r"'\''"))
         }
     };
-    let mut words = vec!["lutweave train".to_owned(), quote(&arguments.config.to_string_lossy())];
-    words.extend(arguments.set.iter().map(|change| format!("--set {}", quote(change))));
+    let mut words = vec!["lutweave".to_owned()];
+    words.extend(command.iter().map(|word| quote(word)));
+    words.extend(set.iter().map(|change| format!("--set {}", quote(change))));
     if let Some(folder) = &arguments.data_dir {
         words.push(format!("--data-dir {}", quote(&folder.to_string_lossy())));
     }

@@ -11,6 +11,7 @@ pub use lutweave_rtl as rtl;
 pub use lutweave_store as store;
 pub use lutweave_tensor as tensor;
 pub use lutweave_train as train;
+pub use lutweave_zoo as zoo;
 
 /// What most programs use.
 pub mod prelude {

@@ -333,7 +333,12 @@ impl Source {
     /// `network.layers.1.nodes=500`.
     pub(crate) fn read(path: &Path, changes: &[String]) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
-        let source = Self { file: path.display().to_string(), text };
+        Self::of(path.display().to_string(), text, changes)
+    }
+
+    /// The same of a text that is called `file`.
+    pub(crate) fn of(file: String, text: String, changes: &[String]) -> Result<Self> {
+        let source = Self { file, text };
         if changes.is_empty() {
             return Ok(source);
         }

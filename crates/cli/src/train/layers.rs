@@ -351,6 +351,26 @@ mod tests {
     }
 
     #[test]
+    fn entries_of_the_zoo_build_the_networks_that_its_functions_build() {
+        use lutweave::zoo::{self, ENTRIES};
+        for entry in ENTRIES {
+            let shape: &[usize] = if entry.data == "digits" { &[1, 8, 8] } else { &[1, 28, 28] };
+            let data = images(shape);
+            let net = built(entry.settings, &data).map_err(|error| error.text()).unwrap();
+            let coded = match entry.name {
+                "digits-tiny" => zoo::digits_tiny(&data, 1),
+                "mnist-tiny" => zoo::mnist_tiny(&data, 1),
+                "mnist-small" => zoo::mnist_small(&data, 1),
+                "mnist-mid" => zoo::mnist_mid(&data, 1),
+                _ => continue,
+            };
+            let coded = coded.unwrap();
+            assert_eq!(net.state(), coded.state(), "{}", entry.name);
+            assert_eq!(net.describe(), coded.describe(), "{}", entry.name);
+        }
+    }
+
+    #[test]
     fn graphs_are_built_from_nodes() {
         let text = "
             [data]

@@ -1,0 +1,167 @@
+//! `lutweave zoo train`: an entry from its settings to its figures.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use lutweave::backend::Cpu;
+use lutweave::nn::Answer;
+use lutweave::prelude::*;
+use lutweave::zoo::{self, Entry, Record};
+
+use super::{ZooTrainArguments, measure};
+use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
+use crate::report::grouped;
+use crate::train::config::Source;
+use crate::train::folder::MODEL;
+use crate::train::{TrainOptions, Trained, train};
+
+/// The figures, in the folder of the training and in that of the source.
+const RESULTS: &str = "results.json";
+
+/// Trains, measures, and records where that is asked for.
+pub(super) fn run(arguments: &ZooTrainArguments) -> Result<ExitCode> {
+    let entry = zoo::find(&arguments.name)?;
+    let interrupt = Interrupt::listen();
+    arguments.options.set_threads()?;
+    let mut options = arguments.options.clone();
+    let out = options.out.clone().unwrap_or_else(|| Path::new("out").join(entry.name));
+    options.out = Some(out.clone());
+    if let Some(teacher) = entry.teacher {
+        let Some(path) = teach(&interrupt, zoo::find(teacher)?, &out, &options)? else {
+            return Ok(ExitCode::FAILURE);
+        };
+        options.set.push(format!("loss.teacher={}", path.display()));
+    }
+    let Some(trained) = train_entry(&interrupt, entry, &options, &arguments.options)? else {
+        return Ok(ExitCode::FAILURE);
+    };
+    let (record, netlist) = measured(entry, &trained, !arguments.no_synthesis)?;
+    let luts = record.luts.map_or("not synthesised".to_owned(), |luts| {
+        let zoo::Luts { core, encoder, head } = luts;
+        let total = grouped(luts.total());
+        format!("{total}: core {core}, encoder {encoder}, head {head}")
+    });
+    say!(
+        "{}: {} of {} right, {:.2} %; LUTs: {luts}",
+        entry.name,
+        grouped(record.right),
+        grouped(record.samples),
+        100.0 * record.accuracy()
+    );
+    write_json(&out.join(RESULTS), &[&record])?;
+    if let Some(folder) = &arguments.record {
+        keep(folder, record, netlist.as_ref())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Trains an entry; `given` is what the user asked for, for the command that goes on.
+fn train_entry(
+    interrupt: &Interrupt,
+    entry: &Entry,
+    options: &TrainOptions,
+    given: &TrainOptions,
+) -> Result<Option<Trained>> {
+    let file = format!("{}.toml of the zoo", entry.name);
+    let source = Source::of(file, entry.settings.to_owned(), &options.set)?;
+    let command = ["zoo", "train", entry.name].map(str::to_owned);
+    train(interrupt, entry.name, &source, &command, options, &given.set)
+}
+
+/// The model file of a teacher, in a folder beside that of its pupil: the one that is there, or a new
+/// one. None when it was stopped.
+fn teach(
+    interrupt: &Interrupt,
+    teacher: &Entry,
+    out: &Path,
+    options: &TrainOptions,
+) -> Result<Option<PathBuf>> {
+    let folder = out.with_file_name(teacher.name);
+    let path = folder.join(MODEL);
+    if path.exists() {
+        return Ok(Some(path));
+    }
+    let own = TrainOptions {
+        out: Some(folder),
+        set: Vec::new(),
+        // A teacher that was begun is ended, whatever becomes of its pupil.
+        resume: true,
+        overwrite: false,
+        ..options.clone()
+    };
+    Ok(train_entry(interrupt, teacher, &own, &own)?.map(|_| path))
+}
+
+/// The figures of a network, and its netlist where a clock is enough for a sample.
+fn measured(
+    entry: &Entry,
+    trained: &Trained,
+    synthesis: bool,
+) -> Result<(Record, Option<Netlist>)> {
+    let Trained { net, test, steps, seconds } = trained;
+    let share = lutweave::train::evaluate(
+        net,
+        test,
+        lutweave::train::metric_of(test).as_mut(),
+        &Cpu::new(),
+    )?;
+    let mut record = Record {
+        name: entry.name.to_owned(),
+        samples: test.len(),
+        right: (share * test.len() as f64).round() as usize,
+        nodes: net.luts(),
+        frames: 1,
+        luts: None,
+        depth: None,
+        steps: *steps,
+        seconds: (seconds * 10.0).round() / 10.0,
+        threads: rayon::current_num_threads(),
+    };
+    if net.luts() == 0 {
+        return Ok((record, None)); // a teacher
+    }
+    let hardware = net.to_hardware(&entry.name.replace('-', "_"), Answer::Auto)?;
+    record.frames = hardware.clocks;
+    let single = hardware.clocks == 1;
+    if single {
+        let right = measure::right(&hardware.netlist, test)?;
+        if right != record.right {
+            return Err(Error::Unequal {
+                equal: test.len() - right.abs_diff(record.right),
+                total: test.len(),
+            });
+        }
+    }
+    record.depth = Some(measure::depth(&hardware.netlist)?);
+    if synthesis {
+        say!("synthesising");
+        record.luts = measure::luts(&hardware.netlist)?;
+    }
+    Ok((record, single.then_some(hardware.netlist)))
+}
+
+/// Puts figures and netlist where the next build finds them.
+fn keep(folder: &Path, record: Record, netlist: Option<&Netlist>) -> Result<()> {
+    let path = folder.join(RESULTS);
+    let text = std::fs::read(&path).map_err(Error::io("read", &path))?;
+    let mut records: Vec<Record> = serde_json::from_slice(&text).map_err(zoo::Error::from)?;
+    if let Some(netlist) = netlist {
+        let path = folder.join("models").join(format!("{}.netlist", record.name));
+        store::write_atomic(&path, netlist.to_text().as_bytes())?;
+        say!("{} written", path.display());
+    }
+    records.retain(|old| old.name != record.name);
+    records.push(record);
+    let place = |name: &str| zoo::ENTRIES.iter().position(|entry| entry.name == name);
+    records.sort_by_key(|record| place(&record.name));
+    write_json(&path, &records.iter().collect::<Vec<_>>())
+}
+
+fn write_json(path: &Path, records: &[&Record]) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(records).map_err(zoo::Error::from)?;
+    text.push('\n');
+    store::write_atomic(path, text.as_bytes())?;
+    say!("{} written", path.display());
+    Ok(())
+}

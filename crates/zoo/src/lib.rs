@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod entries;
+mod error;
+mod networks;
+mod record;
+mod table;
+
+pub use entries::{ENTRIES, Entry, find};
+pub use error::{Error, Result};
+pub use networks::{digits_tiny, mnist_mid, mnist_small, mnist_tiny};
+pub use record::{Luts, Record, recorded, records};
+pub use table::{markdown, plain};
