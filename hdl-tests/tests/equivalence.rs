@@ -6,8 +6,9 @@
 use std::path::Path;
 
 use lutweave_hdl_tests::{LIMIT, find, flip_table_bit, folder, write_as};
-use lutweave_lut::{Netlist, NetlistBuilder, Role, TruthTable};
-use lutweave_rtl::{Error, Installed, Tool};
+use lutweave_lut::{Fault, Netlist, NetlistBuilder, Role, TruthTable};
+use lutweave_prove::{Limits, equivalent};
+use lutweave_rtl::{Error, Installed, Tool, Verilog, yosys};
 
 /// Comparators, two layers of LUTs, popcounts and an argmax.
 fn small() -> Netlist {
@@ -77,4 +78,22 @@ fn the_core_alone_is_equal_to_its_expansion() {
     write_as("gold", &core, dir.path());
     write_as("gate", &core.expand(), dir.path());
     prove(&yosys, dir.path()).unwrap();
+}
+
+#[test]
+fn what_yosys_reads_is_the_netlist_and_with_a_fault_is_not() {
+    if find(Tool::Yosys).is_none() {
+        return;
+    }
+    let (dir, netlist, module) = (folder(), small(), Verilog::new("printed"));
+    let pipelined = netlist.pipeline(&[0, 1, 2]).unwrap();
+    let fault = pipelined.cells().iter().position(|cell| cell.name == "a0").unwrap();
+    let faulty = pipelined.with_fault(Fault::Entry { cell: fault, entry: 5 }).unwrap();
+    for (printed, is_equal) in [(&netlist, true), (&pipelined, true), (&faulty, false)] {
+        let path = dir.path().join("printed.v");
+        std::fs::write(&path, module.module_text(printed).unwrap()).unwrap();
+        let read = yosys::elaborate(&path, &module, &netlist, dir.path(), LIMIT).unwrap();
+        let verdict = equivalent(&netlist, &read, &Limits::default()).unwrap();
+        assert_eq!((verdict.is_proved(), verdict.is_different()), (is_equal, !is_equal));
+    }
 }

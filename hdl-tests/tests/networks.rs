@@ -3,13 +3,15 @@
 
 #![allow(clippy::unwrap_used)] // in the functions that the tests share
 
+use lutweave_backend::Cpu;
 use lutweave_hdl_tests::{folder, simulate};
+use lutweave_lut::Padding;
 use lutweave_nn::{
     Answer, BatchNormalization, Binarize, BinaryToReal, BitValues, Convolution, Dense, Hardware,
-    LutLayer, MaxPool, Network, Precision, Quantise, RealToBinary, Sequential,
+    LutLayer, MaxPool, Network, Precision, Quantise, RealToBinary, Sequential, UpSample,
 };
-use lutweave_rtl::{Simulator, Vectors, Verilog};
-use lutweave_tensor::{DType, rng};
+use lutweave_rtl::{Simulator, Stream, Vectors, Verilog};
+use lutweave_tensor::{DType, FrameBuffer, rng};
 
 const SAMPLES: usize = 120;
 
@@ -62,4 +64,55 @@ fn a_modulation_takes_a_frame_a_clock() {
     let hardware = spread(net.build(1).unwrap(), 1).to_hardware("frames", Answer::Auto).unwrap();
     assert_eq!(hardware.clocks, 6);
     check(&hardware, Simulator::Icarus);
+}
+
+/// Windows over the edges, pooling, enlargement, and a class for every pixel; for any size of image.
+fn map(image: [usize; 2]) -> Network {
+    let window = |nodes| {
+        let luts = Sequential::inner().then(LutLayer::new(2 * nodes)).then(LutLayer::new(nodes));
+        Convolution::new([3, 3], luts).padding(Padding::Same)
+    };
+    let net = Sequential::new(&[1, image[0], image[1]])
+        .then(RealToBinary::new().range(0.0, 255.0).depth(3))
+        .then(window(6))
+        .then(MaxPool::new([2, 2]))
+        .then(window(8))
+        .then(UpSample::new([2, 2]))
+        .then(window(9))
+        .then(BinaryToReal::new().depth(3));
+    spread(net.build(5).unwrap(), 5)
+}
+
+#[test]
+fn a_map_of_classes_is_streamed_as_the_network_sees_it() {
+    let image = [8, 14];
+    let stages = map([6, 8]).to_stages("map").unwrap();
+    // The same parameters in a network of the image's size: what every pixel must be.
+    let net = map(image);
+    let mut stream = rng::stream(9, &[]);
+    let bytes: Vec<u8> = (0..2 * 112).map(|_| rng::below(&mut stream, 256) as u8).collect();
+    let x = FrameBuffer::from_frames(&[1, 8, 14], &bytes).unwrap();
+    let scores = net.evaluate(&x, &Cpu::new()).unwrap().to_frames::<f32>().unwrap();
+    let words: Vec<u64> = bytes.into_iter().map(u64::from).collect();
+    let mut seen = [0; 3];
+    for (frame, scores) in words.chunks(112).zip(scores.chunks(3 * 112)) {
+        let score = |class: usize, at: usize| scores[class * 112 + at];
+        let best = |best: usize, class: usize, at| {
+            if score(class, at) > score(best, at) { class } else { best }
+        };
+        let classes = (0..112).map(|at| (1..3).fold(0, |b, class| best(b, class, at)) as u64);
+        let given = stages.evaluate(image, frame).unwrap();
+        assert_eq!(given, classes.collect::<Vec<_>>());
+        for &class in &given {
+            seen[class as usize] += 1;
+        }
+    }
+    assert!(seen.iter().all(|&pixels| pixels > 5), "classes {seen:?}");
+    let dir = folder();
+    let stream = Stream::new("classes").image(image).frames(&words);
+    let files = stream.write(&stages, dir.path()).unwrap();
+    for options in [["+stalls=0"], ["+stalls=50"]] {
+        let Some(found) = simulate(Simulator::Icarus, &files, dir.path(), &options) else { return };
+        assert_eq!(found.verify().unwrap().total, 5 * 112);
+    }
 }

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used)] // in the functions that the tests share
 
 use lutweave_hdl_tests::{LIMIT, core_of, find, folder, write};
-use lutweave_rtl::Tool;
+use lutweave_lut::Op;
+use lutweave_rtl::{Target, Tool, yosys};
 
 /// How many cells of a kind Yosys counts in a flat design.
 fn count(statistics: &str, kind: &str) -> usize {
@@ -24,4 +25,19 @@ fn a_core_costs_no_more_than_its_nodes() {
     assert_eq!(count(&said, "LUT6 "), NODES, "{said}");
     assert_eq!(luts, NODES, "{said}");
     assert_eq!(count(&said, "FDRE "), 0);
+}
+
+#[test]
+fn the_estimate_and_synthesis_agree() {
+    if find(Tool::Yosys).is_none() {
+        return;
+    }
+    let dir = folder();
+    let core = core_of("core", 60, 6, 2).pipeline(&[0]).unwrap();
+    let found = yosys::synthesise(&core, Target::Xilinx7, dir.path(), LIMIT).unwrap();
+    let registers = core.cells().iter().filter(|cell| matches!(cell.op, Op::Register { .. }));
+    assert_eq!((found.luts, found.registers), (60, registers.count()), "{found}");
+    let small = yosys::synthesise(&core, Target::Ice40, dir.path(), LIMIT).unwrap();
+    let expected = Target::Ice40.luts(6) * 60;
+    assert!(small.luts.abs_diff(expected) * 20 <= expected, "{small}");
 }

@@ -172,7 +172,8 @@ fn packages(metadata: &Value) -> Result<Vec<Package>> {
             };
             for dependency in list(&package["dependencies"]) {
                 let used = text(&dependency["name"]);
-                if names.contains(&used) {
+                // Tests may turn on features of their own crate by naming it.
+                if names.contains(&used) && used != result.name {
                     let tests = dependency["kind"].as_str() == Some("dev");
                     if tests { &mut result.tests_use } else { &mut result.uses }.insert(used);
                 }

@@ -3,6 +3,7 @@
 // A command line tool talks through its output.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod cuda_check;
 mod demo;
 mod fuzz;
 mod golden;
@@ -29,6 +30,7 @@ Examples:
   cargo xtask golden FOLDER        the same, for the case files of a folder
   cargo xtask fuzz npy --seconds 600
                                    do bytes make that reader fail? (all: no name)
+  cargo xtask cuda-check           does NVIDIA's compiler take every kernel?
   cargo xtask layers               may each crate use what it uses?
   cargo xtask links                does each link in a Markdown file lead somewhere?";
 
@@ -77,6 +79,17 @@ enum Task {
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
+    /// Compiles every CUDA kernel for several generations of GPUs, and says what each needs.
+    ///
+    /// Registers, spills, shared memory and occupancy, a line for each kernel and generation. Fails
+    /// where one does not compile, or a table kernel spills registers. Needs Python and its package
+    /// index, from which it takes NVRTC and ptxas into an environment below the target folder; needs
+    /// neither a GPU nor the CUDA toolkit.
+    CudaCheck {
+        /// Print a Markdown table.
+        #[arg(long)]
+        markdown: bool,
+    },
     /// Checks that each crate uses only what its row in the crate map allows.
     ///
     /// Also that each published crate has a README that its crate docs include, and that each
@@ -92,6 +105,7 @@ fn main() -> ExitCode {
         Task::Demo { arguments } => demo::run(&arguments),
         Task::Golden { folder } => golden::run(folder.as_deref()),
         Task::Fuzz { targets, seconds } => fuzz::run(&targets, seconds),
+        Task::CudaCheck { markdown } => cuda_check::run(markdown).map(|()| ExitCode::SUCCESS),
         Task::Layers => layers::run().map(|()| ExitCode::SUCCESS),
         Task::Links => links::run().map(|()| ExitCode::SUCCESS),
     };

@@ -34,6 +34,13 @@ pub(crate) fn cargo() -> Command {
     command(&std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()))
 }
 
+/// The folder that cargo builds in.
+pub(crate) fn target() -> Result<PathBuf> {
+    let metadata = metadata()?;
+    let folder = metadata["target_directory"].as_str().context("cargo metadata names no target")?;
+    Ok(PathBuf::from(folder))
+}
+
 /// What `cargo metadata` says about the crates of the workspace.
 pub(crate) fn metadata() -> Result<Value> {
     let output = cargo()

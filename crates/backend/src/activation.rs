@@ -158,6 +158,11 @@ impl FixedPoint {
         (step > 0.0 && low.is_finite()).then_some(Self { step, low, high })
     }
 
+    /// The step, and the smallest and the largest number.
+    pub(crate) fn limits(self) -> (f32, f32, f32) {
+        (self.step, self.low, self.high)
+    }
+
     /// `floor(min(max(x, low), high) / step + 0.5) · step`, in f32; NaN stays NaN. Source:
     /// `BinaryBrain`'s `Tensor::Quantize`.
     #[inline(always)]

@@ -68,6 +68,14 @@ pub enum Error {
         /// Why it cannot be had.
         why: String,
     },
+    /// Something that a device could not do.
+    #[error("{op}: the device says: {why}")]
+    Device {
+        /// What it was asked for.
+        op: &'static str,
+        /// What it says.
+        why: String,
+    },
     /// A buffer could not be made.
     #[error(transparent)]
     Tensor(#[from] lutweave_tensor::Error),

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use lutweave_backend::{Backend, Cpu, Isa, Reference, Slopes};
 use lutweave_lut::Wiring;
 use lutweave_tensor::{DType, FrameBuffer, rng};
@@ -63,14 +65,18 @@ impl Operands {
     }
 }
 
+fn close(case: Case, got: &[f32], want: &[f32]) {
+    let size = want.iter().fold(1e-3f32, |size, sum| size.max(sum.abs()));
+    for (i, (got, want)) in got.iter().zip(want).enumerate() {
+        assert!((got - want).abs() <= LOOSE * size, "{case:?} at {i}: {got} {want}");
+    }
+}
+
 fn compare(case: Case) {
     let operands = Operands::of(case);
     let want = operands.run(&Reference);
     let portable = operands.run(&Cpu::with(Isa::Portable).unwrap());
-    let size = want.iter().fold(1e-3f32, |size, sum| size.max(sum.abs()));
-    for (i, (got, want)) in portable.iter().zip(want).enumerate() {
-        assert!((got - want).abs() <= LOOSE * size, "{case:?} at {i}: {got} {want}");
-    }
+    close(case, &portable, &want);
     for &isa in Isa::available() {
         assert_eq!(operands.run(&Cpu::with(isa).unwrap()), portable, "{case:?} on {isa}");
     }
@@ -81,6 +87,18 @@ fn cpu_agrees_with_the_reference() {
     for fan_in in 1..=8 {
         for frames in [1, 63, 64, 65, 511, 513, 1100] {
             compare(Case { fan_in, sources: 17, nodes: 5, frames, count: 3 });
+        }
+    }
+}
+
+#[test]
+fn cuda_agrees_with_the_reference() {
+    for cuda in common::devices() {
+        for (fan_in, frames, count) in [(1, 1, 1), (3, 63, 0), (6, 65, 8), (6, 700, 19), (8, 33, 9)]
+        {
+            let case = Case { fan_in, sources: 17, nodes: 5, frames, count };
+            let operands = Operands::of(case);
+            close(case, &operands.run(&cuda), &operands.run(&Reference));
         }
     }
 }
@@ -112,7 +130,8 @@ fn operands_that_do_not_fit_are_refused() {
     let other = FrameBuffer::zeros(DType::Bit, &[6], 9).unwrap();
     let late = FrameBuffer::zeros(DType::F32, &[3], 10).unwrap();
     let mut sums = o.sums.clone();
-    let backends: [&dyn Backend; 2] = [&Reference, &Cpu::new()];
+    let cuda = &common::devices()[0];
+    let backends: [&dyn Backend; 3] = [&Reference, &Cpu::new(), cuda];
     for b in backends {
         let (x, w, dy, s, c) = (&o.x, &o.wiring, &o.dy, o.slopes(), &o.candidates);
         assert!(b.candidate_sums(&other, w, dy, s, c, &mut sums).is_err());

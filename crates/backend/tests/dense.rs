@@ -1,6 +1,8 @@
 //! Affine maps: the CPU against the reference, over odd sizes.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use lutweave_backend::{Cpu, DenseKernels, Isa, Reference};
 use lutweave_tensor::{DType, FrameBuffer, rng};
 use proptest::prelude::*;
@@ -61,6 +63,32 @@ impl Case {
     }
 }
 
+fn compare(what: &str, got: &Results, want: &Results) {
+    // Padding is part of what is compared, and zero in the reference.
+    close(what, got.y.rows::<f32>().unwrap(), want.y.rows::<f32>().unwrap());
+    close(what, got.dx.rows::<f32>().unwrap(), want.dx.rows::<f32>().unwrap());
+    close(what, &got.dweights, &want.dweights);
+    close(what, &got.dbias, &want.dbias);
+    for rows in [&got.y, &got.dx] {
+        for row in rows.rows::<f32>().unwrap().chunks(rows.stride()) {
+            assert!(row[rows.frames()..].iter().all(|v| v.to_bits() == 0), "{what}: padding");
+        }
+    }
+}
+
+#[test]
+fn cuda_agrees_with_the_reference() {
+    for cuda in common::devices() {
+        for (groups, inputs, outputs, frames) in
+            [(1, 1, 1, 1), (1, 7, 5, 63), (3, 2, 1, 65), (2, 65, 70, 64), (1, 130, 67, 140)]
+        {
+            let case = Case::new(groups, inputs, outputs, frames);
+            let what = format!("{groups} groups of {inputs} to {outputs}, {frames}");
+            compare(&what, &case.run(&cuda), &case.run(&Reference));
+        }
+    }
+}
+
 #[test]
 fn cpu_agrees_with_the_reference() {
     // The last two: several blocks of rows, several of the product's own blocks.
@@ -74,17 +102,7 @@ fn cpu_agrees_with_the_reference() {
             let want = case.run(&Reference);
             for &isa in Isa::available() {
                 let what = format!("{groups} groups of {inputs} to {outputs}, {frames}, {isa}");
-                let got = case.run(&Cpu::with(isa).unwrap());
-                // Padding is part of what is compared, and zero in the reference.
-                close(&what, got.y.rows::<f32>().unwrap(), want.y.rows::<f32>().unwrap());
-                close(&what, got.dx.rows::<f32>().unwrap(), want.dx.rows::<f32>().unwrap());
-                close(&what, &got.dweights, &want.dweights);
-                close(&what, &got.dbias, &want.dbias);
-                for rows in [&got.y, &got.dx] {
-                    for row in rows.rows::<f32>().unwrap().chunks(rows.stride()) {
-                        assert!(row[frames..].iter().all(|v| v.to_bits() == 0), "{what}: padding");
-                    }
-                }
+                compare(&what, &case.run(&Cpu::with(isa).unwrap()), &want);
             }
         }
     }

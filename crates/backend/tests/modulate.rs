@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use lutweave_backend::{
     Backend, Cpu, ErrorEffect, Levels, MAX_CODE_BITS, ModulateKernels, Modulation, Reference,
     Thresholds,
@@ -180,6 +182,25 @@ fn cpu_makes_errors_like_the_reference() {
     }
 }
 
+#[test]
+fn cuda_agrees_with_the_reference() {
+    for cuda in common::devices() {
+        for count in [1, 63, 65] {
+            for (frames, depth) in [(1, 3), (2, 1), (15, 2), (33, 1), (70, 1)] {
+                compare_modulation(&cuda, count, frames, depth);
+                compare_integration(&cuda, count, frames, depth + 1);
+            }
+            for size in [1, 8, 13, MAX_CODE_BITS] {
+                for x in [reals(&[2, 3], count, 6), bytes(&[2, 3], count, 7)] {
+                    let y = used(DType::Bit, &[2 * size, 3], count);
+                    same(&format!("{size} bits"), &cuda, &y, |b, y| b.bit_encode(&x, size, y));
+                }
+            }
+            compare_errors(&cuda, count);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 48 }))]
     #[test]
@@ -298,7 +319,8 @@ fn operands_that_do_not_fit_are_refused() {
     let sized = |frames, depth| Modulation { frames, depth, low: 0.0, high: 1.0 };
     let given = |values| Levels::Given(Thresholds { values, per_node: true, per_frame: false });
     let cpu = Cpu::new();
-    let backends: [&dyn Backend; 2] = [&Reference, &cpu];
+    let cuda = &common::devices()[0];
+    let backends: [&dyn Backend; 3] = [&Reference, &cpu, cuda];
     for b in backends {
         let modulate = |m, levels, y: &mut FrameBuffer| b.modulate(&x, &m, levels, y).is_err();
         assert!(!modulate(sized(2, 3), Levels::Ramp, &mut bit(12, 12)));

@@ -1,5 +1,7 @@
-//! Batch normalisation and activations: the CPU against the reference, over odd sizes.
+//! Batch normalisation and activations: the CPU and CUDA against the reference, over odd sizes.
 #![allow(clippy::unwrap_used)]
+
+mod common;
 
 use lutweave_backend::{
     ActivationKernels, Backend, Cpu, FixedPoint, GroupMap, GroupNorm, Isa, ModulateKernels,
@@ -30,8 +32,16 @@ fn draw(shape: &[usize], frames: usize, seed: u64) -> FrameBuffer {
     FrameBuffer::from_frames(shape, &values).unwrap()
 }
 
-fn backends() -> Vec<Cpu> {
-    Isa::available().iter().map(|&isa| Cpu::with(isa).unwrap()).collect()
+/// The CPU with each instruction set, and CUDA.
+fn backends() -> Vec<(String, Box<dyn Backend>)> {
+    let mut all: Vec<(String, Box<dyn Backend>)> = Vec::new();
+    for &isa in Isa::available() {
+        all.push((isa.to_string(), Box::new(Cpu::with(isa).unwrap())));
+    }
+    for cuda in common::devices() {
+        all.push((cuda.device_name().to_string(), Box::new(cuda)));
+    }
+    all
 }
 
 /// Everything that the norm kernels make of a batch, one array after the other.
@@ -60,7 +70,7 @@ fn normalise(
 }
 
 #[test]
-fn norm_on_the_cpu_agrees_with_the_reference() {
+fn norm_agrees_with_the_reference() {
     for frames in FRAMES {
         for share in [1, 2, 5, 10] {
             // Far from zero, where a difference of large sums would lose everything.
@@ -71,10 +81,10 @@ fn norm_on_the_cpu_agrees_with_the_reference() {
                 });
                 let dy = draw(&[10], frames, 4);
                 let want = normalise(&Reference, &x, &dy, share);
-                for cpu in backends() {
-                    let got = normalise(&cpu, &x, &dy, share);
+                for (name, backend) in backends() {
+                    let got = normalise(&*backend, &x, &dy, share);
                     for (number, (got, want)) in got.iter().zip(&want).enumerate() {
-                        let what = format!("{frames} {share} {offset} {}, {number}", cpu.isa());
+                        let what = format!("{frames} {share} {offset} {name}, {number}");
                         // One frame has a variance of zero, and a large rstd.
                         close(&what, got, want, LOOSE);
                     }
@@ -93,10 +103,10 @@ fn same(
 ) {
     let mut want = y.clone();
     run(&Reference, &mut want).unwrap();
-    for cpu in backends() {
+    for (name, backend) in backends() {
         let mut got = y.clone();
-        run(&cpu, &mut got).unwrap();
-        let what = format!("{what}, {} frames, {}", y.frames(), cpu.isa());
+        run(&*backend, &mut got).unwrap();
+        let what = format!("{what}, {} frames, {name}", y.frames());
         if y.dtype() == DType::Bit {
             assert!(got == want, "{what}");
         } else {
@@ -106,7 +116,7 @@ fn same(
 }
 
 #[test]
-fn activations_on_the_cpu_agree_with_the_reference() {
+fn activations_agree_with_the_reference() {
     const EXACT: f32 = 0.0;
     for frames in FRAMES {
         let mut x = draw(&[3, 2], frames, 5);

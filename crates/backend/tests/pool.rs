@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use lutweave_backend::{Backend, Cpu, Divisor, Isa, PoolKernels, Reference};
 use lutweave_lut::{NO_SOURCE, Padding, Window};
 use lutweave_tensor::{DType, FrameBuffer, rng};
@@ -107,6 +109,17 @@ fn cpu_agrees_with_the_reference() {
     }
 }
 
+#[test]
+fn cuda_agrees_with_the_reference() {
+    for cuda in common::devices() {
+        for (nodes, taps, windows) in cases().into_iter().filter(|(nodes, ..)| *nodes < 1000) {
+            for frames in [1, 63, 65, 513] {
+                compare(&cuda, frames, nodes, taps, &windows);
+            }
+        }
+    }
+}
+
 /// NaN first stays, elsewhere it is passed over; of equal numbers the first has the gradient.
 #[test]
 fn the_first_maximum_counts() {
@@ -114,10 +127,15 @@ fn the_first_maximum_counts() {
     let x = [nan, 1.0, 1.0, nan, -3.0, -3.0, -7.0, -5.0];
     let x = FrameBuffer::from_frames(&[2], &x).unwrap();
     let mut y = FrameBuffer::zeros(DType::F32, &[1], 4).unwrap();
-    Cpu::new().max_pool(&x, &[0, 1], &mut y).unwrap();
-    let row = y.row::<f32>(0).unwrap();
-    assert!(row[0].is_nan());
-    assert_eq!(row[1..], [1.0, -3.0, -5.0]);
+    let cuda = &common::devices()[0];
+    let backends: [&dyn Backend; 2] = [&Cpu::new(), cuda];
+    for backend in backends {
+        y.fill(9.0);
+        backend.max_pool(&x, &[0, 1], &mut y).unwrap();
+        let row = y.row::<f32>(0).unwrap();
+        assert!(row[0].is_nan());
+        assert_eq!(row[1..], [1.0, -3.0, -5.0]);
+    }
     let dy = FrameBuffer::from_frames(&[1], &[1f32, 2.0, 3.0, 4.0]).unwrap();
     let mut dx = FrameBuffer::zeros(DType::F32, &[2], 4).unwrap();
     Cpu::new().max_pool_backward(&x, &[0, 1], &dy, &mut dx).unwrap();

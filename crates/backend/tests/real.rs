@@ -1,7 +1,9 @@
-//! Tables on real inputs: the CPU against the reference.
+//! Tables on real inputs: the CPU and CUDA against the reference.
 #![allow(clippy::unwrap_used)]
 
-use lutweave_backend::{Cpu, Isa, RealKernels, Reference, Sites};
+mod common;
+
+use lutweave_backend::{Backend, Cpu, Isa, RealKernels, Reference, Sites};
 use lutweave_lut::Wiring;
 use lutweave_tensor::{DType, FrameBuffer, rng};
 
@@ -16,7 +18,7 @@ fn close(what: &str, got: &[f32], want: &[f32]) {
 }
 
 #[test]
-fn cpu_agrees_with_the_reference() {
+fn backends_agree_with_the_reference() {
     let sources = 11;
     for fan_in in 1..=8 {
         for (frames, share) in [(1, 1), (15, 3), (16, 1), (17, 1), (64, 3), (513, 1), (1100, 2)] {
@@ -40,17 +42,24 @@ fn cpu_agrees_with_the_reference() {
             Reference
                 .real_backward(&x, sites, &tables, &dy, &mut want_dw, Some(&mut want_dx))
                 .unwrap();
+            let mut backends: Vec<Box<dyn Backend>> = Vec::new();
             for &isa in Isa::available() {
-                let (cpu, what) = (Cpu::with(isa).unwrap(), format!("{fan_in} {frames} {isa}"));
+                backends.push(Box::new(Cpu::with(isa).unwrap()));
+            }
+            for cuda in common::devices() {
+                backends.push(Box::new(cuda));
+            }
+            for backend in backends {
+                let what = format!("{fan_in} {frames} {backend:?}");
                 let mut y = FrameBuffer::zeros(DType::F32, &[nodes], frames).unwrap();
-                cpu.real_forward(&x, sites, &tables, &mut y).unwrap();
+                backend.real_forward(&x, sites, &tables, &mut y).unwrap();
                 close(&what, y.rows::<f32>().unwrap(), want.rows::<f32>().unwrap());
                 let (mut dw, mut dx) = (vec![0.5; tables.len()], start.clone());
-                cpu.real_backward(&x, sites, &tables, &dy, &mut dw, Some(&mut dx)).unwrap();
+                backend.real_backward(&x, sites, &tables, &dy, &mut dw, Some(&mut dx)).unwrap();
                 close(&what, &dw, &want_dw);
                 close(&what, dx.rows::<f32>().unwrap(), want_dx.rows::<f32>().unwrap());
                 let mut alone = vec![0.5; tables.len()];
-                cpu.real_backward(&x, sites, &tables, &dy, &mut alone, None).unwrap();
+                backend.real_backward(&x, sites, &tables, &dy, &mut alone, None).unwrap();
                 assert_eq!(alone, dw, "{what}");
             }
         }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use lutweave_backend::{Cpu, Isa, Reference, RowKernels};
 use lutweave_lut::NO_SOURCE;
 use lutweave_tensor::{DType, FrameBuffer, rng};
@@ -58,6 +60,29 @@ fn cpu_agrees_with_the_reference() {
                 Cpu::with(isa).unwrap().scatter_rows(&dy, &table, &mut got).unwrap();
                 assert!(got == want, "{isa}, {entries} of {rows} rows, {frames} frames");
             }
+        }
+    }
+}
+
+#[test]
+fn cuda_agrees_with_the_reference() {
+    for cuda in common::devices() {
+        for (frames, rows, entries) in [(1, 1, 1), (63, 5, 3), (65, 7, 40), (513, 9, 30)] {
+            let table = table(entries, rows, frames as u64);
+            for dtype in DType::ALL {
+                let x = batch(dtype, rows, frames, 1);
+                let (mut got, mut want) =
+                    (batch(dtype, entries, frames, 2), batch(dtype, entries, frames, 3));
+                cuda.gather_rows(&x, &table, 3.0, &mut got).unwrap();
+                Reference.gather_rows(&x, &table, 3.0, &mut want).unwrap();
+                assert!(got == want, "{dtype}, {entries} of {rows} rows, {frames} frames");
+            }
+            let (dy, dx) =
+                (batch(DType::F32, entries, frames, 4), batch(DType::F32, rows, frames, 5));
+            let (mut got, mut want) = (dx.clone(), dx.clone());
+            cuda.scatter_rows(&dy, &table, &mut got).unwrap();
+            Reference.scatter_rows(&dy, &table, &mut want).unwrap();
+            assert!(got == want, "{entries} of {rows} rows, {frames} frames");
         }
     }
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use lutweave_backend::{
     Backend, Cpu, EncodeKernels, Entries, Isa, MakeEntries, Reference, Sites, Slopes,
     TableGradient, TableKernels, table_words,
@@ -242,6 +244,20 @@ fn cpu_agrees_with_the_reference() {
 }
 
 #[test]
+fn cuda_agrees_with_the_reference() {
+    for cuda in common::devices() {
+        for frames in [1, 63, 65, 513] {
+            compare_ends(&cuda, frames);
+        }
+        for case in cases().into_iter().filter(|case| case.frames != 64 && case.frames != 511) {
+            compare(&cuda, &case);
+            compare_calls(&cuda, &case);
+        }
+        compare(&cuda, &Case { share: 40, ..plain(6, 20, 2, 900) }); // tables split over blocks
+    }
+}
+
+#[test]
 fn operands_that_do_not_fit_are_refused() {
     let case = plain(3, 5, 4, 9);
     let o = operands(&case);
@@ -250,7 +266,8 @@ fn operands_that_do_not_fit_are_refused() {
     let other = FrameBuffer::zeros(DType::Bit, &[6], 9).unwrap();
     let mut y = FrameBuffer::zeros(DType::Bit, &[4], 9).unwrap();
     let mut late = FrameBuffer::zeros(DType::Bit, &[4], 10).unwrap();
-    let backends: [&dyn Backend; 2] = [&Reference, &Cpu::new()];
+    let cuda = &common::devices()[0];
+    let backends: [&dyn Backend; 3] = [&Reference, &Cpu::new(), cuda];
     for b in backends {
         let w = o.sites(&case);
         let constants = Sites::shared(&o.wiring, 1, true).unwrap();

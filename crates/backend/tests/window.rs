@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-use lutweave_backend::{Cpu, Isa, Reference, WindowKernels};
+mod common;
+
+use std::ops::Range;
+
+use lutweave_backend::{Backend, Cpu, Isa, Reference, WindowKernels};
 use lutweave_lut::{Border, NO_SOURCE, Padding, Window};
 use lutweave_tensor::{DType, FrameBuffer, rng};
 use proptest::prelude::*;
@@ -34,51 +38,77 @@ fn windows() -> Vec<([usize; 3], Window)> {
     ]
 }
 
+struct Case {
+    nodes: usize,
+    all: usize,
+    frames: usize,
+    range: Range<usize>,
+}
+
+fn compare(backend: &dyn Backend, sources: &[u32], case: &Case, what: &str) {
+    let Case { nodes, all, frames, .. } = *case;
+    let (count, range) = (case.range.len(), || case.range.clone());
+    let elements = sources.len() / all;
+    for dtype in [DType::Bit, DType::F32] {
+        let x = batch(dtype, nodes, frames, 1);
+        for border in [0.0, 1.0] {
+            let mut got = batch(dtype, elements, count * frames, 2);
+            let mut want = batch(dtype, elements, count * frames, 3);
+            backend.lower(&x, sources, range(), border, &mut got).unwrap();
+            Reference.lower(&x, sources, range(), border, &mut want).unwrap();
+            assert!(got == want, "lower {what} {dtype}");
+        }
+        let low = batch(dtype, 3, count * frames, 4);
+        let mut got = batch(dtype, 3 * all, frames, 5);
+        let mut want = got.clone();
+        backend.raise(&low, range(), &mut got).unwrap();
+        Reference.raise(&low, range(), &mut want).unwrap();
+        assert!(got == want, "raise {what} {dtype}");
+    }
+    let dy = batch(DType::F32, elements, count * frames, 6);
+    let mut got = batch(DType::F32, nodes, frames, 7);
+    let mut want = got.clone();
+    backend.lower_backward(&dy, sources, range(), &mut got).unwrap();
+    Reference.lower_backward(&dy, sources, range(), &mut want).unwrap();
+    assert!(got == want, "lower backward {what}");
+    let dy = batch(DType::F32, 3 * all, frames, 8);
+    let mut got = batch(DType::F32, 3, count * frames, 9);
+    let mut want = got.clone();
+    backend.raise_backward(&dy, range(), &mut got).unwrap();
+    Reference.raise_backward(&dy, range(), &mut want).unwrap();
+    assert!(got == want, "raise backward {what}");
+}
+
 #[test]
 fn cpu_agrees_with_the_reference() {
     for (image, window) in windows() {
         let sources = window.sources(image).unwrap();
         let [high, wide] = window.output(image).unwrap();
         let (nodes, all) = (image.iter().product(), high * wide);
-        let elements = sources.len() / all;
         for frames in FRAMES {
             for range in [0..all, 0..1, all / 2..all] {
-                let (count, range) = (range.len(), || range.clone());
-                for (&isa, dtype) in
-                    Isa::available().iter().flat_map(|isa| [(isa, DType::Bit), (isa, DType::F32)])
-                {
-                    let (cpu, what) =
-                        (Cpu::with(isa).unwrap(), format!("{frames} {window:?} {isa}"));
-                    let x = batch(dtype, nodes, frames, 1);
-                    for border in [0.0, 1.0] {
-                        let mut got = batch(dtype, elements, count * frames, 2);
-                        let mut want = batch(dtype, elements, count * frames, 3);
-                        cpu.lower(&x, &sources, range(), border, &mut got).unwrap();
-                        Reference.lower(&x, &sources, range(), border, &mut want).unwrap();
-                        assert!(got == want, "lower {what} {dtype}");
-                    }
-                    let low = batch(dtype, 3, count * frames, 4);
-                    let mut got = batch(dtype, 3 * all, frames, 5);
-                    let mut want = got.clone();
-                    cpu.raise(&low, range(), &mut got).unwrap();
-                    Reference.raise(&low, range(), &mut want).unwrap();
-                    assert!(got == want, "raise {what} {dtype}");
-                }
                 for &isa in Isa::available() {
                     let (cpu, what) =
                         (Cpu::with(isa).unwrap(), format!("{frames} {window:?} {isa}"));
-                    let dy = batch(DType::F32, elements, count * frames, 6);
-                    let mut got = batch(DType::F32, nodes, frames, 7);
-                    let mut want = got.clone();
-                    cpu.lower_backward(&dy, &sources, range(), &mut got).unwrap();
-                    Reference.lower_backward(&dy, &sources, range(), &mut want).unwrap();
-                    assert!(got == want, "lower backward {what}");
-                    let dy = batch(DType::F32, 3 * all, frames, 8);
-                    let mut got = batch(DType::F32, 3, count * frames, 9);
-                    let mut want = got.clone();
-                    cpu.raise_backward(&dy, range(), &mut got).unwrap();
-                    Reference.raise_backward(&dy, range(), &mut want).unwrap();
-                    assert!(got == want, "raise backward {what}");
+                    let case = Case { nodes, all, frames, range: range.clone() };
+                    compare(&cpu, &sources, &case, &what);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn cuda_agrees_with_the_reference() {
+    for cuda in common::devices() {
+        for (image, window) in windows() {
+            let sources = window.sources(image).unwrap();
+            let [high, wide] = window.output(image).unwrap();
+            for frames in [1, 3, 31, 33, 64, 65] {
+                for range in [0..high * wide, 1..high * wide, 0..1] {
+                    let case =
+                        Case { nodes: image.iter().product(), all: high * wide, frames, range };
+                    compare(&cuda, &sources, &case, &format!("{frames} {window:?}"));
                 }
             }
         }
@@ -110,7 +140,7 @@ fn wrong_sizes_are_named() {
     let sources = [0, 1, 1, NO_SOURCE]; // two elements at two positions
     let x = batch(DType::F32, 2, 5, 1);
     let mut y = batch(DType::F32, 2, 10, 1);
-    let mut error = |range: std::ops::Range<usize>, sources: &[u32]| {
+    let mut error = |range: Range<usize>, sources: &[u32]| {
         Cpu::new().lower(&x, sources, range, 0.0, &mut y).unwrap_err().to_string()
     };
     assert_eq!(error(0..3, &sources), "lower: expected positions to have 2 at the end, got 3");

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, value_parser};
 
 use crate::bench::BenchCommand;
 use crate::data::DataCommand;
+use crate::device::DevicesArguments;
 use crate::eval::EvalArguments;
 use crate::explain::ExplainArguments;
 use crate::export::ExportArguments;
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     Inspect(InspectArguments),
     /// Which input values decided the answer to a sample, as text and as a heat map.
     Explain(ExplainArguments),
+    /// What there is to train and run on, and why other devices are not.
+    Devices(DevicesArguments),
     /// A network or netlist as Verilog, VHDL, C++, BLIF, AIGER, JSON or text.
     Export(ExportArguments),
     /// Make a netlist smaller: fewer LUTs that compute the same.

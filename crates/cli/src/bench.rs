@@ -11,13 +11,14 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum, value_parser};
 
+use crate::device::DeviceArguments;
 use crate::error::Result;
 use engine::EngineArguments;
 
 /// What to measure.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum BenchCommand {
-    /// The kernels that train a layer of LUTs, on every instruction set of this machine.
+    /// The kernels that train a layer of LUTs, on every instruction set of this machine or on a GPU.
     ///
     /// Prints medians in nanoseconds per LUT and frame, and how many times slower the plain
     /// reference is, and a vectorised evaluation of the per-frame formula (a tree of
@@ -34,7 +35,8 @@ pub(crate) enum BenchCommand {
 #[command(after_help = "\
 Examples:
   lutweave bench kernels
-  lutweave bench kernels --fan-in 4 --frames 8192 --json")]
+  lutweave bench kernels --fan-in 4 --frames 8192 --json
+  lutweave bench kernels --device cuda:0")]
 pub(crate) struct KernelArguments {
     /// Inputs of each LUT [default: 2, 4 and 6].
     #[arg(long, value_name = "N", value_parser = value_parser!(u8).range(1..=8))]
@@ -47,6 +49,9 @@ pub(crate) struct KernelArguments {
     /// Frames of a batch.
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = value_parser!(u32).range(1..=1_000_000))]
     pub(crate) frames: u32,
+
+    #[command(flatten)]
+    pub(crate) device: DeviceArguments,
 
     /// Threads to measure with [default: 1, and one per core].
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
@@ -63,7 +68,8 @@ pub(crate) struct KernelArguments {
 Examples:
   lutweave bench train --net mnist-simple --data-dir data
   LUTWEAVE_DATA=data lutweave bench train --net mnist-simple --epochs 4 --json
-  lutweave bench train --net mnist-cnn --images 640")]
+  lutweave bench train --net mnist-cnn --images 640
+  lutweave bench train --net mnist-simple --data-dir data --device cuda:0")]
 pub(crate) struct TrainArguments {
     /// The network.
     #[arg(long, value_enum, default_value_t = Net::MnistSimple)]
@@ -76,6 +82,9 @@ pub(crate) struct TrainArguments {
     /// Images of an epoch [default: 60000, and 1280 for mnist-cnn].
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=60_000))]
     pub(crate) images: Option<u32>,
+
+    #[command(flatten)]
+    pub(crate) device: DeviceArguments,
 
     /// Threads to train with [default: one per core].
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]

@@ -53,7 +53,7 @@ pub(crate) enum Error {
     Unexpected(&'static str),
     #[error("start the threads")]
     Threads(#[from] rayon::ThreadPoolBuildError),
-    #[error("choose the instruction set")]
+    #[error("choose the hardware")]
     Backend(#[from] lutweave::backend::Error),
     #[error("load the data")]
     Data(#[from] data::Error),
@@ -134,7 +134,16 @@ impl Error {
             {
                 Some(format!("lutweave data fetch {name}"))
             }
+            Self::Data(data::Error::NoFolder { name, .. }) => {
+                let folder = "name the folder with --data-dir";
+                let known = data::find_known(name).is_some();
+                let fetch = || format!("{folder}, after lutweave data fetch {name} --data-dir DIR");
+                Some(if known { fetch() } else { folder.to_owned() })
+            }
             Self::DataSet(error) => error.remedy(),
+            Self::Backend(lutweave::backend::Error::Unavailable { what: "CUDA", .. }) => {
+                Some("`lutweave devices` lists what there is; --device cpu always works".to_owned())
+            }
             _ => None,
         }
     }

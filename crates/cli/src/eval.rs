@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, value_parser};
-use lutweave::backend::Cpu;
 use lutweave::prelude::*;
 use lutweave::train::metrics::{Metric, TopK};
 use lutweave::train::{evaluate, evaluate_soft, metric_of};
 
+use crate::device::DeviceArguments;
 use crate::error::{Error, Result};
 use crate::report::grouped;
 use crate::samples;
@@ -20,7 +20,8 @@ use crate::train::{figure, folder};
 #[command(after_help = "\
 Examples:
   lutweave eval out/digits/model.lutweave
-  lutweave eval out/mnist/checkpoint.lutweave --data mnist --data-dir data --json")]
+  lutweave eval out/mnist/checkpoint.lutweave --data mnist --data-dir data --json
+  lutweave eval out/mnist/model.lutweave --train --device cuda:0")]
 pub(crate) struct EvalArguments {
     /// A model file or checkpoint.
     #[arg(value_name = "MODEL")]
@@ -32,6 +33,9 @@ pub(crate) struct EvalArguments {
     /// Evaluate the training samples instead of the test samples.
     #[arg(long)]
     pub(crate) train: bool,
+
+    #[command(flatten)]
+    pub(crate) device: DeviceArguments,
 
     /// Threads to work with [default: one per core].
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
@@ -81,14 +85,15 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<ExitCode> {
     let net = store::load(&arguments.model)?;
     let (train, test) = arguments.samples.open(&arguments.model)?;
     let data = if arguments.train { train } else { test };
-    let backend = Cpu::new();
+    let backend = arguments.device.device.backend()?;
+    let backend = &*backend;
     let mut metric = metric_of(&data);
-    let frozen = evaluate(&net, &data, metric.as_mut(), &backend)?;
-    let soft = evaluate_soft(&net, &data, metric.as_mut(), &backend)?;
+    let frozen = evaluate(&net, &data, metric.as_mut(), backend)?;
+    let soft = evaluate_soft(&net, &data, metric.as_mut(), backend)?;
     let top = match data.classes() {
         Some((classes, _)) if classes > 5 => {
             let mut top = TopK::new(5)?;
-            Some((top.name().to_owned(), evaluate(&net, &data, &mut top, &backend)?))
+            Some((top.name().to_owned(), evaluate(&net, &data, &mut top, backend)?))
         }
         _ => None,
     };

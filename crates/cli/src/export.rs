@@ -1,5 +1,7 @@
 //! `lutweave export`: a netlist in the form that other programs take.
 
+mod stream;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,6 +12,7 @@ use lutweave::rtl::{Target, Vectors, Verilog, aiger, blif, hls, json, names, vhd
 use crate::error::{Error, Result};
 use crate::open::open_netlist;
 use crate::report::{count, grouped};
+use crate::spatial::image_size;
 
 /// Samples of the test benches.
 const SAMPLES: usize = 256;
@@ -22,9 +25,11 @@ Examples:
   lutweave export net.netlist --to verilog --target xilinx7 --primitives --pipeline 2
   lutweave export net.netlist --to blif && abc -c 'read_blif net.blif; if -K 6; write_blif o.blif'
   lutweave export o.blif --to hls --name classify
+  lutweave export cnn.lutweave --to stream --image 120x160 --data mnist --out rtl
 
-Verilog, VHDL and C++ are several files, for which --out names a folder; the other forms are one
-file. --pipeline counts groups, which are the layers of a trained network; files of other programs
+Verilog, VHDL, C++ and streams are several files, for which --out names a folder; the other forms are
+one file. A stream is a filter over images of any size, for networks of convolutions and what slides
+like them. --pipeline counts groups, which are the layers of a trained network; files of other programs
 have one group.")]
 pub(crate) struct ExportArguments {
     /// A model file, or a netlist as text, BLIF, AIGER or JSON.
@@ -54,6 +59,19 @@ pub(crate) struct ExportArguments {
     /// Registers after every N groups; 0 for none.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = value_parser!(u32).range(0..=65_535))]
     pipeline: u32,
+
+    /// Size of the images of --to stream, height first.
+    #[arg(long, value_name = "HxW", value_parser = image_size)]
+    image: Option<[usize; 2]>,
+
+    /// With --to stream: the test bench streams test samples of this data set, tiled to images
+    /// [default: random images].
+    #[arg(long, value_name = "NAME", requires = "image")]
+    data: Option<String>,
+
+    /// Folder that holds the data sets [default: what LUTWEAVE_DATA names].
+    #[arg(long, value_name = "DIR", requires = "data")]
+    data_dir: Option<PathBuf>,
 }
 
 /// Forms of a netlist.
@@ -75,13 +93,15 @@ enum Form {
     Json,
     /// The text form of lutweave.
     Netlist,
+    /// Verilog-2001 of a filter over images, with AXI4-Stream ports, a test bench and images.
+    Stream,
 }
 
 impl Form {
     /// The suffix of its file; none for forms of several files.
     fn suffix(self) -> Option<&'static str> {
         match self {
-            Self::Verilog | Self::Vhdl | Self::Hls => None,
+            Self::Verilog | Self::Vhdl | Self::Hls | Self::Stream => None,
             Self::Blif => Some("blif"),
             Self::Aiger => Some("aig"),
             Self::Aag => Some("aag"),
@@ -121,6 +141,14 @@ pub(crate) fn run(arguments: &ExportArguments) -> Result<ExitCode> {
     let hardware = matches!(arguments.to, Form::Verilog | Form::Vhdl);
     if arguments.target.is_some() && !hardware {
         let what = "--target is for --to verilog and --to vhdl alone";
+        return Err(Error::Options(what.to_owned()));
+    }
+    if arguments.to == Form::Stream {
+        stream::run(arguments)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if arguments.image.is_some() {
+        let what = "--image is for --to stream alone";
         return Err(Error::Options(what.to_owned()));
     }
     let mut netlist = open_netlist(&arguments.input)?;
@@ -196,6 +224,7 @@ fn files(
         Form::Aag => one(aiger::ascii(netlist)?.into_bytes()),
         Form::Json => one(json::text(netlist).into_bytes()),
         Form::Netlist => one(netlist.to_text().into_bytes()),
+        Form::Stream => return Err(Error::Unexpected("a stream is made of a network")),
     })
 }
 

@@ -9,6 +9,7 @@ mod args;
 mod bench;
 mod data;
 mod demo;
+mod device;
 mod error;
 mod eval;
 mod explain;
@@ -24,6 +25,7 @@ mod report;
 mod resources;
 mod run;
 mod samples;
+mod spatial;
 mod train;
 mod verify;
 mod zoo;
@@ -53,6 +55,10 @@ fn run(command: &Command) -> error::Result<ExitCode> {
         Command::Eval(arguments) => eval::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Explain(arguments) => explain::run(arguments),
+        Command::Devices(arguments) => {
+            device::run(arguments);
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Export(arguments) => export::run(arguments),
         Command::Data(command) => data::run(command),
         Command::Run(arguments) => run::run(arguments),

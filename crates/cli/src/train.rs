@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::{Args, value_parser};
+use lutweave::backend::Backend;
 use lutweave::prelude::*;
 use lutweave::train::{self, Checkpoint, Flow, History};
 
@@ -24,6 +25,7 @@ use self::folder::{CHECKPOINT, CONFIG, Folder, MODEL, REPORT};
 use self::show::Show;
 pub(crate) use self::show::{figure, flip_ratio};
 use self::teacher::Teacher;
+use crate::device::{Device, DeviceArguments};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::report::training::Training;
@@ -42,6 +44,7 @@ Examples:
   lutweave train examples/configs/mnist-thermometer.toml --out out/mnist --resume
   lutweave train examples/configs/digits.toml --set training.epochs=5 --set seed=7
   lutweave train examples/configs/digits.toml --set data.validation=200 --backups 5
+  lutweave train examples/configs/mnist-thermometer.toml --data-dir data --device cuda:0
 
 Ctrl-C and SIGTERM end the step that is running, write a checkpoint and say how to go on; a second
 Ctrl-C ends the program at once. Training that was stopped, or killed, goes on with --resume to the
@@ -84,6 +87,9 @@ pub(crate) struct TrainOptions {
     /// Folder that holds the data sets [default: what LUTWEAVE_DATA names].
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) device: DeviceArguments,
 
     /// Threads to train with [default: one per core].
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
@@ -131,6 +137,8 @@ pub(crate) fn train(
     arguments: &TrainOptions,
     set: &[String],
 ) -> Result<Option<Trained>> {
+    let backend = arguments.device.device.backend()?;
+    let backend = &*backend;
     let config = source.parse()?;
     let name = config.name.clone().unwrap_or_else(|| stem.to_owned());
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("out").join(&name));
@@ -146,6 +154,9 @@ pub(crate) fn train(
         (net, Checkpoint { note, ..Checkpoint::default() })
     };
     parts::group(&config, source, &mut net)?;
+    for drive in parts::drives(&config, source)? {
+        drive.check(&mut parts::optimizer(&config), &mut parts::loss(&config.loss)?, &net)?;
+    }
     if let Some(teacher) = &teacher {
         teacher.check(&net)?;
     }
@@ -169,8 +180,9 @@ pub(crate) fn train(
         grouped(samples.test.len())
     );
     if goes_on {
-        let position = checkpoint.position;
-        say!("going on after epoch {} and {}", position.epoch, count(position.step, "step"));
+        let (epoch, step) = (checkpoint.position.epoch, checkpoint.position.step);
+        let steps = if step == 0 { String::new() } else { format!(" and {}", count(step, "step")) };
+        say!("going on after epoch {epoch}{steps}");
     }
     let copies = Copies::new(&out, config.training.backups, arguments.backups);
     let session = Session {
@@ -180,6 +192,7 @@ pub(crate) fn train(
         folder: &folder,
         copies: copies.as_ref(),
         teacher: teacher.as_ref(),
+        backend,
     };
     let history = session.fit(interrupt, &mut net, checkpoint, &samples)?;
     if history.stopped {
@@ -188,7 +201,7 @@ pub(crate) fn train(
         return Ok(None);
     }
     store::save(folder.file(MODEL), &net)?;
-    finished(&net, &history, &samples.test)?;
+    finished(&net, &history, config.training.keep_best, (&samples.test, backend))?;
     say!("model: {}", folder.file(MODEL).display());
     say!("report: {}", folder.file(REPORT).display());
     let last = history.epochs.last();
@@ -203,14 +216,20 @@ pub(crate) fn train(
 }
 
 /// What the training came to, in a line.
-fn finished(net: &Network, history: &History, test: &Dataset) -> Result<()> {
+fn finished(
+    net: &Network,
+    history: &History,
+    keep_best: bool,
+    (test, backend): (&Dataset, &dyn Backend),
+) -> Result<()> {
     let Some(last) = history.epochs.last() else { return Ok(()) };
     let mut metric = train::metric_of(test);
-    let backend = lutweave::backend::Cpu::new();
-    let frozen = train::evaluate(net, test, metric.as_mut(), &backend)?;
+    let frozen = train::evaluate(net, test, metric.as_mut(), backend)?;
     let stale = if history.stale { ", as it got no better" } else { "" };
+    let best = history.best.filter(|_| keep_best);
+    let best = best.map_or(String::new(), |epoch| format!("; kept the best, of epoch {epoch}"));
     say!(
-        "trained {} in {:.1} s{stale}: frozen {} {} on the test samples",
+        "trained {} in {:.1} s{stale}{best}: frozen {} {} on the test samples",
         count(last.epoch, "epoch"),
         last.seconds,
         last.metric,
@@ -267,6 +286,10 @@ fn resume_command(
     if let Some(keep) = arguments.backups {
         words.push(format!("--backups {keep}"));
     }
+    let DeviceArguments { device } = arguments.device;
+    if device != Device::Cpu {
+        words.push(format!("--device {device}"));
+    }
     words.push(format!("--out {} --resume", quote(&out.to_string_lossy())));
     words.join(" ")
 }
@@ -318,9 +341,10 @@ struct Session<'s> {
     folder: &'s Folder,
     copies: Option<&'s Copies>,
     teacher: Option<&'s Teacher>,
+    backend: &'s dyn Backend,
 }
 
-impl Session<'_> {
+impl<'s> Session<'s> {
     /// Trains until the end or a signal.
     fn fit(
         &self,
@@ -365,6 +389,9 @@ impl Session<'_> {
         interrupt.begin();
         let augmentation = samples::augmentation(&self.config.data.augment, self.config.seed)?;
         let mut trainer = self.trainer(checkpoint)?;
+        for drive in parts::drives(self.config, self.source)? {
+            trainer = trainer.drive(drive);
+        }
         let (teacher, mut taught) = (self.teacher, None);
         match (augmentation.is_empty(), teacher) {
             (true, None) => {}
@@ -431,12 +458,13 @@ impl Session<'_> {
     }
 
     /// The trainer that the settings describe.
-    fn trainer<'t>(&self, checkpoint: Checkpoint) -> Result<Trainer<'t>> {
+    fn trainer(&self, checkpoint: Checkpoint) -> Result<Trainer<'s>> {
         let (config, settings) = (self.config, &self.config.training);
         let mut trainer = Trainer::new(parts::optimizer(config), parts::loss(&config.loss)?)
             .schedule(config.schedule.schedule())
             .batch(settings.batch)
             .seed(config.seed)
+            .backend(self.backend)
             .keep_best(settings.keep_best)
             .resume(checkpoint);
         if let Some(epochs) = settings.epochs {

@@ -2,6 +2,7 @@
 
 mod checks;
 mod mutants;
+mod spatial;
 mod subject;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use lutweave::rtl::Simulator;
 
 use crate::error::Result;
 use crate::eval::SampleArguments;
+use crate::spatial::image_size;
 use subject::Subject;
 
 /// Exit status where something was left out or not proved, and nothing differs.
@@ -26,10 +28,12 @@ Examples:
   lutweave verify out/digits/digits.lutweave --data digits --rtl out/digits
   lutweave verify model.lutweave --data mnist --data-dir data --mutants 20
   lutweave verify net.netlist --data digits --simulator icarus
+  lutweave verify cnn.lutweave --data mnist --data-dir data --image 120x160
 
 Each line of the table is a pair that was compared, how, on how much, and what came of it. Samples
 are compared one by one; proofs hold for all inputs. --mutants puts single faults into the hardware
-and counts how many of them the same checks catch.
+and counts how many of them the same checks catch. --image verifies a network as a filter over
+images of that size, tiled with test samples: every pixel against the network, and its stream Verilog.
 
 Exit status: 0 all equal, 1 a difference or an error, 3 something could not be checked.")]
 pub(crate) struct VerifyArguments {
@@ -44,6 +48,11 @@ pub(crate) struct VerifyArguments {
     /// [default: it is printed anew].
     #[arg(long, value_name = "DIR")]
     rtl: Option<PathBuf>,
+
+    /// Verify the network as a filter over images of this size, height first, instead of its netlist
+    /// for one sample.
+    #[arg(long, value_name = "HxW", value_parser = image_size, conflicts_with_all = ["rtl", "mutants"])]
+    image: Option<[usize; 2]>,
 
     /// Single faults to try: a bit of a table, or a wire.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = value_parser!(u32).range(0..=10_000))]
@@ -112,29 +121,34 @@ pub(crate) fn run(arguments: &VerifyArguments) -> Result<ExitCode> {
     let start = Instant::now();
     let limit = Duration::from_secs(arguments.timeout);
     let subject = Subject::open(&arguments.model, &arguments.samples)?;
-    say!("{}", subject.title());
-    say!("{:<28} {:<34} {:<22} result", "pair", "method", "compared");
-    let mut rows = Vec::new();
-    let hardware = checks::Hardware::prepare(&subject, arguments.rtl.as_deref())?;
     let simulator = arguments.simulator.simulator();
-    let checks: [&dyn Fn() -> Option<Row>; 6] = [
-        &|| checks::network(&subject),
-        &|| Some(checks::optimised(&subject, limit)),
-        &|| Some(checks::engine(&subject)),
-        &|| Some(checks::c_source(&subject, limit)),
-        &|| Some(checks::simulated(&subject, &hardware, simulator, limit)),
-        &|| Some(checks::elaborated(&subject, &hardware, limit)),
-    ];
-    for check in checks {
-        if let Some(row) = check() {
-            print(&row);
-            rows.push(row);
-        }
-    }
-    if arguments.mutants > 0 {
-        let row = mutants::try_all(&subject, arguments.mutants as usize, limit);
+    let mut rows = Vec::new();
+    let mut done = |row: Row| {
         print(&row);
         rows.push(row);
+    };
+    let head =
+        || say!("{}\n{:<28} {:<34} {:<22} result", subject.title(), "pair", "method", "compared");
+    if let Some(image) = arguments.image {
+        let filter = spatial::Check::new(&subject, image)?;
+        head();
+        checks::network(&subject).map(&mut done);
+        filter.rows(simulator, limit, &mut done);
+    } else {
+        let hardware = checks::Hardware::prepare(&subject, arguments.rtl.as_deref())?;
+        head();
+        let checks: [&dyn Fn() -> Option<Row>; 6] = [
+            &|| checks::network(&subject),
+            &|| Some(checks::optimised(&subject, limit)),
+            &|| Some(checks::engine(&subject)),
+            &|| Some(checks::c_source(&subject, limit)),
+            &|| Some(checks::simulated(&subject, &hardware, simulator, limit)),
+            &|| Some(checks::elaborated(&subject, &hardware, limit)),
+        ];
+        checks.iter().filter_map(|check| check()).for_each(&mut done);
+        if arguments.mutants > 0 {
+            done(mutants::try_all(&subject, arguments.mutants as usize, limit));
+        }
     }
     let (code, verdict) = verdict(&rows);
     say!("{verdict} ({:.1} s)", start.elapsed().as_secs_f64());

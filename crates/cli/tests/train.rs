@@ -25,6 +25,12 @@ layers = [
 [optimizer]
 kind = \"adam\"
 learning_rate = 0.02
+[[schedules]]
+setting = \"network.rate\"
+schedule = { kind = \"exponential\", last = 0.5 }
+[[schedules]]
+setting = \"optimizer.beta1\"
+schedule = { kind = \"one_cycle\", first = 1.05, last = 1.05 }
 [training]
 epochs = 6
 batch = 64
@@ -205,11 +211,16 @@ fn mistakes_have_a_place() {
         text(&output)
     };
     let cases = [
-        ("epochs = 6", "epoch = 6", "config.toml, line 19, column 1: unknown field `epoch`"),
+        ("epochs = 6", "epoch = 6", "config.toml, line 25, column 1: unknown field `epoch`"),
         ("nodes = 80", "node = 80", "config.toml, line 10, column 19: unknown field `node`"),
         ("nodes = 80", "node = 80", "did you mean `nodes`?"),
         ("\"dropout\"", "\"dropuot\"", "there is no layer `dropuot`; did you mean `dropout`?"),
         ("\"digits\"", "\"digit\"", "`digit`"),
+        (
+            "network.rate",
+            "network.rat",
+            "there is no `rat` for a schedule to change; there is bias",
+        ),
         ("shape = [10]", "shape = [3]", "expected at most 3 classes"),
         ("[data]", "[data]\nvalidation = 1437", "line 2, column 1: expected 1 to 1436 samples"),
     ];

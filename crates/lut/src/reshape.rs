@@ -7,6 +7,8 @@ impl Netlist {
     /// but cut into words as there. What only other outputs need is left out, and so are other
     /// inputs, which nothing that is left may read.
     ///
+    /// `called` says what a port of `like` is called here.
+    ///
     /// It brings what another tool has made of a netlist back into shape: bits instead of words, and
     /// the clock, reset and valid bits that printing has added.
     ///
@@ -14,13 +16,17 @@ impl Netlist {
     ///
     /// [`Error::Netlist`](crate::Error::Netlist) when a port is missing or has another number of
     /// bits, or when an input that `like` does not have is read.
-    pub fn with_ports_of(&self, like: &Self) -> Result<Self> {
+    pub fn with_ports_of<'n>(
+        &self,
+        like: &'n Self,
+        called: impl Fn(&'n str) -> &'n str,
+    ) -> Result<Self> {
         let mut build = NetlistBuilder::new(self.name())?;
         let mut nets: Vec<Option<Net>> = vec![None; self.net_count()];
         for port in like.inputs() {
             let given = build.input(port.name.clone(), port.words, port.width)?;
-            let Some(own) = self.inputs().iter().find(|own| own.name == port.name) else {
-                return Err(self.error(format!("it has no input `{}`", port.name)));
+            let Some(own) = self.inputs().iter().find(|own| own.name == called(&port.name)) else {
+                return Err(self.error(format!("it has no input `{}`", called(&port.name))));
             };
             self.check_bits(&port.name, port.words * port.width, own.words * own.width)?;
             for (own, given) in own.nets().zip(given) {
@@ -29,8 +35,8 @@ impl Netlist {
         }
         let mut outputs = Vec::with_capacity(like.outputs().len());
         for port in like.outputs() {
-            let Some(own) = self.outputs().iter().find(|own| own.name == port.name) else {
-                return Err(self.error(format!("it has no output `{}`", port.name)));
+            let Some(own) = self.outputs().iter().find(|own| own.name == called(&port.name)) else {
+                return Err(self.error(format!("it has no output `{}`", called(&port.name))));
             };
             self.check_bits(&port.name, port.nets.len(), own.nets.len())?;
             outputs.push((port, own));
@@ -106,18 +112,22 @@ mod tests {
         let cells =
             "register v rst 0\nlut y 0x8 x[0] x[3]\noutput valid 1 x 1 v\noutput y 1 x 1 y\n";
         let other = read("input rst 1 x 1\ninput x 4 x 1\n", cells);
-        let shaped = other.with_ports_of(&like).unwrap();
+        let shaped = other.with_ports_of(&like, |name| name).unwrap();
         assert_eq!(shaped.to_text(), like.to_text());
         let reset = other.to_text().replace("0x8 x[0]", "0x8 rst");
-        let error = Netlist::from_text(&reset).unwrap().with_ports_of(&like).unwrap_err();
+        let error =
+            Netlist::from_text(&reset).unwrap().with_ports_of(&like, |name| name).unwrap_err();
         assert!(error.to_string().contains("depend on an input that is not to be"), "{error}");
-        let error = like.with_ports_of(&other).unwrap_err().to_string();
+        let error = like.with_ports_of(&other, |name| name).unwrap_err().to_string();
         assert_eq!(error, "netlist `n`: it has no input `rst`");
     }
 
     #[test]
     fn registers_that_read_ahead_stay_right() {
         let counter = read("input e 1 x 1\n", "register q d 1\nlut d 0x6 q e\noutput q 1 x 1 q\n");
-        assert_eq!(counter.with_ports_of(&counter).unwrap().to_text(), counter.to_text());
+        assert_eq!(
+            counter.with_ports_of(&counter, |name| name).unwrap().to_text(),
+            counter.to_text()
+        );
     }
 }

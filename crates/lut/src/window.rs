@@ -15,6 +15,8 @@
 //! `Partial` with a stride equal to the filter. Unlike there, a pixel further outside than the
 //! image is large is reflected or wrapped as often as it takes.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, MAX_NETS, Result};
@@ -174,12 +176,27 @@ impl Window {
     ///
     /// As [`output`](Self::output), or when the table has more than [`MAX_NETS`] entries.
     pub fn sources(&self, image: [usize; 3]) -> Result<Vec<u32>> {
+        let [rows, _] = self.output(image)?;
+        self.sources_of_rows(image, 0..rows)
+    }
+
+    /// The part of [`sources`](Self::sources) for some rows of the output, `[c · fh · fw][rows ·
+    /// ow]`: large images are worked on in bands of rows, without the table of all of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`output`](Self::output), for rows that the output has not, or when this part has more than
+    /// [`MAX_NETS`] entries.
+    pub fn sources_of_rows(&self, image: [usize; 3], band: Range<usize>) -> Result<Vec<u32>> {
         let [rows, columns] = self.axes(image)?;
-        let mut table = self.table(image)?;
+        if band.start > band.end || band.end > rows.positions {
+            return error(format!("rows {band:?} are not within 0..{}", rows.positions));
+        }
+        let mut table = self.table(image, [band.len(), columns.positions])?;
         for channel in 0..image[0] {
             for ky in 0..rows.filter {
                 for kx in 0..columns.filter {
-                    for y in (0..rows.positions).map(|at| rows.pixel(ky, at)) {
+                    for y in band.clone().map(|at| rows.pixel(ky, at)) {
                         let xs = (0..columns.positions).map(|at| columns.pixel(kx, at));
                         table.extend(xs.map(|x| node(image, channel, y, x)));
                     }
@@ -197,7 +214,7 @@ impl Window {
     /// As [`sources`](Self::sources).
     pub fn taps(&self, image: [usize; 3]) -> Result<Vec<u32>> {
         let [rows, columns] = self.axes(image)?;
-        let mut table = self.table(image)?;
+        let mut table = self.table(image, [rows.positions, columns.positions])?;
         for channel in 0..image[0] {
             for row in 0..rows.positions {
                 for column in 0..columns.positions {
@@ -211,9 +228,8 @@ impl Window {
         Ok(table)
     }
 
-    /// An empty table with room for all elements at all positions.
-    fn table(&self, image: [usize; 3]) -> Result<Vec<u32>> {
-        let output = self.output(image)?;
+    /// An empty table with room for all elements at these positions.
+    fn table(&self, image: [usize; 3], output: [usize; 2]) -> Result<Vec<u32>> {
         let sizes = [image[0], self.filter[0], self.filter[1], output[0], output[1]];
         let entries = sizes.iter().try_fold(1usize, |all, &size| all.checked_mul(size));
         let mut table = Vec::new();
@@ -445,6 +461,10 @@ mod tests {
             let (sources, taps) = (window.sources(image).unwrap(), window.taps(image).unwrap());
             let nodes: usize = image.iter().product();
             prop_assert_eq!(sources.len(), image[0] * filter[0] * filter[1] * high * wide);
+            let band = window.sources_of_rows(image, high / 2..high).unwrap();
+            let lower = sources.chunks(high * wide).flat_map(|all| &all[high / 2 * wide..]);
+            prop_assert!(band.iter().eq(lower));
+            prop_assert!(window.sources_of_rows(image, 0..high + 1).is_err());
             for c in 0..image[0] {
                 for (k, p) in (0..filter[0] * filter[1]).flat_map(|k| (0..high * wide).map(move |p| (k, p))) {
                     let element = [c, k / filter[1], k % filter[1]];

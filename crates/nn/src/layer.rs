@@ -299,6 +299,23 @@ pub trait Layer: Any + Debug + Send + Sync {
         false
     }
 
+    /// The numbers among its settings that may change from step to step, by name, as they are now;
+    /// layers inside not counted. See [`scale_setting`](crate::scale_setting).
+    fn settings(&self) -> Vec<(String, f32)> {
+        Vec::new()
+    }
+
+    /// Changes one of its [`settings`](Self::settings), and nothing where there is an error. Call
+    /// [`scale_setting`](crate::scale_setting), which also keeps the change in the layer's state.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::State`] when there is none of this name, [`Error::Option`] when the value is out of
+    /// range.
+    fn set(&mut self, name: &str, _value: f32) -> Result<()> {
+        Err(crate::settings::unknown(self.base(), &self.settings(), name))
+    }
+
     /// What of the trained layer is bits: the entries of its truth tables as hardware has them, the
     /// signs of its binary weights; layers inside not counted. Training flips them.
     ///

@@ -11,11 +11,12 @@ mod model;
 pub mod models;
 mod network;
 pub mod registry;
+mod settings;
 mod tree;
 
 pub use describe::{Description, Table};
 pub use error::{Error, Result};
-pub use hardware::{Answer, Hardware, Head, StageChain, Values};
+pub use hardware::{Answer, Filter, Hardware, Head, StageChain, Values};
 pub use layer::{
     Ancestors, Base, Cost, Frozen, Layer, LayerSpec, Parameter, Saved, Signal, Site, StateData,
     StateTensor, TrainedBits, Windowed, Windows, saved_as,
@@ -35,3 +36,4 @@ pub use layers::{
 pub use layers::{BinaryToReal, BitEncode, Generator, InsertBitError, RealToBinary, Reduce};
 pub use model::{LutModel, RealInputs, RealNode};
 pub use network::{Network, arg_max, batch_of};
+pub use settings::scale_setting;

@@ -1,7 +1,7 @@
 //! Walks over a layer and all layers inside it, each once.
 
 use crate::layer::{StateTensor, saved_as};
-use crate::{Error, Layer, Parameter, Result, Saved};
+use crate::{Error, Layer, Parameter, Result, Saved, settings};
 
 /// Calls a function with every layer, containers before what is in them.
 pub(crate) fn for_each<'l>(layer: &'l dyn Layer, call: &mut dyn FnMut(&'l dyn Layer)) {
@@ -51,6 +51,7 @@ pub(crate) fn parameters_mut<'l>(
 /// The state of all layers; names begin with those of the layers they are inside.
 pub(crate) fn state(layer: &dyn Layer) -> Vec<StateTensor> {
     let mut all = layer.state();
+    all.extend(settings::state(layer));
     for (name, child) in layer.children() {
         all.extend(
             state(child)
@@ -77,7 +78,8 @@ pub(crate) fn restore(layer: &mut dyn Layer, state: &[StateTensor]) -> Result<()
         left = others;
         restore(child, &own)?;
     }
-    let own: Vec<StateTensor> = left.into_iter().cloned().collect();
+    let mut own: Vec<StateTensor> = left.into_iter().cloned().collect();
+    settings::restore(layer, &mut own)?;
     layer.restore(&own)
 }
 

@@ -22,6 +22,7 @@ mod head;
 mod primitives;
 mod signals;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -169,6 +170,19 @@ impl Verilog {
     /// Name of the module.
     pub fn module(&self) -> &str {
         &self.module
+    }
+
+    /// What each port of the netlist is called in the module: its own name, unless that is reserved
+    /// or taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`validate`].
+    pub fn port_names(&self, netlist: &Netlist) -> Result<BTreeMap<String, String>> {
+        let signals = prepare(netlist, self)?;
+        let inputs = netlist.inputs().iter().map(|port| &port.name).zip(&signals.inputs);
+        let outputs = netlist.outputs().iter().map(|port| &port.name).zip(&signals.outputs);
+        Ok(inputs.chain(outputs).map(|(own, printed)| (own.clone(), printed.clone())).collect())
     }
 
     /// The text of the module.

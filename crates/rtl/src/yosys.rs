@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use lutweave_lut::Netlist;
 
-use crate::{Error, Result, Target, Tool, aiger, blif, names};
+use crate::{Error, Result, Target, Tool, Verilog, aiger, blif};
 
 /// The netlist that Yosys reads in Verilog: elaborated, made of gates, and read back as an
 /// and-inverter graph. It has the ports of `like`: what printing adds (clock, reset, valid bits) is
-/// left out.
+/// left out, and ports get back the names that they had before `printed` printed them.
 ///
 /// It is made without Yosys' optimisation of logic and without ABC; registers come back without an
 /// initial value as 0. Costs minutes from some thousand tables on: Yosys takes each for a shifter.
@@ -23,23 +23,23 @@ use crate::{Error, Result, Target, Tool, aiger, blif, names};
 /// [`Error::Timeout`]; [`Error::Io`]; [`Error::Netlist`] when its ports are not those of `like`.
 pub fn elaborate(
     text: &Path,
-    top: &str,
+    printed: &Verilog,
     like: &Netlist,
     work: &Path,
     limit: Duration,
 ) -> Result<Netlist> {
-    names::check_module(top)?;
+    let (names, top) = (printed.port_names(like)?, printed.module());
     let tool = Tool::Yosys.find()?;
     let file = "module.v";
     copy(text, &work.join(file))?;
     let script = format!(
         "read_verilog {file}; hierarchy -check -top {top}; proc; flatten; opt_expr; opt_clean; \
-         techmap; opt_expr; opt_clean; dfflegalize -cell $_DFF_P_ 01; opt_clean; aigmap; \
-         write_aiger -zinit -symbols module.aig"
+         techmap; opt_expr; opt_clean; dfflegalize -cell $_DFF_P_ 01; \
+         setundef -init -zero; opt_clean; aigmap; write_aiger -symbols module.aig"
     );
     tool.run(&["-q", "-p", &script], work, limit)?;
     let read = aiger::read(&read(&work.join("module.aig"))?)?;
-    Ok(read.with_ports_of(like)?)
+    Ok(read.with_ports_of(like, |name| names.get(name).map_or(name, String::as_str))?)
 }
 
 /// What synthesis makes of a netlist.

@@ -122,6 +122,14 @@ pub enum Error {
         /// Bytes wanted.
         bytes: usize,
     },
+    /// Numbers that a device did not give.
+    #[error("{op}: the device says: {why}")]
+    Device {
+        /// The operation.
+        op: &'static str,
+        /// What the device says.
+        why: String,
+    },
     /// A variable name that is not in the list.
     #[error("{op}: there is no variable {name:?}")]
     UnknownVariable {

@@ -10,6 +10,7 @@
 
 mod bits;
 mod convert;
+mod place;
 mod range;
 mod reduce;
 #[cfg(test)]
@@ -301,7 +302,7 @@ impl FrameBuffer {
 
     fn expect<T: Element>(&self, op: &'static str) -> Result<()> {
         if T::DTYPE == self.dtype {
-            Ok(())
+            self.storage.fetch()
         } else {
             Err(Error::DType { op, expected: T::DTYPE.name(), got: self.dtype })
         }
@@ -309,7 +310,7 @@ impl FrameBuffer {
 
     fn expect_bits(&self, op: &'static str) -> Result<()> {
         if self.dtype == DType::Bit {
-            Ok(())
+            self.storage.fetch()
         } else {
             Err(Error::DType { op, expected: "bit", got: self.dtype })
         }
@@ -317,7 +318,7 @@ impl FrameBuffer {
 
     fn expect_raw<T: Element>(&self, op: &'static str) -> Result<()> {
         if T::DTYPE == DType::U64 && self.dtype == DType::Bit {
-            return Ok(());
+            return self.storage.fetch();
         }
         self.expect::<T>(op)
     }

@@ -14,6 +14,16 @@ pub enum Error {
         /// What it is.
         got: String,
     },
+    /// A schedule is for a hyperparameter that nothing has.
+    #[error("{of}: there is no `{name}` for a schedule to change; there is {there}")]
+    Unknown {
+        /// Where it was looked for.
+        of: &'static str,
+        /// The name.
+        name: String,
+        /// The names there are.
+        there: String,
+    },
     /// The targets of a data set are not what the loss or the network needs.
     #[error("data set `{data}`: expected {expected}, got {got}")]
     Targets {

@@ -1,14 +1,18 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod drive;
 mod error;
+mod hyperparameter;
 pub mod losses;
 pub mod metrics;
 pub mod optimizers;
 mod schedule;
 mod trainer;
 
+pub use drive::Drive;
 pub use error::{Error, Result};
+pub use hyperparameter::Hyperparameter;
 pub use losses::{
     BinaryCrossEntropy, CrossEntropy, Distillation, FeatureMatching, Loss, MeanSquaredError,
     Reduction, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredHinge, WeightedSoftmaxCrossEntropy,

@@ -52,7 +52,7 @@ pub use self::mean_squared_error::MeanSquaredError;
 pub use self::sigmoid_cross_entropy::SigmoidCrossEntropy;
 pub use self::softmax_cross_entropy::{SoftmaxCrossEntropy, WeightedSoftmaxCrossEntropy};
 pub use self::squared_hinge::SquaredHinge;
-use crate::{Error, Result};
+use crate::{Error, Hyperparameter, Result};
 
 /// Probabilities nearer than this to 0 (or 1) count as this near: logarithms stay finite.
 /// `BinaryBrain`'s number.
@@ -93,6 +93,11 @@ pub trait Loss: Debug + Send + Sync {
         whole: f64,
     ) -> Result<(f32, FrameBuffer)>;
 
+    /// The settings that a [`Drive`](crate::Drive) can change, by name.
+    fn hyperparameters(&mut self) -> Vec<(&'static str, &mut Hyperparameter)> {
+        Vec::new()
+    }
+
     /// The mean loss of a batch, and its gradient with respect to `y`. Zero, both, when nothing is
     /// labelled.
     ///
@@ -116,6 +121,10 @@ impl<L: Loss + ?Sized> Loss for Box<L> {
         whole: f64,
     ) -> Result<(f32, FrameBuffer)> {
         (**self).evaluate_part(y, target, whole)
+    }
+
+    fn hyperparameters(&mut self) -> Vec<(&'static str, &mut Hyperparameter)> {
+        (**self).hyperparameters()
     }
 }
 

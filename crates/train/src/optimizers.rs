@@ -29,7 +29,7 @@ pub use self::clip::Clip;
 pub use self::groups::Groups;
 pub use self::sgd::Sgd;
 pub use self::shift_ada_max::ShiftAdaMax;
-use crate::{Error, Result};
+use crate::{Error, Hyperparameter, Result};
 
 /// Changes parameters along their gradients.
 pub trait Optimizer: Debug + Send {
@@ -45,6 +45,12 @@ pub trait Optimizer: Debug + Send {
 
     /// The learning rate before any schedule.
     fn learning_rate(&self) -> f32;
+
+    /// The settings besides the learning rate that a [`Drive`](crate::Drive) can change, by name.
+    /// Several may have one name, those of groups for instance: they are scaled alike.
+    fn hyperparameters(&mut self) -> Vec<(&'static str, &mut Hyperparameter)> {
+        Vec::new()
+    }
 
     /// What it has gathered: step counts and moments, as named arrays. Settings are not among them.
     fn state(&self) -> Vec<StateTensor>;
@@ -65,6 +71,10 @@ impl<O: Optimizer + ?Sized> Optimizer for Box<O> {
 
     fn learning_rate(&self) -> f32 {
         (**self).learning_rate()
+    }
+
+    fn hyperparameters(&mut self) -> Vec<(&'static str, &mut Hyperparameter)> {
+        (**self).hyperparameters()
     }
 
     fn state(&self) -> Vec<StateTensor> {

@@ -19,7 +19,7 @@ pub use self::feed::{BoxError, Place};
 use self::feed::{Feed, Maker, Plan, Prepare};
 pub use self::record::{Best, Checkpoint, Epoch, Flow, History, Position, Progress, Sum};
 use self::run::Run;
-use crate::{Error, Loss, Optimizer, Result, Schedule};
+use crate::{Drive, Error, Loss, Optimizer, Result, Schedule};
 
 /// Samples of the test set on which the network is looked at as it trains, unless another number is
 /// asked for.
@@ -35,6 +35,7 @@ pub struct Trainer<'a> {
     optimizer: Box<dyn Optimizer + 'a>,
     loss: Box<dyn Loss + 'a>,
     schedule: Schedule,
+    drives: Vec<Drive<'a>>,
     length: Length,
     batch: usize,
     chunk: Option<usize>,
@@ -69,6 +70,7 @@ impl<'a> Trainer<'a> {
             optimizer: Box::new(optimizer),
             loss: Box::new(loss),
             schedule: Schedule::default(),
+            drives: Vec::new(),
             length: Length::Epochs(10),
             batch: 64,
             chunk: None,
@@ -115,6 +117,14 @@ impl<'a> Trainer<'a> {
     #[must_use]
     pub fn schedule(self, schedule: Schedule) -> Self {
         Self { schedule, ..self }
+    }
+
+    /// Another hyperparameter that changes, step by step; any number of them. One that nothing has
+    /// is an error when training begins.
+    #[must_use]
+    pub fn drive(mut self, drive: Drive<'a>) -> Self {
+        self.drives.push(drive);
+        self
     }
 
     /// The seed of the order of samples.
@@ -311,6 +321,7 @@ impl fmt::Debug for Trainer<'_> {
             .field("optimizer", &self.optimizer)
             .field("loss", &self.loss)
             .field("schedule", &self.schedule)
+            .field("drives", &self.drives)
             .field("length", &self.length)
             .field("batch", &self.batch)
             .field("seed", &self.seed)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use lutweave::backend::{Cpu, Isa, Reference, Sites, TableKernels as _};
+use lutweave::backend::{Backend, Cpu, Cuda, Isa, Reference, Sites, TableKernels as _};
 use lutweave::lut::{Padding, Wiring};
 use lutweave::nn::Convolution;
 use lutweave::prelude::*;
@@ -27,7 +27,8 @@ const LEAST: f64 = 1e-3;
 /// One measured figure.
 struct Row {
     kernel: &'static str,
-    isa: Isa,
+    /// The instruction set, or the device.
+    on: &'static str,
     threads: usize,
     fan_in: usize,
     ns: f64,
@@ -42,22 +43,23 @@ pub(super) fn run(arguments: &KernelArguments) -> Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut threads = arguments.threads.map_or(vec![1, cores], |threads| vec![threads.into()]);
     threads.dedup();
+    let cuda = arguments.device.device.cuda()?;
     let mut rows = Vec::new();
     for &fan_in in &fan_ins {
         let reference = on_threads(1, || reference(fan_in))?;
         for &threads in &threads {
             let tree = on_threads(threads, || multiplexer_tree(fan_in, nodes, frames))?;
-            for &isa in Isa::available() {
+            for on in measured(cuda.as_ref())? {
                 let plain = Shape::plain(nodes);
                 let mut times =
-                    on_threads(threads, || layer(isa, fan_in, &plain, frames))?.to_vec();
+                    on_threads(threads, || layer(&on, fan_in, &plain, frames))?.to_vec();
                 let image = Shape::convolution();
-                times.extend(on_threads(threads, || layer(isa, fan_in, &image, frames))?);
+                times.extend(on_threads(threads, || layer(&on, fan_in, &image, frames))?);
                 let slower = reference.into_iter().zip(tree).cycle();
                 let named = KERNELS.into_iter().zip(times).zip(slower);
                 rows.extend(named.map(|((kernel, ns), (reference, tree))| Row {
                     kernel,
-                    isa,
+                    on: on.name(),
                     threads,
                     fan_in,
                     ns,
@@ -148,34 +150,74 @@ fn operands(
     Ok((FrameBuffer::from_frame_bits(input, &bits)?, FrameBuffer::from_frames(output, &dy)?))
 }
 
-/// A whole layer on the CPU.
-fn layer(isa: Isa, fan_in: usize, shape: &Shape, frames: usize) -> Result<Times> {
-    let cpu = Cpu::with(isa).map_err(lutweave::nn::Error::from)?;
+/// What is measured.
+enum Measured<'a> {
+    Cpu(Cpu),
+    Cuda(&'a Cuda),
+}
+
+impl Measured<'_> {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Cpu(cpu) => cpu.isa().name(),
+            Self::Cuda(_) => "cuda",
+        }
+    }
+
+    fn backend(&self) -> &dyn Backend {
+        match self {
+            Self::Cpu(cpu) => cpu,
+            Self::Cuda(cuda) => *cuda,
+        }
+    }
+
+    /// Times some work, until the device has done it.
+    fn timed<T>(&self, work: impl FnOnce(&dyn Backend) -> Result<T>) -> Result<(T, f64)> {
+        timed(|| {
+            let value = work(self.backend())?;
+            if let Self::Cuda(cuda) = self {
+                cuda.synchronise()?;
+            }
+            Ok(value)
+        })
+    }
+}
+
+/// The device, or the CPU with each of its instruction sets.
+fn measured(cuda: Option<&Cuda>) -> Result<Vec<Measured<'_>>> {
+    match cuda {
+        Some(cuda) => Ok(vec![Measured::Cuda(cuda)]),
+        None => Isa::available().iter().map(|&isa| Ok(Measured::Cpu(Cpu::with(isa)?))).collect(),
+    }
+}
+
+/// A whole layer.
+fn layer(on: &Measured<'_>, fan_in: usize, shape: &Shape, frames: usize) -> Result<Times> {
     let (nodes, mut alone) = (shape.places(), shape.network(fan_in, None)?);
     let (x, dy) = operands(&shape.input, &alone.output().shape, frames)?;
     let x = Arc::new(x);
     let forward = median(nodes, frames, || {
-        let (made, seconds) = timed(|| Ok(alone.forward(x.clone(), &cpu)?))?;
+        let (made, seconds) = on.timed(|backend| Ok(alone.forward(x.clone(), backend)?))?;
         // Backward hands the step's memory back to the layer.
-        alone.backward(made.1, &dy, &cpu)?;
+        alone.backward(made.1, &dy, on.backend())?;
         Ok(seconds)
     })?;
     let backward = median(nodes, frames, || {
-        let (_, saved) = alone.forward(x.clone(), &cpu)?;
-        Ok(timed(|| Ok(alone.backward(saved, &dy, &cpu)?))?.1)
+        let (_, saved) = alone.forward(x.clone(), on.backend())?;
+        Ok(on.timed(|backend| Ok(alone.backward(saved, &dy, backend)?))?.1)
     })?;
     // A layer below that has a parameter makes the gradient of the inputs needed.
     let below = LutLayer::shaped(&shape.input).fan_in(1).wiring(WiringRule::Serial);
     let mut second = shape.network(fan_in, Some(below.clone()))?;
     let both = median(nodes, frames, || {
-        let (_, saved) = second.forward(x.clone(), &cpu)?;
-        Ok(timed(|| Ok(second.backward(saved, &dy, &cpu)?))?.1)
+        let (_, saved) = second.forward(x.clone(), on.backend())?;
+        Ok(on.timed(|backend| Ok(second.backward(saved, &dy, backend)?))?.1)
     })?;
     let mut first = Sequential::new(&shape.input).reading(DType::Bit).then(below).build(1)?;
     let (_, gradient) = operands(&shape.input, &shape.input, frames)?;
     let below = median(nodes, frames, || {
-        let (_, saved) = first.forward(x.clone(), &cpu)?;
-        Ok(timed(|| Ok(first.backward(saved, &gradient, &cpu)?))?.1)
+        let (_, saved) = first.forward(x.clone(), on.backend())?;
+        Ok(on.timed(|backend| Ok(first.backward(saved, &gradient, backend)?))?.1)
     })?;
     Ok([forward, backward, (both - below).max(LEAST)])
 }
@@ -264,7 +306,7 @@ fn table(rows: &[Row], nodes: usize, frames: usize) {
             "{:<16} {:>6} {:<9} {:>7} {:>16.3} {:>10.0} {tree:>7}",
             row.kernel,
             row.fan_in,
-            row.isa.name(),
+            row.on,
             row.threads,
             row.ns,
             row.reference
@@ -278,7 +320,7 @@ fn json(rows: &[Row], nodes: usize, frames: usize) {
         .map(|row| {
             serde_json::json!({
                 "kernel": row.kernel,
-                "isa": row.isa.name(),
+                "isa": row.on,
                 "threads": row.threads,
                 "fan_in": row.fan_in,
                 "nodes": nodes,

@@ -17,12 +17,14 @@ pub(super) fn run(arguments: &TrainArguments) -> Result<()> {
     if let Some(threads) = arguments.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
     }
+    let backend = arguments.device.device.backend()?;
     let (train, test, real) = images(arguments)?;
     let mut known = arguments.net.build(&train)?;
     let images = arguments.images.map_or(known.images, |images| images as usize);
     let train = train.select(&(0..images.min(train.len())).collect::<Vec<_>>())?;
     let trainer = Trainer::new(Adam::new(1e-3), SoftmaxCrossEntropy)
         .schedule(Schedule::Constant)
+        .backend(&*backend)
         .epochs(arguments.epochs as usize)
         .batch(known.batch)
         .on_epoch(|epoch, _| {
@@ -40,7 +42,7 @@ pub(super) fn run(arguments: &TrainArguments) -> Result<()> {
     let mut speeds: Vec<f64> = history.epochs.iter().map(|epoch| epoch.images_per_s).collect();
     speeds.sort_by(f64::total_cmp);
     let speed = speeds[speeds.len() / 2];
-    report(arguments, &known, speed, history.epochs.last(), real);
+    report(arguments, &known, speed, history.epochs.last(), (real, backend.name()));
     Ok(())
 }
 
@@ -67,7 +69,13 @@ fn random(samples: usize) -> Result<Dataset> {
     Ok(Dataset::new("random", &[1, 28, 28], Values::U8(values), targets)?)
 }
 
-fn report(arguments: &TrainArguments, known: &Known, speed: f64, last: Option<&Epoch>, real: bool) {
+fn report(
+    arguments: &TrainArguments,
+    known: &Known,
+    speed: f64,
+    last: Option<&Epoch>,
+    (real, backend): (bool, &str),
+) {
     let cost = known.net.describe().cost();
     let ns = 1e9 / (speed * cost.unrolled as f64 * known.frames as f64);
     let seconds = EPOCH as f64 / speed;
@@ -77,6 +85,7 @@ fn report(arguments: &TrainArguments, known: &Known, speed: f64, last: Option<&E
     if arguments.json {
         let object = serde_json::json!({
             "net": known.name,
+            "backend": backend,
             "isa": lutweave::backend::Isa::best().name(),
             "threads": threads,
             "images_per_s": speed,
@@ -89,7 +98,7 @@ fn report(arguments: &TrainArguments, known: &Known, speed: f64, last: Option<&E
         return;
     }
     say!(
-        "{}: {} LUTs, {} with all positions, {} frames an image, batches of {}, {threads} threads, {}",
+        "{}: {} LUTs, {} with all positions, {} frames an image, batches of {}, {threads} threads, {backend}, {}",
         known.name,
         grouped(cost.luts as usize),
         grouped(cost.unrolled as usize),

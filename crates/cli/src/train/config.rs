@@ -33,6 +33,9 @@ pub(crate) struct Config {
     pub(crate) groups: Vec<Spanned<GroupConfig>>,
     #[serde(default)]
     pub(crate) schedule: ScheduleConfig,
+    /// Schedules of other hyperparameters.
+    #[serde(default)]
+    pub(crate) schedules: Vec<Spanned<DriveConfig>>,
     pub(crate) training: TrainingConfig,
 }
 
@@ -200,7 +203,7 @@ impl Default for OptimizerConfig {
 }
 
 /// How the learning rate changes; lengths are in steps.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum ScheduleConfig {
     Constant {
@@ -227,8 +230,43 @@ pub(crate) enum ScheduleConfig {
         #[serde(default)]
         warm_up: usize,
     },
-    #[default]
-    OneCycle,
+    OneCycle {
+        #[serde(default = "first")]
+        first: f32,
+        #[serde(default = "rise")]
+        rise: f32,
+        #[serde(default = "last")]
+        last: f32,
+    },
+}
+
+fn first() -> f32 {
+    0.04
+}
+
+fn rise() -> f32 {
+    0.3
+}
+
+fn last() -> f32 {
+    4e-6
+}
+
+impl Default for ScheduleConfig {
+    fn default() -> Self {
+        Self::OneCycle { first: first(), rise: rise(), last: last() }
+    }
+}
+
+/// A hyperparameter that changes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DriveConfig {
+    /// Which: `optimizer.NAME`, `loss.NAME` or `network.NAME`.
+    pub(crate) setting: String,
+    /// Of the network, where; every layer that has it if left out.
+    pub(crate) layers: Option<Vec<String>>,
+    pub(crate) schedule: ScheduleConfig,
 }
 
 impl ScheduleConfig {
@@ -239,7 +277,7 @@ impl ScheduleConfig {
             Self::Step { every, factor, warm_up } => (Schedule::Step { every, factor }, warm_up),
             Self::Exponential { last, warm_up } => (Schedule::Exponential { last }, warm_up),
             Self::Shift { every, warm_up } => (Schedule::Shift { every }, warm_up),
-            Self::OneCycle => (Schedule::one_cycle(), 0),
+            Self::OneCycle { first, rise, last } => (Schedule::OneCycle { first, rise, last }, 0),
         };
         if warm_up > 0 { schedule.warmed_up(warm_up) } else { schedule }
     }

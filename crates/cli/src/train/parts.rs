@@ -1,9 +1,10 @@
 //! Optimizer and loss from the settings.
 
 use lutweave::prelude::*;
-use lutweave::train::{self, Groups, Loss, Optimizer};
+use lutweave::train::{self, Drive, Groups, Loss, Optimizer};
+use toml::Spanned;
 
-use super::config::{Config, GroupConfig, LossConfig, OptimizerConfig, Source};
+use super::config::{Config, DriveConfig, GroupConfig, LossConfig, OptimizerConfig, Source};
 use super::place::nearest;
 use crate::error::Result;
 
@@ -68,6 +69,38 @@ fn one(config: &OptimizerConfig) -> Box<dyn Optimizer> {
             clipped(train::Bop::new(gamma, threshold), clip_norm)
         }
     }
+}
+
+/// The schedules of hyperparameters other than the learning rate.
+pub(super) fn drives(config: &Config, source: &Source) -> Result<Vec<Drive<'static>>> {
+    let drive = |drive: &Spanned<DriveConfig>| {
+        let refuse = |what: &str| Err(source.error_at(drive.span().start, what));
+        let DriveConfig { setting, layers, schedule } = drive.get_ref();
+        let schedule = schedule.schedule();
+        let of = setting.split_once('.');
+        if layers.is_some() && !matches!(of, Some(("network", _))) {
+            return refuse("only a `network.NAME` is of some `layers`");
+        }
+        match of {
+            Some(("optimizer", "learning_rate" | "gamma")) => {
+                refuse("the learning rate has a section of its own, `[schedule]`")
+            }
+            Some(("optimizer", name)) => Ok(Drive::optimizer(name, schedule)),
+            Some(("loss", name)) => Ok(Drive::loss(name, schedule)),
+            Some(("network", name)) => {
+                let drive = Drive::layers(name, schedule);
+                Ok(match layers.clone() {
+                    Some(names) => drive.only(move |layer| selects(&names, layer.base().path())),
+                    None => drive,
+                })
+            }
+            _ => refuse(&format!(
+                "expected `setting` to be `optimizer.NAME`, `loss.NAME` or `network.NAME`, got \
+                 `{setting}`"
+            )),
+        }
+    };
+    config.schedules.iter().map(drive).collect()
 }
 
 /// Whether one of these names means what is at `path`: where it is the beginning of the path, in
@@ -187,6 +220,39 @@ mod tests {
         assert!(after[0].iter().all(|&weight| weight.to_bits() == f32::to_bits(-1.0)), "Bop's");
         assert!(after[1] != before[1], "the default's");
         assert!(after[2..] == before[2..], "frozen");
+    }
+
+    #[test]
+    fn schedules_are_of_what_there_is() {
+        let parse = |schedules: &str| {
+            let text = format!(
+                "data.set = 'digits'\nnetwork.layers = []\n\
+                 training = {{ epochs = 1, batch = 4 }}\n{schedules}"
+            );
+            let source = Source { file: "a.toml".to_owned(), text };
+            let config = source.parse().map_err(|error| error.text())?;
+            let drives = drives(&config, &source).map_err(|error| error.text())?;
+            Ok(drives.iter().map(|drive| format!("{drive:?}")).collect::<Vec<_>>())
+        };
+        let one = |setting: &str, more: &str| -> std::result::Result<Vec<String>, String> {
+            parse(&format!("[[schedules]]\nsetting = '{setting}'\n{more}"))
+        };
+        let cosine = "schedule.kind = 'cosine'";
+        assert_eq!(one("optimizer.momentum", cosine).unwrap(), ["optimizer.momentum: Cosine"]);
+        assert_eq!(one("loss.share", cosine).unwrap(), ["loss.share: Cosine"]);
+        let some = format!("layers = ['2']\n{cosine}");
+        assert_eq!(one("network.noise", &some).unwrap(), ["layers.noise: Cosine"]);
+        let cases = [
+            (one("momentum", cosine), "line 4, column 1: expected `setting` to be"),
+            (one("optimizer.learning_rate", cosine), "`[schedule]`"),
+            (one("optimizer.momentum", &some), "only a `network.NAME`"),
+            (one("loss.share", "schedule = { kind = 'cosin' }"), "did you mean `cosine`?"),
+            (one("loss.share", "schedules = 1"), "did you mean `schedule`?"),
+        ];
+        for (result, says) in cases {
+            let error = result.unwrap_err();
+            assert!(error.contains(says), "`{says}` is not in\n{error}");
+        }
     }
 
     #[test]

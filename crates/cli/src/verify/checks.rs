@@ -90,7 +90,7 @@ pub(super) fn vectors(subject: &Subject, netlist: &Netlist) -> Result<Vectors> {
     Ok(Vectors::from_inputs(netlist, &subject.inputs)?)
 }
 
-fn folder() -> Result<TempDir> {
+pub(super) fn folder() -> Result<TempDir> {
     TempDir::with_prefix("lutweave-verify").map_err(Error::io("make", &std::env::temp_dir()))
 }
 
@@ -204,7 +204,8 @@ pub(super) fn elaborated(subject: &Subject, hardware: &Hardware, limit: Duration
             &printed
         };
         let like = &subject.netlist;
-        let read = yosys::elaborate(path, &hardware.module, like, folder.path(), limit)?;
+        let module = Verilog::new(&hardware.module);
+        let read = yosys::elaborate(path, &module, like, folder.path(), limit)?;
         let blif = blif::read(&blif::text(like, "model")?)?;
         prove(&blif, &read, limit)
     })

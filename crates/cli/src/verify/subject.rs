@@ -23,7 +23,7 @@ pub(super) struct Subject {
     pub(super) netlist: Netlist,
     /// Clocks of one answer: more than one for networks that keep a state.
     pub(super) clocks: usize,
-    data: Dataset,
+    pub(super) data: Dataset,
     /// Words of all samples for the input port, clock after clock, sample after sample.
     pub(super) inputs: Vec<u64>,
     /// What the netlist says to them, in the last clock of each sample.
@@ -81,8 +81,12 @@ impl Subject {
 
     /// A line that says what it is.
     pub(super) fn title(&self) -> String {
-        let luts: usize = Role::ALL.iter().map(|&role| self.netlist.lut_count(role)).sum();
-        format!("{} and {} of {}", count(luts, "LUT"), self.amount(), self.data.name())
+        format!("{} and {} of {}", count(self.luts(), "LUT"), self.amount(), self.data.name())
+    }
+
+    /// LUTs of the netlist.
+    pub(super) fn luts(&self) -> usize {
+        Role::ALL.iter().map(|&role| self.netlist.lut_count(role)).sum()
     }
 
     /// How many samples.
@@ -103,6 +107,11 @@ impl Subject {
         let word = netlist.iter().zip(other).position(|(a, b)| a != b)?;
         let (netlist, other) = (netlist[word], other[word]);
         Some(format!("sample {sample}, word {word}: netlist {netlist}, other {other}"))
+    }
+
+    /// The trained network, where there is one.
+    pub(super) fn network(&self) -> Option<&Network> {
+        self.network.as_ref().map(|(network, _)| network)
     }
 
     /// Whether there is a network, not a netlist alone.
@@ -189,7 +198,7 @@ fn compare(
 }
 
 /// What a network's answer means as numbers for each word of the port, frame-major.
-fn meaning(answer: &FrameBuffer, head: &Head) -> Result<Vec<f32>> {
+pub(super) fn meaning(answer: &FrameBuffer, head: &Head) -> Result<Vec<f32>> {
     if head.is_class {
         return Ok(classes(&answer.to_frames::<f32>()?, answer.shape()));
     }

@@ -3,6 +3,10 @@
 use super::{Operation, Pixel, Stage, Stages};
 use crate::{Error, Evaluator, Netlist, Result, Window};
 
+/// Entries of the table of sources that is made at a time, where a row of positions needs no more:
+/// 4 MiB.
+const BAND_ENTRIES: usize = 1 << 20;
+
 impl Stages {
     /// The image that comes out of `values`, an image of `[height, width]` pixels: one number a
     /// word, `[channels, height, width]`. Costs the evaluation of each stage's netlist at every
@@ -61,7 +65,7 @@ fn repeat(row: &[u64], down: usize, across: usize) -> impl Iterator<Item = u64> 
     (0..down).flat_map(move |_| row.iter().flat_map(move |&x| std::iter::repeat_n(x, across)))
 }
 
-/// The netlist at every position of the window.
+/// The netlist at every position of the window, band by band.
 fn slide(
     window: &Window,
     outside: u64,
@@ -69,27 +73,32 @@ fn slide(
     image: [usize; 3],
     values: &[u64],
 ) -> Result<Vec<u64>> {
-    let sources = window.sources(image)?;
     let [rows, columns] = window.output(image)?;
     let positions = rows * columns;
     let mut evaluator = Evaluator::new(netlist)?;
     let channels = netlist.outputs()[0].words;
     let mut outputs = vec![0; channels * positions];
-    let elements = sources.len() / positions;
+    let elements = netlist.inputs()[0].words;
+    let band = (BAND_ENTRIES / (elements * columns)).max(1);
     let mut frames = Vec::with_capacity(elements * 64);
-    for start in (0..positions).step_by(64) {
-        let block = start..positions.min(start + 64);
-        frames.clear();
-        for position in block.clone() {
-            frames.extend((0..elements).map(|element| {
-                let source = sources[element * positions + position] as usize;
-                values.get(source).copied().unwrap_or(outside)
-            }));
-        }
-        let given = evaluator.frames(&frames)?;
-        for (position, words) in block.zip(given.chunks(channels)) {
-            for (channel, &word) in words.iter().enumerate() {
-                outputs[channel * positions + position] = word;
+    for top in (0..rows).step_by(band) {
+        let band = top..rows.min(top + band);
+        let (first, count) = (top * columns, band.len() * columns);
+        let sources = window.sources_of_rows(image, band)?;
+        for start in (0..count).step_by(64) {
+            let block = start..count.min(start + 64);
+            frames.clear();
+            for position in block.clone() {
+                frames.extend((0..elements).map(|element| {
+                    let source = sources[element * count + position] as usize;
+                    values.get(source).copied().unwrap_or(outside)
+                }));
+            }
+            let given = evaluator.frames(&frames)?;
+            for (position, words) in block.zip(given.chunks(channels)) {
+                for (channel, &word) in words.iter().enumerate() {
+                    outputs[channel * positions + first + position] = word;
+                }
             }
         }
     }

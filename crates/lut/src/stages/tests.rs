@@ -76,6 +76,22 @@ fn pixels_are_enlarged_and_pooled() {
 }
 
 #[test]
+fn bands_of_a_large_image_join() {
+    let mut stages = Stages::new("s", Pixel { channels: 1, width: 1 }).unwrap();
+    stages.slide("or", Window::new([2, 2]), 0, or(1, 4)).unwrap();
+    let size = 600; // 4 * 599 * 599 sources: two bands
+    let x: Vec<u64> = words(size * size, 7).iter().map(|word| u64::from(word % 4 == 0)).collect();
+    let y = stages.evaluate([size, size], &x).unwrap();
+    let at = |row: usize, column: usize| x[row * size + column];
+    for (place, &bit) in y.iter().enumerate() {
+        let (row, column) = (place / (size - 1), place % (size - 1));
+        let pixels =
+            [at(row, column), at(row, column + 1), at(row + 1, column), at(row + 1, column + 1)];
+        assert_eq!(bit, pixels.into_iter().max().unwrap(), "{row}, {column}");
+    }
+}
+
+#[test]
 fn refusals_name_the_stage() {
     let mut stages = Stages::new("s", Pixel { channels: 2, width: 1 }).unwrap();
     let error = |result: Result<()>| result.unwrap_err().to_string();

@@ -5,8 +5,9 @@ use crate::{Error, MAX_NAME, MAX_NETS, Net, Netlist, NetlistBuilder, Result, Rol
 
 impl Stages {
     /// The netlist of the whole image of `[height, width]` pixels, every position of every window
-    /// with cells of its own. Its input port `x` and its output port `y` have a word a channel and
-    /// pixel, `[channels, height, width]`. The groups of stage `s` are called `s_` and their name,
+    /// with cells of its own. Its input port `x` and its output port have a word a channel and
+    /// pixel, `[channels, height, width]`; the output port is called as that of the last stage, or
+    /// `y` behind an enlargement. The groups of stage `s` are called `s_` and their name,
     /// its cells `s_<row>_<column>_` and theirs.
     ///
     /// # Errors
@@ -35,7 +36,11 @@ impl Stages {
             };
             pixel = stage.output;
         }
-        build.output("y", pixel.width, &words.concat())?;
+        let port = match self.stages().last().map(|stage| &stage.operation) {
+            Some(Operation::Slide { netlist, .. }) => netlist.outputs()[0].name.as_str(),
+            _ => "y",
+        };
+        build.output(port, pixel.width, &words.concat())?;
         build.finish()
     }
 

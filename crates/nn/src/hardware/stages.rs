@@ -10,7 +10,7 @@ use lutweave_lut::{Border, Net, NetlistBuilder, Padding, Pixel, Role, Stages, Wi
 use lutweave_tensor::{DType, FrameBuffer};
 
 use super::cells::Cells;
-use super::{Answer, Frozen, Values, elementwise, head};
+use super::{Answer, Frozen, Head, Values, elementwise, head};
 use crate::layer::Base;
 use crate::{Error, Layer, Network, Result, Signal};
 
@@ -258,7 +258,7 @@ impl StageChain {
     }
 
     /// Ends the chain with what an output of a network shows.
-    fn finish(mut self, output: &Signal, answer: Answer) -> Result<Stages> {
+    fn finish(mut self, output: &Signal, answer: Answer) -> Result<Filter> {
         let shape = match self.map {
             Some([channels, ..]) => vec![channels],
             None => output.shape.clone(),
@@ -267,12 +267,23 @@ impl StageChain {
         if self.open.is_none() {
             self.begin("answer", Window::new([1, 1]), 0)?;
         }
-        if let Some(Open { name, window, outside, mut build, frozen }) = self.open {
-            head(&frozen, &signal, answer, None, &mut build)?;
-            self.stages.slide(name, window, outside, build.finish()?.prune()?)?;
-        }
-        Ok(self.stages)
+        let Some(Open { name, window, outside, mut build, frozen }) = self.open else {
+            let why = "its last stage was not begun".to_owned();
+            return Err(Error::Freeze { layer: "network".to_owned(), why });
+        };
+        let head = head(&frozen, &signal, answer, None, &mut build)?;
+        self.stages.slide(name, window, outside, build.finish()?.prune()?)?;
+        Ok(Filter { stages: self.stages, head })
     }
+}
+
+/// A network as a filter over images, and how to read the pixels that it gives.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    /// The chain of stages.
+    pub stages: Stages,
+    /// What a pixel of the last stage is: a class, or words and what those of each channel stand for.
+    pub head: Head,
 }
 
 /// Whether a window is one pixel, at every pixel.
@@ -317,6 +328,15 @@ impl Network {
     ///
     /// As [`to_stages`](Self::to_stages).
     pub fn to_stages_showing(&self, name: &str, answer: Answer) -> Result<Stages> {
+        Ok(self.to_filter(name, answer)?.stages)
+    }
+
+    /// The same with what the pixels of the last stage mean.
+    ///
+    /// # Errors
+    ///
+    /// As [`to_stages`](Self::to_stages).
+    pub fn to_filter(&self, name: &str, answer: Answer) -> Result<Filter> {
         let refuse = |why: String| Err(Error::Freeze { layer: "network".to_owned(), why });
         let ([input], [output]) = (self.inputs(), self.outputs()) else {
             let (inputs, outputs) = (self.inputs().len(), self.outputs().len());

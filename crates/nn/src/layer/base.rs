@@ -63,6 +63,8 @@ pub struct Base {
     inputs: Vec<Signal>,
     outputs: Vec<Signal>,
     frozen: bool,
+    /// What changed settings were when the layer was built, by name.
+    own_settings: Vec<(String, f32)>,
 }
 
 impl Base {
@@ -78,7 +80,14 @@ impl Base {
         outputs: Vec<Signal>,
     ) -> Self {
         let (path, inputs) = (site.path.clone(), site.inputs.clone());
-        Self { spec: Arc::new(spec), path, inputs, outputs, frozen: false }
+        Self {
+            spec: Arc::new(spec),
+            path,
+            inputs,
+            outputs,
+            frozen: false,
+            own_settings: Vec::new(),
+        }
     }
 
     /// The settings the layer was built from.
@@ -122,6 +131,23 @@ impl Base {
         self.frozen = frozen;
     }
 
+    /// What a setting that has been changed was when the layer was built.
+    pub(crate) fn own_setting(&self, name: &str) -> Option<f32> {
+        self.own_settings.iter().find(|(own, _)| own == name).map(|&(_, value)| value)
+    }
+
+    /// Remembers what a setting was, unless it has been changed before.
+    pub(crate) fn setting_changed(&mut self, name: &str, before: f32) {
+        if self.own_setting(name).is_none() {
+            self.own_settings.push((name.to_owned(), before));
+        }
+    }
+
+    /// Forgets that a setting was changed.
+    pub(crate) fn setting_restored(&mut self, name: &str) {
+        self.own_settings.retain(|(own, _)| own != name);
+    }
+
     /// Checks that a batch is what the layer was built for.
     ///
     /// # Errors
@@ -138,6 +164,12 @@ impl Base {
     /// [`Error::Input`] when it is not.
     pub fn check_gradient(&self, dy: &FrameBuffer) -> Result<()> {
         Signal::reals(&self.output().shape).check(&self.path, dy)
+    }
+
+    /// An error about a setting out of range.
+    pub fn option_error(&self, option: &'static str, expected: &str, got: f32) -> Error {
+        let (layer, expected) = (self.path.clone(), expected.to_owned());
+        Error::Option { layer, option, expected, got: got.to_string() }
     }
 
     /// An error about hardware: the layer has no form in a netlist.

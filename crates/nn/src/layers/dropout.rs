@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::steps::Steps;
 use crate::hardware::{StageChain, elementwise};
 use crate::layer::{Ancestors, Base, Frozen, saved_as};
+use crate::settings::unknown;
 use crate::{Layer, LayerSpec, Result, Saved, Site, StateTensor};
 
 /// The use of this layer's random stream.
@@ -66,6 +67,15 @@ impl Dropout {
         Self { scale, ..self }
     }
 
+    /// What is kept is multiplied by, in training and in evaluation.
+    fn factors(&self) -> (f32, f32) {
+        let kept = (1.0 - self.rate) as f32;
+        match self.scale {
+            DropoutScale::Inverted => (1.0 / kept, 1.0),
+            DropoutScale::Inference => (1.0, kept),
+        }
+    }
+
     pub(crate) fn from_config(config: &serde_json::Value) -> Result<Self> {
         crate::registry::parse("dropout", config)
     }
@@ -87,11 +97,7 @@ impl LayerSpec for Dropout {
         if site.input().dtype != DType::F32 {
             return Err(site.input_error("numbers of f32"));
         }
-        let kept = (1.0 - self.rate) as f32;
-        let (training, evaluation) = match self.scale {
-            DropoutScale::Inverted => (1.0 / kept, 1.0),
-            DropoutScale::Inference => (1.0, kept),
-        };
+        let (training, evaluation) = self.factors();
         Ok(Box::new(Dropper {
             base: Base::new(self.clone(), site, site.input().clone()),
             spec: self.clone(),
@@ -170,6 +176,22 @@ impl Layer for Dropper {
 
     fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
         self.steps.restore(state, self.base.path())
+    }
+
+    fn settings(&self) -> Vec<(String, f32)> {
+        vec![("rate".to_owned(), self.spec.rate as f32)]
+    }
+
+    fn set(&mut self, name: &str, value: f32) -> Result<()> {
+        if name != "rate" {
+            return Err(unknown(&self.base, &self.settings(), name));
+        }
+        if !(0.0..1.0).contains(&value) {
+            return Err(self.base.option_error("rate", "at least 0 and below 1", value));
+        }
+        self.spec.rate = value.into();
+        (self.training, self.evaluation) = self.spec.factors();
+        Ok(())
     }
 
     /// Dropping belongs to training: in hardware the layer is wires.

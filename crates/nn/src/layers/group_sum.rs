@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hardware::{StageChain, Values};
 use crate::layer::{Base, Frozen};
+use crate::settings::unknown;
 use crate::{Layer, LayerSpec, Result, Saved, Signal, Site};
 
 /// Settings of a group sum.
@@ -69,6 +70,7 @@ impl LayerSpec for GroupSum {
         Ok(Box::new(Counter {
             base: Base::new(self.clone(), site, Signal::reals(&[self.classes])),
             spec: self.clone(),
+            temperature,
             scale: 1.0 / temperature,
         }))
     }
@@ -79,6 +81,8 @@ impl LayerSpec for GroupSum {
 struct Counter {
     base: Base,
     spec: GroupSum,
+    temperature: f32,
+    /// Its inverse.
     scale: f32,
 }
 
@@ -128,6 +132,21 @@ impl Layer for Counter {
         }
         let values: Values = (0..=size).map(|count| self.scale * count as f32).collect();
         Ok(input.with_values(words, vec![values; self.spec.classes]))
+    }
+
+    fn settings(&self) -> Vec<(String, f32)> {
+        vec![("temperature".to_owned(), self.temperature)]
+    }
+
+    fn set(&mut self, name: &str, value: f32) -> Result<()> {
+        if name != "temperature" {
+            return Err(unknown(&self.base, &self.settings(), name));
+        }
+        if !(value > 0.0 && value.is_finite()) {
+            return Err(self.base.option_error("temperature", "a positive number", value));
+        }
+        (self.temperature, self.scale) = (value, 1.0 / value);
+        Ok(())
     }
 
     fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::steps::Steps;
 use crate::hardware::StageChain;
 use crate::layer::{Ancestors, Base, Frozen, saved_as};
+use crate::settings::unknown;
 use crate::{Layer, LayerSpec, Result, Saved, Site, StateTensor};
 
 /// The use of this layer's random stream.
@@ -170,6 +171,21 @@ impl Layer for Errors {
 
     fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
         self.steps.restore(state, self.base.path())
+    }
+
+    fn settings(&self) -> Vec<(String, f32)> {
+        vec![("rate".to_owned(), self.spec.rate as f32)]
+    }
+
+    fn set(&mut self, name: &str, value: f32) -> Result<()> {
+        if name != "rate" {
+            return Err(unknown(&self.base, &self.settings(), name));
+        }
+        if !(0.0..=1.0).contains(&value) {
+            return Err(self.base.option_error("rate", "0 to 1", value));
+        }
+        self.spec.rate = value.into();
+        Ok(())
     }
 
     /// Errors belong to training: in hardware the layer is wires.

@@ -98,9 +98,37 @@ impl Layer for Mean {
         Ok(Some(dx))
     }
 
-    /// Counts of ones; over frames they are added up from clock to clock.
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
-        let (outputs, nodes) = (self.base.output().nodes(), self.base.input().nodes());
+        let sizes = [self.base.input().nodes(), self.base.output().nodes()];
+        self.counts(name, sizes, input, build)
+    }
+
+    /// Of channels at every pixel, where the image keeps its size; else of all there is.
+    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        if let ([from, image @ ..], [to, same @ ..]) =
+            (&self.base.input().shape[..], &self.base.output().shape[..])
+            && chain.is_image()
+            && image == same
+        {
+            return chain
+                .at_pixel(name, |pixel, build| self.counts(name, [*from, *to], pixel, build));
+        }
+        chain.whole(name)?;
+        chain.add(name, &self.base, |input, build| self.freeze(name, input, build))
+    }
+}
+
+impl Mean {
+    /// Counts of ones; over frames they are added up from clock to clock. `sizes` are what goes in
+    /// and what comes out.
+    fn counts(
+        &self,
+        name: &str,
+        sizes: [usize; 2],
+        input: &Frozen,
+        build: &mut NetlistBuilder,
+    ) -> Result<Frozen> {
+        let [nodes, outputs] = sizes;
         let size = nodes / outputs;
         let groups = (0..outputs).map(|output| (output..nodes).step_by(outputs).collect());
         if self.base.input().dtype != DType::Bit {
@@ -133,11 +161,6 @@ impl Layer for Mean {
             given.clocks = 1;
         }
         Ok(given)
-    }
-
-    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
-        chain.whole(name)?;
-        chain.add(name, &self.base, |input, build| self.freeze(name, input, build))
     }
 }
 

@@ -8,6 +8,7 @@ use lutweave_tensor::{DType, FrameBuffer, node_count};
 
 use crate::hardware::{StageChain, elementwise};
 use crate::layer::{Ancestors, Base, Frozen, saved_as, state_f32};
+use crate::settings::unknown;
 use crate::{Layer, Parameter, Result, Saved, Site, StateTensor};
 
 /// Most nodes of a layer.
@@ -173,6 +174,21 @@ impl Layer for Normaliser {
         backend.normalise_backward(&x, dy, norm, gradients.0, gradients.1, dx.as_mut())?;
         self.take_over(&mean, &variance, share * x.frames());
         Ok(dx)
+    }
+
+    fn settings(&self) -> Vec<(String, f32)> {
+        vec![("momentum".to_owned(), self.momentum)]
+    }
+
+    fn set(&mut self, name: &str, value: f32) -> Result<()> {
+        if name != "momentum" {
+            return Err(unknown(&self.base, &self.settings(), name));
+        }
+        if !(0.0..1.0).contains(&value) {
+            return Err(self.base.option_error("momentum", "at least 0 and below 1", value));
+        }
+        self.momentum = value;
+        Ok(())
     }
 
     fn parameters(&self) -> Vec<&Parameter> {

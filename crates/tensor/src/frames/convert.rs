@@ -18,6 +18,7 @@ impl FrameBuffer {
     ///
     /// [`Error::Frames`] when the copy would be too large, [`Error::Memory`] when it cannot be had.
     pub fn convert(&self, dtype: DType) -> Result<Self> {
+        self.storage.fetch()?;
         match (self.dtype, dtype) {
             (from, to) if from == to => Ok(self.clone()),
             (DType::Bit, _) => self.spread_bits(dtype, 0.0, 1.0),
@@ -46,6 +47,7 @@ impl FrameBuffer {
             let expected = "a threshold that is a number";
             return Err(Error::Argument { op: "to bits", expected, got: "NaN".into() });
         }
+        self.storage.fetch()?;
         let frames = self.frames;
         let mut to = Self::zeros(DType::Bit, &self.shape, frames)?;
         for node in 0..self.nodes {

@@ -127,6 +127,8 @@ impl FrameBuffer {
         check_range("copy from frames", &frames, from.frames)?;
         check_range("copy to nodes", &(node..node.saturating_add(nodes.len())), self.nodes)?;
         check_range("copy to frames", &(frame..frame.saturating_add(frames.len())), self.frames)?;
+        self.storage.fetch()?;
+        from.storage.fetch()?;
         for (to_node, from_node) in (node..).zip(nodes) {
             with_type!(self.dtype, T => {
                 let from = &from.raw_row::<T>(from_node)[frames.clone()];

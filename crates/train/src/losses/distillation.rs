@@ -5,7 +5,7 @@ use lutweave_tensor::{Error as TensorError, FrameBuffer, Target};
 use super::softmax::Softmax;
 use super::wanted::{Layout, Wanted, map_rows, not_taken, total};
 use super::{Loss, SoftmaxCrossEntropy, checked_whole};
-use crate::{Error, Result};
+use crate::{Error, Hyperparameter, Result};
 
 const NAME: &str = "distillation";
 
@@ -25,8 +25,8 @@ const NAME: &str = "distillation";
 /// to each.
 #[derive(Debug, Clone, Copy)]
 pub struct Distillation {
-    temperature: f32,
-    share: f32,
+    temperature: Hyperparameter,
+    share: Hyperparameter,
 }
 
 impl Distillation {
@@ -36,6 +36,16 @@ impl Distillation {
     ///
     /// [`Error::Option`] for numbers outside these ranges.
     pub fn new(temperature: f32, share: f32) -> Result<Self> {
+        let new = Self {
+            temperature: Hyperparameter::new(temperature),
+            share: Hyperparameter::new(share),
+        };
+        new.check().map(|()| new)
+    }
+
+    /// Refuses numbers out of range.
+    fn check(&self) -> Result<()> {
+        let (temperature, share) = (self.temperature.now(), self.share.now());
         let error = |option, expected, got: f32| {
             Err(Error::Option { option, expected, got: got.to_string() })
         };
@@ -45,7 +55,7 @@ impl Distillation {
         if !(0.0..=1.0).contains(&share) {
             return error("share of the teacher", "from 0 to 1", share);
         }
-        Ok(Self { temperature, share })
+        Ok(())
     }
 
     /// Adds the teacher's part to the gradient; gives the loss of each node.
@@ -57,7 +67,7 @@ impl Distillation {
         divisor: f64,
         dy: &mut FrameBuffer,
     ) -> Result<Vec<f64>> {
-        let (frames, temperature) = (y.frames(), self.temperature);
+        let (frames, temperature) = (y.frames(), self.temperature.now());
         if logits.nodes() != y.nodes() {
             let (expected, got) = (y.shape().to_vec(), logits.shape().to_vec());
             return Err(TensorError::ShapeMismatch { op: NAME, expected, got }.into());
@@ -72,7 +82,7 @@ impl Distillation {
         let (scores, teacher_scores) = (y.rows::<f32>()?, logits.rows::<f32>()?);
         let (powers, teacher_powers) =
             (student.powers.rows::<f32>()?, teacher.powers.rows::<f32>()?);
-        let scale = self.share * temperature / divisor as f32;
+        let scale = self.share.now() * temperature / divisor as f32;
         let logarithm = |scores: &[f32], softmax: &Softmax, frame: usize, at: usize| {
             let score = f64::from(scores[frame]) - f64::from(softmax.most[at]);
             score / f64::from(temperature) - softmax.log_sum(at)
@@ -104,12 +114,17 @@ impl Loss for Distillation {
         }
     }
 
+    fn hyperparameters(&mut self) -> Vec<(&'static str, &mut Hyperparameter)> {
+        vec![("temperature", &mut self.temperature), ("share", &mut self.share)]
+    }
+
     fn evaluate_part(
         &self,
         y: &FrameBuffer,
         target: &Target,
         whole: f64,
     ) -> Result<(f32, FrameBuffer)> {
+        self.check()?;
         let (own, logits) = match target {
             Target::Taught { own, logits } => (Some(own.as_ref()), logits),
             Target::Real(logits) => (None, logits),
@@ -121,7 +136,7 @@ impl Loss for Distillation {
         let (mut hard, mut dy) = (0.0, FrameBuffer::zeros(y.dtype(), y.shape(), y.frames())?);
         if let Some(own) = own {
             (hard, dy) = SoftmaxCrossEntropy.evaluate_part(y, own, whole)?;
-            let share = 1.0 - self.share;
+            let share = 1.0 - self.share.now();
             map_rows(dy.rows_mut::<f32>()?, y.stride(), |_, row| {
                 for dy in row {
                     *dy *= share;
@@ -129,7 +144,7 @@ impl Loss for Distillation {
             });
         }
         let soft = total(&self.learn(y, logits, layout, divisor, &mut dy)?) / divisor;
-        let (share, temperature) = (f64::from(self.share), f64::from(self.temperature));
+        let (share, temperature) = (f64::from(self.share.now()), f64::from(self.temperature.now()));
         let loss = share * temperature * temperature * soft + (1.0 - share) * f64::from(hard);
         Ok((loss as f32, dy))
     }

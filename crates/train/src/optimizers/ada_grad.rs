@@ -5,7 +5,7 @@ use lutweave_nn::{Parameter, StateTensor};
 use super::slots::Slots;
 use super::sweep::{Rule, sweep};
 use super::{Optimizer, check_positive, check_rate};
-use crate::Result;
+use crate::{Hyperparameter, Result};
 
 /// AdaGrad (Duchi, Hazan and Singer 2011), as in `BinaryBrain`'s `OptimizerAdaGrad`:
 ///
@@ -15,34 +15,40 @@ use crate::Result;
 #[derive(Debug, Clone)]
 pub struct AdaGrad {
     learning_rate: f32,
-    epsilon: f32,
+    epsilon: Hyperparameter,
     slots: Slots<1>,
 }
 
 impl AdaGrad {
     /// AdaGrad with ε 1e-7.
     pub fn new(learning_rate: f32) -> Self {
-        Self { learning_rate, epsilon: 1e-7, slots: Slots::new("adagrad", ["h"]) }
+        let slots = Slots::new("adagrad", ["h"]);
+        Self { learning_rate, epsilon: Hyperparameter::new(1e-7), slots }
     }
 
     /// What is added to the root so that it is not zero; 0 or more.
     #[must_use]
     pub fn epsilon(self, epsilon: f32) -> Self {
-        Self { epsilon, ..self }
+        Self { epsilon: Hyperparameter::new(epsilon), ..self }
     }
 }
 
 impl Optimizer for AdaGrad {
     fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
         check_rate(learning_rate)?;
-        check_positive("epsilon", self.epsilon)?;
+        let epsilon = self.epsilon.now();
+        check_positive("epsilon", epsilon)?;
         let (_, slots) = self.slots.begin(&parameters)?;
-        sweep(parameters, slots, Step { rate: learning_rate, epsilon: self.epsilon });
+        sweep(parameters, slots, Step { rate: learning_rate, epsilon });
         Ok(())
     }
 
     fn learning_rate(&self) -> f32 {
         self.learning_rate
+    }
+
+    fn hyperparameters(&mut self) -> Vec<(&'static str, &mut Hyperparameter)> {
+        vec![("epsilon", &mut self.epsilon)]
     }
 
     fn state(&self) -> Vec<StateTensor> {

@@ -5,7 +5,7 @@ use lutweave_nn::{Parameter, StateTensor};
 use super::slots::Slots;
 use super::sweep::{Rule, sweep_each};
 use super::{Optimizer, check_option, check_positive};
-use crate::Result;
+use crate::{Hyperparameter, Result};
 
 /// Bop (Helwegen et al. 2019): weights have two values and one flips when the running mean of its
 /// gradients has been against it for long.
@@ -22,20 +22,21 @@ use crate::Result;
 #[derive(Debug, Clone)]
 pub struct Bop {
     gamma: f32,
-    threshold: f32,
+    threshold: Hyperparameter,
     slots: Slots<1>,
 }
 
 impl Bop {
     /// Bop with γ, above 0 to 1, and τ, 0 or more; the paper's are 1e-4 (falling) and 1e-8.
     pub fn new(gamma: f32, threshold: f32) -> Self {
+        let threshold = Hyperparameter::new(threshold);
         Self { gamma, threshold, slots: Slots::new("bop", ["m"]) }
     }
 }
 
 impl Optimizer for Bop {
     fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
-        let (gamma, threshold) = (learning_rate, self.threshold);
+        let (gamma, threshold) = (learning_rate, self.threshold.now());
         check_option("gamma (the learning rate)", gamma, (0.0, 1.0f32.next_up()), "from 0 to 1")?;
         check_positive("threshold", threshold)?;
         let (_, slots) = self.slots.begin(&parameters)?;
@@ -48,6 +49,10 @@ impl Optimizer for Bop {
 
     fn learning_rate(&self) -> f32 {
         self.gamma
+    }
+
+    fn hyperparameters(&mut self) -> Vec<(&'static str, &mut Hyperparameter)> {
+        vec![("threshold", &mut self.threshold)]
     }
 
     fn state(&self) -> Vec<StateTensor> {

@@ -5,7 +5,7 @@ use lutweave_nn::{Parameter, StateTensor};
 use rayon::prelude::*;
 
 use super::{Optimizer, check_option};
-use crate::{Error, Result};
+use crate::{Error, Hyperparameter, Result};
 
 /// Numbers summed at a time; part of the numeric contract.
 const BLOCK: usize = 1 << 14;
@@ -24,12 +24,13 @@ const LANES: usize = 16;
 pub struct Clip<O> {
     inner: O,
     by: By,
+    limit: Hyperparameter,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum By {
-    Norm(f32),
-    Value(f32),
+    Norm,
+    Value,
 }
 
 impl<O: Optimizer> Clip<O> {
@@ -38,22 +39,22 @@ impl<O: Optimizer> Clip<O> {
     /// summed in f64 over fixed blocks: the same bits for any number of threads. One that is not
     /// finite is an error.
     pub fn by_norm(inner: O, limit: f32) -> Self {
-        Self { inner, by: By::Norm(limit) }
+        Self { inner, by: By::Norm, limit: Hyperparameter::new(limit) }
     }
 
     /// Clamps each gradient to `−limit` to `limit`, a positive number.
     pub fn by_value(inner: O, limit: f32) -> Self {
-        Self { inner, by: By::Value(limit) }
+        Self { inner, by: By::Value, limit: Hyperparameter::new(limit) }
     }
 }
 
 impl<O: Optimizer> Optimizer for Clip<O> {
     fn update(&mut self, mut parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
-        let (By::Norm(limit) | By::Value(limit)) = self.by;
+        let limit = self.limit.now();
         let range = (f32::MIN_POSITIVE, f32::INFINITY);
         check_option("limit of gradients", limit, range, "a positive number")?;
         match self.by {
-            By::Norm(limit) => {
+            By::Norm => {
                 let norm = norm(&parameters);
                 if !norm.is_finite() {
                     return Err(Error::NotFinite { op: "clip by norm", norm });
@@ -63,13 +64,24 @@ impl<O: Optimizer> Optimizer for Clip<O> {
                     change(&mut parameters, |gradient| gradient * factor);
                 }
             }
-            By::Value(limit) => change(&mut parameters, |gradient| gradient.clamp(-limit, limit)),
+            By::Value => change(&mut parameters, |gradient| gradient.clamp(-limit, limit)),
         }
         self.inner.update(parameters, learning_rate)
     }
 
     fn learning_rate(&self) -> f32 {
         self.inner.learning_rate()
+    }
+
+    /// `clip_norm` or `clip_value`, then those of the other.
+    fn hyperparameters(&mut self) -> Vec<(&'static str, &mut Hyperparameter)> {
+        let name = match self.by {
+            By::Norm => "clip_norm",
+            By::Value => "clip_value",
+        };
+        let mut all = vec![(name, &mut self.limit)];
+        all.extend(self.inner.hyperparameters());
+        all
     }
 
     fn state(&self) -> Vec<StateTensor> {

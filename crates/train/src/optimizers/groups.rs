@@ -5,7 +5,7 @@ use std::fmt;
 use lutweave_nn::{Parameter, StateData, StateTensor};
 
 use super::Optimizer;
-use crate::{Error, Result};
+use crate::{Error, Hyperparameter, Result};
 
 /// Which parameters a group has.
 type Claims = Box<dyn Fn(&Parameter) -> bool + Send>;
@@ -98,6 +98,11 @@ impl Optimizer for Groups {
     /// That of the default.
     fn learning_rate(&self) -> f32 {
         self.optimizers.last().map_or(0.0, Optimizer::learning_rate)
+    }
+
+    /// Those of all groups: what has the same name is scaled alike.
+    fn hyperparameters(&mut self) -> Vec<(&'static str, &mut Hyperparameter)> {
+        self.optimizers.iter_mut().flat_map(|optimizer| optimizer.hyperparameters()).collect()
     }
 
     /// `members`, then the state of each group with its number before the names: `0/steps`.

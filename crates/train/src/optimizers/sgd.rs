@@ -5,7 +5,7 @@ use lutweave_nn::{Parameter, StateTensor};
 use super::slots::Slots;
 use super::sweep::{Rule, sweep};
 use super::{Optimizer, check_decay, check_positive, check_rate};
-use crate::Result;
+use crate::{Hyperparameter, Result};
 
 /// Stochastic gradient descent, with momentum where wanted (Sutskever et al. 2013):
 ///
@@ -18,9 +18,9 @@ use crate::Result;
 #[derive(Debug, Clone)]
 pub struct Sgd {
     learning_rate: f32,
-    momentum: f32,
+    momentum: Hyperparameter,
     nesterov: bool,
-    weight_decay: f32,
+    weight_decay: Hyperparameter,
     plain: Slots<0>,
     moving: Slots<1>,
 }
@@ -30,9 +30,9 @@ impl Sgd {
     pub fn new(learning_rate: f32) -> Self {
         Self {
             learning_rate,
-            momentum: 0.0,
+            momentum: Hyperparameter::new(0.0),
             nesterov: false,
-            weight_decay: 0.0,
+            weight_decay: Hyperparameter::new(0.0),
             plain: Slots::new("sgd", []),
             moving: Slots::new("sgd", ["m"]),
         }
@@ -41,7 +41,7 @@ impl Sgd {
     /// The share of the last step that goes on, from 0 to below 1; often 0.9.
     #[must_use]
     pub fn momentum(self, momentum: f32) -> Self {
-        Self { momentum, ..self }
+        Self { momentum: Hyperparameter::new(momentum), ..self }
     }
 
     /// Whether to look ahead by the momentum (Nesterov).
@@ -53,17 +53,22 @@ impl Sgd {
     /// How much of each value is added to its gradient, from 0.
     #[must_use]
     pub fn weight_decay(self, weight_decay: f32) -> Self {
-        Self { weight_decay, ..self }
+        Self { weight_decay: Hyperparameter::new(weight_decay), ..self }
+    }
+
+    /// Whether it has momentum, even if a schedule has brought it to zero at present.
+    fn moves(&self) -> bool {
+        self.momentum.own() > 0.0
     }
 }
 
 impl Optimizer for Sgd {
     fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
         check_rate(learning_rate)?;
-        check_decay("momentum", self.momentum)?;
-        check_positive("weight decay", self.weight_decay)?;
-        let (decay, momentum) = (self.weight_decay, self.momentum);
-        if momentum > 0.0 {
+        let (decay, momentum) = (self.weight_decay.now(), self.momentum.now());
+        check_decay("momentum", momentum)?;
+        check_positive("weight decay", decay)?;
+        if self.moves() {
             let rule = Moving { rate: learning_rate, decay, momentum, nesterov: self.nesterov };
             let (_, slots) = self.moving.begin(&parameters)?;
             sweep(parameters, slots, rule);
@@ -78,12 +83,16 @@ impl Optimizer for Sgd {
         self.learning_rate
     }
 
+    fn hyperparameters(&mut self) -> Vec<(&'static str, &mut Hyperparameter)> {
+        vec![("momentum", &mut self.momentum), ("weight_decay", &mut self.weight_decay)]
+    }
+
     fn state(&self) -> Vec<StateTensor> {
-        if self.momentum > 0.0 { self.moving.state() } else { self.plain.state() }
+        if self.moves() { self.moving.state() } else { self.plain.state() }
     }
 
     fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
-        if self.momentum > 0.0 { self.moving.restore(state) } else { self.plain.restore(state) }
+        if self.moves() { self.moving.restore(state) } else { self.plain.restore(state) }
     }
 }
 

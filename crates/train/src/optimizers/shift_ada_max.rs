@@ -5,7 +5,7 @@ use lutweave_nn::{Parameter, StateTensor};
 use super::slots::Slots;
 use super::sweep::{Rule, sweep};
 use super::{Optimizer, bias, check_decay, check_rate};
-use crate::Result;
+use crate::{Hyperparameter, Result};
 
 /// Shift-based AdaMax (Courbariaux et al. 2016, algorithm 4): AdaMax in which step size and scale are
 /// powers of two, so that hardware that trains needs no multiplier for them.
@@ -22,14 +22,15 @@ use crate::Result;
 #[derive(Debug, Clone)]
 pub struct ShiftAdaMax {
     learning_rate: f32,
-    betas: (f32, f32),
+    betas: (Hyperparameter, Hyperparameter),
     slots: Slots<2>,
 }
 
 impl ShiftAdaMax {
     /// With the paper's 1 − β₁ = 2⁻³ and 1 − β₂ = 2⁻¹⁰; its learning rates are 2⁻¹⁰ to 2⁻⁶.
     pub fn new(learning_rate: f32) -> Self {
-        let betas = (1.0 - 1.0 / 8.0, 1.0 - 1.0 / 1024.0);
+        let new = Hyperparameter::new;
+        let betas = (new(1.0 - 1.0 / 8.0), new(1.0 - 1.0 / 1024.0));
         Self { learning_rate, betas, slots: Slots::new("shift-based adamax", ["m", "v"]) }
     }
 
@@ -37,13 +38,13 @@ impl ShiftAdaMax {
     /// below 1.
     #[must_use]
     pub fn betas(self, beta1: f32, beta2: f32) -> Self {
-        Self { betas: (beta1, beta2), ..self }
+        Self { betas: (Hyperparameter::new(beta1), Hyperparameter::new(beta2)), ..self }
     }
 }
 
 impl Optimizer for ShiftAdaMax {
     fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
-        let (beta1, beta2) = self.betas;
+        let (beta1, beta2) = (self.betas.0.now(), self.betas.1.now());
         check_rate(learning_rate)?;
         check_decay("beta1", beta1)?;
         check_decay("beta2", beta2)?;
@@ -55,6 +56,10 @@ impl Optimizer for ShiftAdaMax {
 
     fn learning_rate(&self) -> f32 {
         self.learning_rate
+    }
+
+    fn hyperparameters(&mut self) -> Vec<(&'static str, &mut Hyperparameter)> {
+        vec![("beta1", &mut self.betas.0), ("beta2", &mut self.betas.1)]
     }
 
     fn state(&self) -> Vec<StateTensor> {

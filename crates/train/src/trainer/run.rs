@@ -162,6 +162,16 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
         self.before + self.started.elapsed().as_secs_f64()
     }
 
+    /// Gives all driven hyperparameters their value for the next step.
+    fn drive(&mut self) -> Result<()> {
+        let step = self.position.epoch * self.plan.steps + self.position.step;
+        let Trainer { drives, optimizer, loss, .. } = &mut self.trainer;
+        for drive in drives {
+            drive.apply((step, self.plan.total), &mut *optimizer, &mut *loss, self.net)?;
+        }
+        Ok(())
+    }
+
     /// The learning rate of the step `back` steps before the next.
     fn rate(&self, back: usize) -> f32 {
         let step = self.position.epoch * self.plan.steps + self.position.step;
@@ -178,6 +188,7 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
         let Batch { parts, samples } = batch?;
         let (epoch, step) = (self.position.epoch + 1, self.position.step + 1);
         let rate = self.rate(0);
+        self.drive()?;
         let Trainer { optimizer, loss, backend, .. } = &mut self.trainer;
         let (net, backend) = (&mut *self.net, *backend);
         let (mut total, mut value) = (0f64, Sum::default());

@@ -187,6 +187,50 @@ fn going_on_from_a_checkpoint_is_as_if_never_stopped() {
     }
 }
 
+/// Hyperparameters that schedules change have their values again, those of layers too.
+#[test]
+fn driven_hyperparameters_go_on_as_if_never_stopped() {
+    let (train, test) = (quarters(230, 1), quarters(70, 2));
+    let trainer = |driven: bool| {
+        let sgd = Sgd::new(0.05).momentum(0.9).weight_decay(1e-3);
+        let trainer = Trainer::new(sgd, SoftmaxCrossEntropy).epochs(3).batch(50).keep_best(true);
+        if !driven {
+            return trainer;
+        }
+        trainer
+            .drive(Drive::optimizer("momentum", Schedule::Cosine))
+            .drive(Drive::layers("rate", Schedule::Exponential { last: 0.1 }))
+            .drive(Drive::layers("momentum", Schedule::Shift { every: 4 }))
+    };
+    let mut whole = noisy(&train);
+    trainer(true).fit(&mut whole, &train, &test).unwrap();
+    let mut undriven = noisy(&train);
+    trainer(false).fit(&mut undriven, &train, &test).unwrap();
+    assert!(undriven.parameters_mut()[0].values != whole.parameters_mut()[0].values);
+    for stop in [1, 5, 7] {
+        let (mut saved, mut steps, mut net) = (None, 0, noisy(&train));
+        trainer(true)
+            .on_step(|_| {
+                steps += 1;
+                if steps == stop { Flow::Stop } else { Flow::Continue }
+            })
+            .on_checkpoint(|net, checkpoint| {
+                saved = Some((net.state(), checkpoint.clone()));
+                Ok(())
+            })
+            .fit(&mut net, &train, &test)
+            .unwrap();
+        let (state, checkpoint) = saved.unwrap();
+        let mut net = noisy(&train);
+        net.restore(&state).unwrap();
+        trainer(true).resume(checkpoint).fit(&mut net, &train, &test).unwrap();
+        assert_eq!(net.state(), whole.state(), "stopped after step {stop}");
+    }
+    let unknown = trainer(true).drive(Drive::layers("rat", Schedule::Cosine));
+    let error = unknown.fit(&mut net(&train), &train, &test).unwrap_err();
+    assert!(matches!(error, Error::Unknown { .. }), "{error}");
+}
+
 #[test]
 fn a_checkpoint_of_another_training_is_refused() {
     let data = quarters(100, 1);

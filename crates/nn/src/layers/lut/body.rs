@@ -14,7 +14,8 @@ use super::norm::{BatchNorm, Moments, Norm};
 use super::on_bits::Scratch;
 use super::windowed::Kernel;
 use crate::layer::{Base, Cost, Windows, state_f32, state_u32};
-use crate::{Error, Parameter, Result, Signal, Site, StateTensor};
+use crate::settings::unknown;
+use crate::{Error, LutModel, Parameter, Result, Signal, Site, StateTensor};
 
 /// Settings, wiring, parameters and running statistics of a layer.
 #[derive(Debug)]
@@ -231,6 +232,50 @@ impl Body {
         if let Ok(mut pool) = self.scratch.lock() {
             pool.push(scratch);
         }
+    }
+
+    /// The momentum of batch norm, and what of the model's settings is real numbers.
+    pub(super) fn settings(&self) -> Vec<(String, f32)> {
+        let momentum = self.spec.batch_norm.map(|norm| ("momentum".to_owned(), norm.momentum));
+        let mut settings: Vec<(String, f32)> = momentum.into_iter().collect();
+        if let serde_json::Value::Object(config) = self.spec.model.config() {
+            let real = config.into_iter().filter(|(_, value)| value.is_f64());
+            settings.extend(real.filter_map(|(name, value)| Some((name, value.as_f64()? as f32))));
+        }
+        settings
+    }
+
+    /// Changes one of them: the model is made again with another number.
+    pub(super) fn set(&mut self, name: &str, value: f32) -> Result<()> {
+        let settings = self.settings();
+        if !settings.iter().any(|(own, _)| own == name) {
+            return Err(unknown(&self.base, &settings, name));
+        }
+        if let ("momentum", Some(norm)) = (name, &mut self.spec.batch_norm) {
+            if !(0.0..1.0).contains(&value) {
+                return Err(self.base.option_error("momentum", "at least 0 and below 1", value));
+            }
+            norm.momentum = value;
+            return Ok(());
+        }
+        if !value.is_finite() {
+            let what = format!("expected {name} to be a finite number, got {value}");
+            return Err(self.base.state_error(what));
+        }
+        let (before, fan_in) = (&self.spec.model, self.spec.fan_in);
+        let mut config = before.config();
+        config[name] = value.into();
+        let layer = || self.base.path().to_owned();
+        let wrap = |error| Error::Layer { layer: layer(), source: Box::new(error) };
+        let model = crate::registry::model(before.kind(), &config).map_err(wrap)?;
+        model.check(fan_in).map_err(wrap)?;
+        let form = |model: &dyn LutModel| (model.parameters(fan_in), model.range());
+        if form(model.as_ref()) != form(before.as_ref()) {
+            let what = format!("`{name}` decides what parameters there are: it cannot change");
+            return Err(self.base.state_error(what));
+        }
+        self.spec.model = model;
+        Ok(())
     }
 
     pub(super) fn state(&self) -> Vec<StateTensor> {

@@ -329,6 +329,14 @@ impl Layer for OnBits {
         self.0.parameters_mut()
     }
 
+    fn settings(&self) -> Vec<(String, f32)> {
+        self.0.settings()
+    }
+
+    fn set(&mut self, name: &str, value: f32) -> Result<()> {
+        self.0.set(name, value)
+    }
+
     fn state(&self) -> Vec<StateTensor> {
         self.0.state()
     }

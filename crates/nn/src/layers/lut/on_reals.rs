@@ -282,6 +282,14 @@ impl Layer for OnReals {
         vec![&mut self.0.weights]
     }
 
+    fn settings(&self) -> Vec<(String, f32)> {
+        self.0.settings()
+    }
+
+    fn set(&mut self, name: &str, value: f32) -> Result<()> {
+        self.0.set(name, value)
+    }
+
     fn state(&self) -> Vec<StateTensor> {
         self.0.state()
     }

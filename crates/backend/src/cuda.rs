@@ -1,0 +1,153 @@
+//! The CUDA backend: the kernels of `lutweave-kernels`, on a GPU or emulated.
+//!
+//! One abstraction launches everything, `Device`; behind it stand the driver of a GPU and, for
+//! tests, an emulation on the CPU. Activations and gradients stay on the device from kernel to kernel
+//! ([`Remote`](lutweave_tensor::Remote)), tables of sources once they were sent; parameters, counts
+//! and sums cross with each call, since the models between them run on the host.
+
+mod activation;
+mod candidate;
+mod dense;
+mod device;
+#[cfg(feature = "cuda")]
+mod driver;
+#[cfg(feature = "emulate")]
+mod emulator;
+mod encode;
+mod memory;
+mod modulate;
+mod norm;
+mod operands;
+mod pool;
+mod real;
+mod rows;
+mod table;
+mod tables;
+mod window;
+
+use std::sync::Arc;
+
+use lutweave_tensor::FrameBuffer;
+
+#[cfg(any(feature = "cuda", feature = "emulate"))]
+use self::device::Device;
+use self::memory::Memory;
+use self::tables::Tables;
+use crate::{Backend, Result};
+
+/// Runs kernels on a CUDA device.
+///
+/// Bits, tables and counts are those of every other backend. Numbers are the same bits each time, on
+/// any device of one generation and for any schedule of its blocks: no float is added atomically.
+#[derive(Debug)]
+pub struct Cuda {
+    memory: Arc<Memory>,
+    tables: Tables,
+    name: String,
+}
+
+/// The order in which an emulated device runs threads and blocks. A result that depends on it is a
+/// mistake in a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schedule {
+    /// By number.
+    Rising,
+    /// By number, the last first.
+    Falling,
+    /// Shuffled by a seed.
+    Shuffled(u16),
+}
+
+impl Cuda {
+    /// The device of this number, as the driver counts them.
+    ///
+    /// The driver and NVRTC are looked for when this is called. Kernels are compiled for the device
+    /// when each is first used, which takes about 0.1 s a file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`](crate::Error::Unavailable) without the feature `cuda`, the driver, NVRTC, or such a device.
+    pub fn new(ordinal: usize) -> Result<Self> {
+        #[cfg(feature = "cuda")]
+        return driver::Driver::new(ordinal).map(|driver| Self::on(Arc::new(driver)));
+        #[cfg(not(feature = "cuda"))]
+        {
+            let why = "this program was built without the feature `cuda`";
+            let why = format!("device {ordinal}: {why}");
+            Err(crate::Error::Unavailable { what: WHAT, why })
+        }
+    }
+
+    /// The names of all devices, in the order of their numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`](crate::Error::Unavailable) without the feature `cuda`, the driver or NVRTC.
+    pub fn devices() -> Result<Vec<String>> {
+        #[cfg(feature = "cuda")]
+        return driver::Driver::names();
+        #[cfg(not(feature = "cuda"))]
+        {
+            let why = "this program was built without the feature `cuda`".into();
+            Err(crate::Error::Unavailable { what: WHAT, why })
+        }
+    }
+
+    /// The kernels emulated on the CPU, on `threads` threads: for tests, a thousand times slower than
+    /// the CPU backend. Memory that no kernel wrote is poisoned, and writing past the end of any is an
+    /// error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`](crate::Error::Unavailable) without the feature `emulate`, or where there was no C++ compiler when
+    /// it was built.
+    pub fn emulated(schedule: Schedule, threads: u32) -> Result<Self> {
+        #[cfg(feature = "emulate")]
+        return emulator::Emulator::new(schedule, threads)
+            .map(|emulator| Self::on(Arc::new(emulator)));
+        #[cfg(not(feature = "emulate"))]
+        {
+            let why = format!("{schedule:?} on {threads} threads needs the feature `emulate`");
+            Err(crate::Error::Unavailable { what: "the emulation of CUDA", why })
+        }
+    }
+
+    #[cfg(any(feature = "cuda", feature = "emulate"))]
+    fn on(device: Arc<dyn Device>) -> Self {
+        let name = device.name();
+        Self { memory: Arc::new(Memory::new(device)), tables: Tables::default(), name }
+    }
+
+    /// What the device calls itself.
+    pub fn device_name(&self) -> &str {
+        &self.name
+    }
+
+    /// Waits until the device has done all it was asked to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`](crate::Error::Device) when any of it failed.
+    pub fn synchronise(&self) -> Result<()> {
+        self.memory.device().synchronise()
+    }
+
+    /// Copies a buffer to the device ahead of the kernels that read it; without effect on one that is
+    /// there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Device`](crate::Error::Device) where it has too little memory.
+    pub fn send(&self, x: &FrameBuffer) -> Result<()> {
+        self.input(x).map(|_| ())
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+const WHAT: &str = "CUDA";
+
+impl Backend for Cuda {
+    fn name(&self) -> &'static str {
+        "cuda"
+    }
+}

@@ -1,0 +1,160 @@
+//! What the backend asks of a device.
+#![allow(unsafe_code)]
+
+use std::fmt::Debug;
+
+use lutweave_kernels::Source;
+
+use crate::{Error, Result};
+
+/// A device that allocates memory, copies, and launches kernels, in the order it is asked to.
+///
+/// Addresses are the device's own. A call may return before it is done, but for downloads; an error
+/// may come with a later call than the one that caused it.
+pub(super) trait Device: Debug + Send + Sync {
+    /// What it calls itself.
+    fn name(&self) -> String;
+
+    /// Whether memory that is given back may be handed out again as it is.
+    fn recycles(&self) -> bool;
+
+    /// Memory that holds anything.
+    fn allocate(&self, bytes: usize) -> Result<u64>;
+
+    /// Gives memory back.
+    ///
+    /// # Safety
+    ///
+    /// `address` was allocated with as many bytes, and is not used after.
+    unsafe fn free(&self, address: u64, bytes: usize);
+
+    /// Copies from the host.
+    ///
+    /// # Safety
+    ///
+    /// There is as much memory at `address`.
+    unsafe fn upload(&self, address: u64, from: &[u8]) -> Result<()>;
+
+    /// Copies to the host, after all that was asked for before.
+    ///
+    /// # Safety
+    ///
+    /// There is as much memory at `address`.
+    unsafe fn download(&self, address: u64, to: &mut [u8]) -> Result<()>;
+
+    /// Zeroes memory.
+    ///
+    /// # Safety
+    ///
+    /// There is as much memory at `address`.
+    unsafe fn clear(&self, address: u64, bytes: usize) -> Result<()>;
+
+    /// Copies on the device.
+    ///
+    /// # Safety
+    ///
+    /// There is as much memory at both addresses, and it does not overlap.
+    unsafe fn copy(&self, from: u64, to: u64, bytes: usize) -> Result<()>;
+
+    /// Runs a kernel.
+    ///
+    /// # Safety
+    ///
+    /// The arguments are those the kernel takes, and there is as much memory behind each pointer as it
+    /// reads or writes with these arguments and this grid.
+    unsafe fn launch(
+        &self,
+        source: &Source,
+        kernel: &str,
+        shape: Shape,
+        arguments: &[Argument],
+    ) -> Result<()>;
+
+    /// Waits until all is done.
+    fn synchronise(&self) -> Result<()>;
+}
+
+/// Blocks of a grid, and threads of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub(super) grid: [u32; 3],
+    pub(super) block: [u32; 3],
+}
+
+/// Threads of a block of a kernel over rows.
+const THREADS: usize = 256;
+/// Most blocks along each axis of a grid.
+const MOST: [usize; 3] = [0x7fff_ffff, 65_535, 65_535];
+
+impl Shape {
+    /// Blocks of so many threads in a row.
+    pub(super) fn blocks(grid: [usize; 3], threads: u32) -> Result<Self> {
+        let op = "cuda grid";
+        for (&got, most) in grid.iter().zip(MOST) {
+            if got > most {
+                let (operand, unit, expected) = ("an axis", "blocks at most", most);
+                return Err(Error::Size { op, operand, unit, expected, got });
+            }
+        }
+        Ok(Self { grid: grid.map(|size| size as u32), block: [threads, 1, 1] })
+    }
+
+    /// A thread for each column of each row; blocks are as wide as rows where these are short.
+    pub(super) fn rows(rows: usize, columns: usize) -> Result<Self> {
+        let wide = columns.next_power_of_two().min(THREADS);
+        let high = THREADS / wide;
+        let shape = Self::blocks([rows.div_ceil(high), columns.div_ceil(wide), 1], 1)?;
+        Ok(Self { block: [wide as u32, high as u32, 1], ..shape })
+    }
+}
+
+/// An argument of a kernel: its bits, and how many bytes it has.
+#[derive(Debug, Clone, Copy)]
+#[allow(dead_code)] // what is read of it depends on the devices there are
+pub(super) struct Argument {
+    pub(super) bits: u64,
+    pub(super) bytes: usize,
+}
+
+impl From<u32> for Argument {
+    fn from(value: u32) -> Self {
+        Self { bits: value.into(), bytes: 4 }
+    }
+}
+
+impl From<f32> for Argument {
+    fn from(value: f32) -> Self {
+        Self { bits: value.to_bits().into(), bytes: 4 }
+    }
+}
+
+impl From<u64> for Argument {
+    fn from(value: u64) -> Self {
+        Self { bits: value, bytes: 8 }
+    }
+}
+
+/// Arguments of a kernel, in their order.
+macro_rules! arguments {
+    ($($value:expr),* $(,)?) => { &[$($crate::cuda::device::Argument::from($value)),*] };
+}
+pub(super) use arguments;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_cover_all_rows_and_columns() {
+        for (rows, columns, block) in
+            [(1, 16, [16, 16, 1]), (19, 64, [64, 4, 1]), (7, 1088, [256, 1, 1])]
+        {
+            let shape = Shape::rows(rows, columns).unwrap();
+            assert_eq!(shape.block, block);
+            assert!(shape.grid[0] * block[1] >= rows as u32);
+            assert!(shape.grid[1] * block[0] >= columns as u32);
+        }
+        let error = Shape::blocks([1, 70_000, 1], 32).unwrap_err().to_string();
+        assert_eq!(error, "cuda grid: expected an axis to have 65535 blocks at most, got 70000");
+    }
+}

@@ -1,0 +1,264 @@
+//! A GPU, through the CUDA driver and NVRTC of the machine, both loaded when first asked for.
+#![allow(unsafe_code)]
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cudarc::driver::{
+    CudaContext, CudaFunction, CudaModule, CudaStream, DriverError, LaunchConfig, PushKernelArg,
+    result,
+};
+use cudarc::nvrtc::{self, CompileError, CompileOptions, Ptx};
+use lutweave_kernels::Source;
+
+use super::device::{Argument, Device, Shape};
+use crate::{Error, Result};
+
+const WHAT: &str = "CUDA";
+
+/// Oldest and newest generations that kernels are compiled for; newer devices translate the newest.
+const GENERATIONS: (i32, i32) = (75, 90);
+
+/// One GPU. All it is asked for goes to one stream, in order.
+pub(super) struct Driver {
+    context: Arc<CudaContext>,
+    stream: Arc<CudaStream>,
+    name: String,
+    generation: i32,
+    /// Compiled sources and the kernels found in them, by name.
+    modules: Mutex<HashMap<&'static str, Arc<CudaModule>>>,
+    functions: Mutex<HashMap<String, CudaFunction>>,
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of generation {}", self.name, self.generation)
+    }
+}
+
+fn unavailable(why: impl Into<String>) -> Error {
+    Error::Unavailable { what: WHAT, why: why.into() }
+}
+
+fn failed(op: &'static str) -> impl Fn(DriverError) -> Error {
+    move |error| Error::Device { op, why: error.to_string() }
+}
+
+/// Looks for the libraries: asking them for anything while they are missing would be a panic.
+fn libraries() -> Result<()> {
+    // SAFETY: loads a library of the system by its name, whose initialisers it is known to survive.
+    if !unsafe { cudarc::driver::sys::is_culib_present() } {
+        return Err(unavailable("no driver (libcuda) was found"));
+    }
+    // SAFETY: as above.
+    if !unsafe { nvrtc::sys::is_culib_present() } {
+        let why = "the driver is there, but no NVRTC (libnvrtc, of the CUDA toolkit)";
+        return Err(unavailable(why));
+    }
+    Ok(())
+}
+
+/// Compiles a source with NVRTC, for a generation or the newest before it.
+fn compile(source: &Source, generation: i32) -> Result<Ptx> {
+    let generation = generation.min(GENERATIONS.1);
+    let options = CompileOptions {
+        // Products and sums are fused where the source says so, and nowhere else.
+        fmad: Some(false),
+        options: vec![format!("--gpu-architecture=compute_{generation}"), "--std=c++17".into()],
+        name: Some(format!("{}.cu", source.name)),
+        ..CompileOptions::default()
+    };
+    nvrtc::compile_ptx_with_opts(source.program(), options).map_err(|error| {
+        let why = match &error {
+            CompileError::CompileError { log, .. } => log.to_string_lossy().into_owned(),
+            other => other.to_string(),
+        };
+        Error::Device { op: "compile", why: format!("{}: {why}", source.name) }
+    })
+}
+
+impl Driver {
+    pub(super) fn new(ordinal: usize) -> Result<Self> {
+        libraries()?;
+        let because = |error: DriverError| unavailable(format!("device {ordinal}: {error}"));
+        let count = CudaContext::device_count().map_err(because)?;
+        if i32::try_from(ordinal).map_or(true, |ordinal| ordinal >= count) {
+            return Err(unavailable(format!("there is no device {ordinal}, of {count}")));
+        }
+        let context = CudaContext::new(ordinal).map_err(because)?;
+        let (major, minor) = context.compute_capability().map_err(because)?;
+        let (name, generation) = (context.name().map_err(because)?, 10 * major + minor);
+        if generation < GENERATIONS.0 {
+            let why = format!("{name} is of generation {generation}, before {}", GENERATIONS.0);
+            return Err(unavailable(why));
+        }
+        let stream = context.default_stream();
+        let (modules, functions) = (Mutex::default(), Mutex::default());
+        Ok(Self { context, stream, name, generation, modules, functions })
+    }
+
+    pub(super) fn names() -> Result<Vec<String>> {
+        libraries()?;
+        let because = |error: DriverError| unavailable(error.to_string());
+        let count = CudaContext::device_count().map_err(because)?;
+        let name = |ordinal| {
+            let device = result::device::get(ordinal)?;
+            result::device::get_name(device)
+        };
+        (0..count).map(|ordinal| name(ordinal).map_err(because)).collect()
+    }
+
+    /// A kernel, compiled with its source when one of that is first asked for.
+    fn function(&self, source: &Source, kernel: &str) -> Result<CudaFunction> {
+        let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(function) = functions.get(kernel) {
+            return Ok(function.clone());
+        }
+        let module = self.module(source)?;
+        let function = module.load_function(kernel).map_err(failed("find a kernel"))?;
+        functions.insert(kernel.to_owned(), function.clone());
+        Ok(function)
+    }
+
+    fn module(&self, source: &Source) -> Result<Arc<CudaModule>> {
+        let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(module) = modules.get(source.name) {
+            return Ok(module.clone());
+        }
+        let ptx = compile(source, self.generation)?;
+        let module = self.context.load_module(ptx).map_err(failed("load"))?;
+        modules.insert(source.name, module.clone());
+        Ok(module)
+    }
+
+    /// Makes the device that of this thread, as its driver wants it.
+    fn bind(&self, op: &'static str) -> Result<()> {
+        self.context.bind_to_thread().map_err(failed(op))
+    }
+}
+
+impl Device for Driver {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn recycles(&self) -> bool {
+        true
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<u64> {
+        self.bind("allocate")?;
+        // SAFETY: what it holds is never read before it is written.
+        unsafe { result::malloc_sync(bytes) }.map_err(failed("allocate"))
+    }
+
+    unsafe fn free(&self, address: u64, _bytes: usize) {
+        if self.bind("free").is_ok() {
+            // SAFETY: as the caller promises; it waits for what still uses the memory. There is
+            // nobody to tell of an error.
+            let _ = unsafe { result::free_sync(address) };
+        }
+    }
+
+    unsafe fn upload(&self, address: u64, from: &[u8]) -> Result<()> {
+        if from.is_empty() {
+            return Ok(());
+        }
+        self.bind("upload")?;
+        // SAFETY: as the caller promises; the driver has read pageable memory when this returns.
+        let done = unsafe { result::memcpy_htod_async(address, from, self.stream.cu_stream()) };
+        done.map_err(failed("upload"))
+    }
+
+    unsafe fn download(&self, address: u64, to: &mut [u8]) -> Result<()> {
+        if to.is_empty() {
+            return Ok(());
+        }
+        self.bind("download")?;
+        // SAFETY: as the caller promises; it is waited for below, while `to` is borrowed.
+        let done = unsafe { result::memcpy_dtoh_async(to, address, self.stream.cu_stream()) };
+        done.map_err(failed("download"))?;
+        self.stream.synchronize().map_err(failed("download"))
+    }
+
+    unsafe fn clear(&self, address: u64, bytes: usize) -> Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        self.bind("clear")?;
+        // SAFETY: as the caller promises.
+        let done = unsafe { result::memset_d8_async(address, 0, bytes, self.stream.cu_stream()) };
+        done.map_err(failed("clear"))
+    }
+
+    unsafe fn copy(&self, from: u64, to: u64, bytes: usize) -> Result<()> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        self.bind("copy")?;
+        // SAFETY: as the caller promises.
+        let done = unsafe { result::memcpy_dtod_async(to, from, bytes, self.stream.cu_stream()) };
+        done.map_err(failed("copy"))
+    }
+
+    unsafe fn launch(
+        &self,
+        source: &Source,
+        kernel: &str,
+        shape: Shape,
+        arguments: &[Argument],
+    ) -> Result<()> {
+        let function = self.function(source, kernel)?;
+        let mut launch = self.stream.launch_builder(&function);
+        for argument in arguments {
+            // A kernel reads as many bytes as it declares, the low ones first.
+            launch.arg(&argument.bits);
+        }
+        let (grid, block) = (shape.grid, shape.block);
+        let config = LaunchConfig {
+            grid_dim: (grid[0], grid[1], grid[2]),
+            block_dim: (block[0], block[1], block[2]),
+            shared_mem_bytes: 0,
+        };
+        // SAFETY: as the caller promises.
+        unsafe { launch.launch(config) }.map(|_| ()).map_err(failed("launch"))
+    }
+
+    fn synchronise(&self) -> Result<()> {
+        self.stream.synchronize().map_err(failed("synchronise"))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::print_stderr, clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Needs NVRTC alone, no driver and no GPU.
+    #[test]
+    fn kernels_compile_where_nvrtc_is() {
+        // SAFETY: as in `libraries`.
+        if !unsafe { nvrtc::sys::is_culib_present() } {
+            eprintln!("skipped: no NVRTC (libnvrtc) was found");
+            return;
+        }
+        for source in lutweave_kernels::ALL {
+            let ptx = compile(source, 120).unwrap().to_src();
+            assert!(ptx.contains(".entry ") && ptx.contains(".target sm_90"), "{}", source.name);
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        // Nothing here may panic, whatever of CUDA the machine has.
+        if let Err(error) = libraries() {
+            assert_eq!(Driver::names().unwrap_err(), error);
+            assert_eq!(Driver::new(0).unwrap_err(), error);
+        } else if let Ok(names) = Driver::names() {
+            let error = Driver::new(names.len()).unwrap_err().to_string();
+            assert!(error.contains("there is no device"), "{error}");
+        }
+        assert!(Driver::new(usize::MAX).is_err());
+    }
+}

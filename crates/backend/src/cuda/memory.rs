@@ -1,0 +1,162 @@
+//! Memory of a device, and what the host knows of it.
+#![allow(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytemuck::Pod;
+use lutweave_tensor::Remote;
+
+use super::device::{Argument, Device};
+use crate::Result;
+
+/// Sizes are whole multiples of it, so that those of small arrays are often the same.
+const UNIT: usize = 256;
+
+/// The memory of one device. What is given back is kept for the next that asks for as much: steps of a
+/// training ask for the same again and again, and the device does everything in order, so that nothing
+/// still uses it.
+pub(super) struct Memory {
+    device: Arc<dyn Device>,
+    /// Addresses by size.
+    kept: Mutex<BTreeMap<usize, Vec<u64>>>,
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "memory of {:?}", self.device)
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+impl Memory {
+    #[cfg(any(feature = "cuda", feature = "emulate"))]
+    pub(super) fn new(device: Arc<dyn Device>) -> Self {
+        Self { device, kept: Mutex::default() }
+    }
+
+    pub(super) fn device(&self) -> &dyn Device {
+        &*self.device
+    }
+
+    /// Memory that holds anything.
+    pub(super) fn allocate(self: &Arc<Self>, bytes: usize) -> Result<Buffer> {
+        let size = bytes.max(1).next_multiple_of(UNIT);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = kept.get_mut(&size).and_then(Vec::pop);
+        drop(kept);
+        let address = match again {
+            Some(address) => address,
+            None => self.device.allocate(size).or_else(|_| {
+                self.release(); // what was kept may be what is missing
+                self.device.allocate(size)
+            })?,
+        };
+        Ok(Buffer { memory: self.clone(), address, bytes, size })
+    }
+
+    /// Zeroes.
+    pub(super) fn zeroed(self: &Arc<Self>, bytes: usize) -> Result<Buffer> {
+        let buffer = self.allocate(bytes)?;
+        // SAFETY: the buffer has as many bytes.
+        unsafe { self.device.clear(buffer.address, bytes)? };
+        Ok(buffer)
+    }
+
+    /// A copy of an array of the host.
+    pub(super) fn send<T: Pod>(self: &Arc<Self>, values: &[T]) -> Result<Buffer> {
+        let bytes: &[u8] = bytemuck::cast_slice(values);
+        let buffer = self.allocate(bytes.len())?;
+        // SAFETY: the buffer has as many bytes.
+        unsafe { self.device.upload(buffer.address, bytes)? };
+        Ok(buffer)
+    }
+
+    /// Gives everything back to the device.
+    fn release(&self) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        for (size, addresses) in std::mem::take(&mut *kept) {
+            for address in addresses {
+                // SAFETY: it was allocated with this size, and whoever had it gave it back.
+                unsafe { self.device.free(address, size) };
+            }
+        }
+    }
+}
+
+/// Memory of a device, given back when dropped.
+pub(super) struct Buffer {
+    memory: Arc<Memory>,
+    address: u64,
+    bytes: usize,
+    size: usize,
+}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes on {}", self.bytes, self.memory.device.name())
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if self.memory.device.recycles() {
+            let mut kept = self.memory.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.entry(self.size).or_default().push(self.address);
+            return;
+        }
+        // SAFETY: it was allocated with this size, and nobody else has it.
+        unsafe { self.memory.device.free(self.address, self.size) };
+    }
+}
+
+impl Buffer {
+    /// Whether it is memory of that device.
+    pub(super) fn is_of(&self, memory: &Arc<Memory>) -> bool {
+        Arc::ptr_eq(&self.memory, memory)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Copies everything to an array of the host, which must have as many bytes.
+    pub(super) fn read_to<T: Pod>(&self, to: &mut [T]) -> Result<()> {
+        let to: &mut [u8] = bytemuck::cast_slice_mut(to);
+        let length = to.len().min(self.bytes);
+        // SAFETY: no more bytes than the buffer has.
+        unsafe { self.memory.device.download(self.address, &mut to[..length]) }
+    }
+
+    /// Another with the same numbers.
+    pub(super) fn duplicate(&self) -> Result<Self> {
+        let copy = self.memory.allocate(self.bytes)?;
+        // SAFETY: both have as many bytes, and are two.
+        unsafe { self.memory.device.copy(self.address, copy.address, self.bytes)? };
+        Ok(copy)
+    }
+}
+
+impl Remote for Buffer {
+    fn read(&self, to: &mut [u8]) -> std::result::Result<(), String> {
+        self.read_to(to).map_err(|error| error.to_string())
+    }
+}
+
+impl From<&Buffer> for Argument {
+    fn from(buffer: &Buffer) -> Self {
+        buffer.address.into()
+    }
+}
+
+impl From<&Arc<Buffer>> for Argument {
+    fn from(buffer: &Arc<Buffer>) -> Self {
+        buffer.address.into()
+    }
+}

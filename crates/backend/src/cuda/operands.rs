@@ -1,0 +1,88 @@
+//! Operands of kernels: buffers of the host on the device, and launches.
+#![allow(unsafe_code)]
+
+use std::sync::Arc;
+
+use lutweave_kernels::Source;
+use lutweave_tensor::{DType, FrameBuffer};
+
+use super::Cuda;
+use super::device::{Argument, Shape};
+use super::memory::Buffer;
+use crate::{Error, Result};
+
+/// Most elements of a row, and rows: kernels count either in 32 bits.
+const MOST: usize = 0x7fff_ffff;
+
+/// A number of rows, nodes or frames for a kernel.
+pub(super) fn count(got: usize) -> Result<u32> {
+    if got <= MOST {
+        return Ok(got as u32);
+    }
+    let (op, operand, unit) = ("cuda", "an operand", "rows or columns at most");
+    Err(Error::Size { op, operand, unit, expected: MOST, got })
+}
+
+/// The stride of rows as kernels count it: in elements; of bits, in words of 32.
+pub(super) fn stride(x: &FrameBuffer) -> Result<u32> {
+    count(if x.dtype() == DType::Bit { 2 * x.stride() } else { x.stride() })
+}
+
+/// Words of 32 frames that hold the frames of a buffer.
+pub(super) fn words(x: &FrameBuffer) -> usize {
+    x.frames().div_ceil(32)
+}
+
+impl Cuda {
+    /// What kernels read of a buffer: copied to the device unless it is there.
+    pub(super) fn input(&self, x: &FrameBuffer) -> Result<Arc<Buffer>> {
+        if let Some(remote) = x.remote() {
+            let remote: Arc<dyn std::any::Any + Send + Sync> = remote.clone();
+            if let Ok(buffer) = remote.downcast::<Buffer>()
+                && buffer.is_of(&self.memory)
+                && buffer.bytes() == x.bytes()
+            {
+                return Ok(buffer);
+            }
+        }
+        let buffer = if x.is_blank() {
+            self.memory.zeroed(x.bytes())?
+        } else {
+            self.memory.send(&x.as_bytes()?[..x.bytes()])?
+        };
+        let buffer = Arc::new(buffer);
+        x.mirror(buffer.clone());
+        Ok(buffer)
+    }
+
+    /// What kernels write of a buffer, in full, padding included.
+    pub(super) fn output(&self, y: &FrameBuffer) -> Result<Buffer> {
+        self.memory.allocate(y.bytes())
+    }
+
+    /// What kernels change of a buffer: nobody else's.
+    pub(super) fn changed(&self, y: &FrameBuffer) -> Result<Arc<Buffer>> {
+        let buffer = self.input(y)?;
+        // This one and that of `y`: every other belongs to a copy of `y`.
+        if Arc::strong_count(&buffer) <= 2 { Ok(buffer) } else { Ok(Arc::new(buffer.duplicate()?)) }
+    }
+
+    /// Launches a kernel.
+    pub(super) fn launch(
+        &self,
+        source: &Source,
+        kernel: &str,
+        shape: Shape,
+        arguments: &[Argument],
+    ) -> Result<()> {
+        // SAFETY: arguments are as the sources declare them, which the emulation checks in size and
+        // number for every kernel; pointers are those of buffers, whose sizes the operands' checks
+        // have shown to be those of the rows that the other arguments count.
+        unsafe { self.memory.device().launch(source, kernel, shape, arguments) }
+    }
+}
+
+/// Gives a buffer of the host the numbers that a kernel wrote.
+pub(super) fn give(y: &mut FrameBuffer, buffer: impl Into<Arc<Buffer>>) {
+    y.move_to(buffer.into());
+}

@@ -1,0 +1,113 @@
+//! What is CUDA's own: schedules that do not show, numbers that stay on the device, words for what is
+//! missing.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use lutweave_backend::{
+    ActivationKernels, Backend, Cuda, GroupMap, Reference, Schedule, Sites, Slopes,
+};
+use lutweave_lut::Wiring;
+use lutweave_tensor::{DType, FrameBuffer, rng};
+
+fn reals(nodes: usize, frames: usize, seed: u64) -> FrameBuffer {
+    let mut stream = rng::stream(seed, &[nodes as u64, frames as u64]);
+    let values: Vec<f32> = (0..nodes * frames).map(|_| rng::normal(&mut stream)).collect();
+    FrameBuffer::from_frames(&[nodes], &values).unwrap()
+}
+
+/// Sums of every kernel that adds up over frames, blocks or readers.
+fn sums(backend: &dyn Backend) -> (Vec<Vec<f32>>, Vec<FrameBuffer>) {
+    const SHARE: usize = 40;
+    let (frames, fan_in, tables, sources) = (900, 6, 3, 30);
+    let mut stream = rng::stream(5, &[]);
+    let wiring = Wiring::random(sources + 2, tables * SHARE, fan_in, &mut |bound| {
+        rng::below(&mut stream, bound)
+    })
+    .unwrap();
+    let sites = Sites::shared(&wiring, SHARE, true).unwrap();
+    let (x, dy) = (reals(sources, frames, 1), reals(tables * SHARE, frames, 2));
+    let bits = x.to_bits(0.3).unwrap();
+    let mut draw = |n: usize| (0..n).map(|_| rng::normal(&mut stream)).collect::<Vec<f32>>();
+    let entries = tables << fan_in;
+    let (scale, offset, slopes) = (draw(entries), draw(entries), draw(entries * fan_in));
+
+    let mut by_pattern = vec![0f32; entries];
+    backend.pattern_sums(&bits, sites, &dy, &mut by_pattern).unwrap();
+    let own = Slopes { scale: &scale, offset: &offset, slopes: &slopes, folded: false };
+    let mut dx = x.clone();
+    backend.table_backward(&bits, sites, &dy, own, &mut dx).unwrap();
+    let (mut dtables, mut dreal) = (scale.clone(), x.clone());
+    backend.real_backward(&x, sites, &scale, &dy, &mut dtables, Some(&mut dreal)).unwrap();
+    let (mut mean, mut variance) = (vec![0f32; 10], vec![0f32; 10]);
+    backend.moments(&x, 3, &mut mean, &mut variance).unwrap();
+    let (mut dweights, mut dbias) = (vec![0f32; sources * tables * SHARE], vec![0f32; dy.nodes()]);
+    backend.affine_backward_weights(&x, &dy, 1, &mut dweights, &mut dbias).unwrap();
+    (vec![by_pattern, dtables, mean, variance, dweights, dbias], vec![dx, dreal])
+}
+
+#[test]
+fn schedules_do_not_change_a_bit() {
+    let run = |schedule, threads| sums(&Cuda::emulated(schedule, threads).unwrap());
+    let first = run(Schedule::Rising, 1);
+    assert!(first == run(Schedule::Falling, 1));
+    assert!(first == run(Schedule::Shuffled(11), 3));
+}
+
+/// A chain of kernels as a layer and its head run them: nothing comes to the host in between.
+#[test]
+fn numbers_stay_on_the_device_until_they_are_read() {
+    for cuda in common::devices() {
+        let x = reals(12, 70, 3);
+        let wiring = Wiring::serial(12, 20, 3).unwrap();
+        let tables: Vec<u64> = (0..20).map(|table| (table * 37) % 256).collect();
+        let run = |backend: &dyn Backend| {
+            let zeros = |dtype, nodes| FrameBuffer::zeros(dtype, &[nodes], 70).unwrap();
+            let mut bits = zeros(DType::Bit, 12);
+            backend.binarize(&x, 0.1, &mut bits).unwrap();
+            let mut y = zeros(DType::Bit, 20);
+            backend.table_forward(&bits, (&wiring).into(), &tables, &mut y).unwrap();
+            let mut scores = zeros(DType::F32, 5);
+            backend.group_sum(&y, 0.5, &mut scores).unwrap();
+            let mut unit = zeros(DType::F32, 5);
+            let (ones, halves) = ([1.0; 5], [0.5; 5]);
+            let map = GroupMap { share: 1, centre: &ones, scale: &halves, shift: &ones };
+            backend.normalise(&scores, map, &mut unit).unwrap();
+            // A sum into a buffer of zeros, twice; the copy keeps the first.
+            let mut sum = zeros(DType::F32, 3);
+            backend.scatter_rows(&unit, &[2, 0, 1, 2, 2], &mut sum).unwrap();
+            let copy = sum.clone();
+            backend.scatter_rows(&unit, &[2, 0, 1, 2, 2], &mut sum).unwrap();
+            [bits, y, scores, unit, copy, sum]
+        };
+        let (got, want) = (run(&cuda), run(&Reference));
+        assert!(got.iter().all(|buffer| buffer.remote().is_some()), "{cuda:?}");
+        assert!(got == want, "{cuda:?}");
+        assert!(got.iter().all(|buffer| buffer.remote().is_some()), "reading leaves them there");
+        cuda.synchronise().unwrap();
+    }
+}
+
+/// What one device has the other fetches through the host.
+#[test]
+fn devices_take_each_others_numbers() {
+    let [a, b] = [1, 2].map(|seed| Cuda::emulated(Schedule::Shuffled(seed), 1).unwrap());
+    let x = reals(3, 65, 4);
+    let (mut y, mut z) = (x.clone(), x.clone());
+    a.clamp(&x, -0.5, 0.5, &mut y).unwrap();
+    b.clamp(&y, 0.0, 1.0, &mut z).unwrap();
+    let want: Vec<f32> =
+        x.to_frames::<f32>().unwrap().iter().map(|x| x.clamp(-0.5, 0.5).clamp(0.0, 1.0)).collect();
+    assert_eq!(z.to_frames::<f32>().unwrap(), want);
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    match Cuda::new(usize::MAX) {
+        Ok(cuda) => panic!("{cuda:?}"),
+        Err(error) => assert!(error.to_string().starts_with("CUDA is not available: "), "{error}"),
+    }
+    let (one, all) = (Cuda::new(0), Cuda::devices());
+    assert_eq!(one.is_ok(), all.as_ref().is_ok_and(|all| !all.is_empty()), "{one:?} {all:?}");
+}

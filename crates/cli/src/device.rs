@@ -1,0 +1,137 @@
+//! Where kernels run: `--device`, and `lutweave devices`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use clap::Args;
+use lutweave::backend::{Backend, Cpu, Cuda, Isa};
+
+use crate::error::Result;
+
+/// The hardware to work on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Device {
+    /// The CPU.
+    #[default]
+    Cpu,
+    /// The GPU of this number.
+    Cuda(usize),
+    /// The first GPU where there is one, else the CPU.
+    Auto,
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => write!(f, "cpu"),
+            Self::Cuda(ordinal) => write!(f, "cuda:{ordinal}"),
+            Self::Auto => write!(f, "auto"),
+        }
+    }
+}
+
+impl FromStr for Device {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        match text {
+            "cpu" => Ok(Self::Cpu),
+            "auto" => Ok(Self::Auto),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => text
+                .strip_prefix("cuda:")
+                .filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+                .and_then(|number| number.parse().ok())
+                .map(Self::Cuda)
+                .ok_or("expected cpu, cuda:N or auto; `lutweave devices` lists what is there"),
+        }
+    }
+}
+
+impl Device {
+    /// The GPU that is meant, if one is.
+    pub(crate) fn cuda(self) -> Result<Option<Cuda>> {
+        match self {
+            Self::Cpu => Ok(None),
+            Self::Cuda(ordinal) => Ok(Some(Cuda::new(ordinal)?)),
+            Self::Auto => Ok(Cuda::new(0).ok()),
+        }
+    }
+
+    /// What runs the kernels.
+    pub(crate) fn backend(self) -> Result<Box<dyn Backend>> {
+        Ok(match self.cuda()? {
+            Some(cuda) => Box::new(cuda),
+            None => Box::new(Cpu::new()),
+        })
+    }
+}
+
+/// The option of every command that runs kernels.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct DeviceArguments {
+    /// Where to run: cpu, cuda:N for a GPU, or auto for the first GPU there is.
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    pub(crate) device: Device,
+}
+
+/// Options of `lutweave devices`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  lutweave devices
+  lutweave devices --json
+  lutweave train examples/configs/digits.toml --device auto")]
+pub(crate) struct DevicesArguments {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Lists devices.
+pub(crate) fn run(arguments: &DevicesArguments) {
+    let sets: Vec<&str> = Isa::available().iter().map(|isa| isa.name()).collect();
+    let threads = rayon::current_num_threads();
+    let gpus = Cuda::devices();
+    if arguments.json {
+        let object = serde_json::json!({
+            "cpu": { "isa": Isa::best().name(), "isas": sets, "threads": threads },
+            "cuda": gpus.as_ref().unwrap_or(&Vec::new()),
+            "cuda_missing": gpus.err().map(|error| error.to_string()),
+        });
+        say!("{object:#}");
+        return;
+    }
+    say!("{:<8} {} of {}, threads: {threads}", "cpu", Isa::best(), sets.join(", "));
+    match gpus {
+        Ok(names) if names.is_empty() => say!("{:<8} the driver is there, but no device", "cuda"),
+        Ok(names) => {
+            for (ordinal, name) in names.iter().enumerate() {
+                // What can be listed need not do.
+                let state = Cuda::new(ordinal).err().map(|error| format!(": {error}"));
+                say!(
+                    "{:<8} {name}{}",
+                    Device::Cuda(ordinal).to_string(),
+                    state.unwrap_or_default()
+                );
+            }
+        }
+        Err(error) => say!("{:<8} {error}", "cuda"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_named_as_they_are_shown() {
+        for device in [Device::Cpu, Device::Cuda(0), Device::Cuda(12), Device::Auto] {
+            assert_eq!(device.to_string().parse(), Ok(device));
+        }
+        assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
+        for wrong in ["", "gpu", "cuda:", "cuda:-1", "cuda:+1", "cuda:x", "CPU"] {
+            assert!(wrong.parse::<Device>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! `lutweave devices` and `--device`.
+#![allow(clippy::unwrap_used)] // helpers of tests count as tests
+
+use std::process::{Command, Output};
+
+fn lutweave(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_lutweave")).args(arguments).output().unwrap()
+}
+
+#[test]
+fn devices_are_listed_with_why_others_are_not() {
+    let text = String::from_utf8(lutweave(&["devices"]).stdout).unwrap();
+    assert!(text.lines().next().unwrap().starts_with("cpu "), "{text}");
+    let json = lutweave(&["devices", "--json"]).stdout;
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    assert!(json["cpu"]["threads"].as_u64().unwrap() >= 1);
+    match json["cuda_missing"].as_str() {
+        // Either there are devices, or a reason that both outputs give.
+        Some(why) => assert!(why.starts_with("CUDA is not available: ") && text.contains(why)),
+        None => assert!(json["cuda"].is_array() && text.contains("cuda")),
+    }
+}
+
+#[test]
+fn a_device_that_is_not_there_is_an_error() {
+    let bench = ["bench", "kernels", "--fan-in", "2", "--nodes", "4", "--frames", "64"];
+    let run = |device| {
+        let output = lutweave(&[&bench[..], &["--device", device]].concat());
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, text) = run("cuda:4000");
+    assert!(code == Some(1) && text.contains("CUDA is not available"), "{text}");
+    let (code, text) = run("gpu");
+    assert!(code == Some(2) && text.contains("expected cpu, cuda:N or auto"), "{text}");
+}

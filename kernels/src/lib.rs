@@ -1,0 +1,87 @@
+#![doc = include_str!("../README.md")]
+#![deny(unsafe_code)]
+
+#[cfg(feature = "emulate")]
+pub mod emulate;
+
+/// What stands in front of every source: NVRTC has no headers.
+const COMMON: &str = include_str!("../common.cuh");
+
+/// The CUDA source of one operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Source {
+    /// The file's name, which also is that of the operation, without its ending.
+    pub name: &'static str,
+    text: &'static str,
+}
+
+impl Source {
+    /// A program as NVRTC takes it: what all share, then this source. Errors name its own lines.
+    pub fn program(&self) -> String {
+        format!("{COMMON}\n#line 1 \"{}.cu\"\n{}", self.name, self.text)
+    }
+
+    /// The source alone, as in its file.
+    pub fn text(&self) -> &'static str {
+        self.text
+    }
+}
+
+macro_rules! sources {
+    ($($name:ident = $file:literal),* $(,)?) => {
+        $(
+            #[doc = concat!("`", $file, ".cu`: what it computes and what bounds it is said on top of it.")]
+            pub const $name: Source =
+                Source { name: $file, text: include_str!(concat!("../", $file, ".cu")) };
+        )*
+
+        /// All sources, by name.
+        pub const ALL: &[Source] = &[$($name),*];
+    };
+}
+
+sources! {
+    ACTIVATION = "activation",
+    AFFINE = "affine",
+    BITS = "bits",
+    CANDIDATE_SUMS = "candidate_sums",
+    ENCODE = "encode",
+    GATHER_ROWS = "gather_rows",
+    MODULATE = "modulate",
+    NORM = "norm",
+    PATTERN_COUNTS = "pattern_counts",
+    PATTERN_SUMS = "pattern_sums",
+    POOL = "pool",
+    REAL_FORWARD = "real_forward",
+    REAL_SLOPES = "real_slopes",
+    REAL_TABLES = "real_tables",
+    SCATTER_ROWS = "scatter_rows",
+    TABLE_BACKWARD = "table_backward",
+    TABLE_ERRORS = "table_errors",
+    TABLE_FORWARD = "table_forward",
+    VALUE_FORWARD = "value_forward",
+    WINDOW = "window",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_has_a_constant_and_says_what_bounds_it() {
+        let folder = std::fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let mut files: Vec<String> = folder
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter_map(|name| name.strip_suffix(".cu").map(str::to_owned))
+            .collect();
+        files.sort();
+        assert_eq!(files, ALL.iter().map(|source| source.name).collect::<Vec<_>>());
+        for source in ALL {
+            let top: String =
+                source.text.lines().take_while(|line| line.starts_with("//")).collect();
+            assert!(top.contains("bound") || top.contains("/s"), "{}", source.name);
+            assert!(!source.text.contains("#include"), "{}", source.name);
+            assert!(source.program().contains(source.text()));
+        }
+    }
+}
