@@ -111,6 +111,8 @@ fn row(pair: &str, method: &str, check: impl FnOnce() -> Result<(String, Outcome
     let (amount, outcome) = check().unwrap_or_else(|error| {
         let text = error.text();
         let lines = text.lines().map(|line| line.trim().trim_start_matches("error: "));
+        // What to do instead is said for the command that a step is all of.
+        let lines = lines.filter(|line| !line.starts_with("try: "));
         (String::new(), Outcome::LeftOut(lines.collect::<Vec<_>>().join("; ")))
     });
     Row { pair, method, amount, outcome }

@@ -375,7 +375,7 @@ mod tests {
 
     /// `cargo test --release -p lutweave-lut -- --ignored --nocapture hundred_thousand`
     #[test]
-    #[ignore = "a measurement"]
+    #[ignore = "it measures time, which no test of the suite may: run by hand, in release"]
     fn hundred_thousand_luts_take_seconds() {
         let netlist = random_layers(10, 10_000);
         for inputs in [6, 4] {
