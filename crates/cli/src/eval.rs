@@ -8,6 +8,7 @@ use lutweave::prelude::*;
 use lutweave::train::metrics::{Metric, TopK};
 use lutweave::train::{evaluate, evaluate_soft, metric_of};
 
+use crate::classes::{self, Judged};
 use crate::device::DeviceArguments;
 use crate::error::{Error, Result};
 use crate::report::grouped;
@@ -21,7 +22,10 @@ use crate::train::{figure, folder};
 Examples:
   lutweave eval out/digits/model.lutweave
   lutweave eval out/mnist/checkpoint.lutweave --data mnist --data-dir data --json
-  lutweave eval out/mnist/model.lutweave --train --device cuda:0")]
+  lutweave eval out/mnist/model.lutweave --train --device cuda:0
+
+Where targets are classes, it also tells which class is taken for which, and how often each is found;
+--json has all of it.")]
 pub(crate) struct EvalArguments {
     /// A model file or checkpoint.
     #[arg(value_name = "MODEL")]
@@ -87,9 +91,8 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<ExitCode> {
     let data = if arguments.train { train } else { test };
     let backend = arguments.device.device.backend()?;
     let backend = &*backend;
-    let mut metric = metric_of(&data);
-    let frozen = evaluate(&net, &data, metric.as_mut(), backend)?;
-    let soft = evaluate_soft(&net, &data, metric.as_mut(), backend)?;
+    let frozen = Judged::of(&net, &data, backend, evaluate)?;
+    let soft = Judged::of(&net, &data, backend, evaluate_soft)?;
     let top = match data.classes() {
         Some((classes, _)) if classes > 5 => {
             let mut top = TopK::new(5)?;
@@ -97,17 +100,21 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<ExitCode> {
         }
         _ => None,
     };
+    let metric = metric_of(&data);
     let name = metric.name();
-    let gap = if metric.more_is_better() { soft - frozen } else { frozen - soft };
+    let lost = soft.value - frozen.value;
+    let gap = if metric.more_is_better() { lost } else { -lost };
     if arguments.json {
         let object = serde_json::json!({
             "samples": data.len(),
             "metric": name,
-            "soft": soft,
-            "frozen": frozen,
+            "soft": soft.value,
+            "frozen": frozen.value,
             "gap": gap,
             "top_5": top.map(|top| top.1),
             "luts": net.luts(),
+            "soft_classes": soft.confusion.as_ref().map(classes::json),
+            "frozen_classes": frozen.confusion.as_ref().map(classes::json),
         });
         say!("{object:#}");
         return Ok(ExitCode::SUCCESS);
@@ -119,11 +126,15 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<ExitCode> {
         data.name(),
         grouped(net.luts())
     );
-    say!("{name} of the frozen netlist     {}", figure(name, frozen));
-    say!("{name} as the network trains     {}", figure(name, soft));
+    say!("{name} of the frozen netlist     {}", figure(name, frozen.value));
+    say!("{name} as the network trains     {}", figure(name, soft.value));
     say!("what freezing costs             {}", figure(name, gap));
     if let Some((name, value)) = top {
         say!("{name} of the frozen netlist     {}", figure("accuracy", value));
+    }
+    if let Some(confusion) = &frozen.confusion {
+        say!("");
+        crate::say::print(format_args!("{}", classes::text(confusion, soft.confusion.as_ref())));
     }
     Ok(ExitCode::SUCCESS)
 }

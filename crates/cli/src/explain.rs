@@ -4,7 +4,9 @@
 //! compares it with, one value at a time, and the whole network is evaluated anew: this is the
 //! Boolean influence of its bits on the answer, exact, through all tables. The *margin* is the
 //! score of the answer minus the best other score; the weight of a value is what the margin loses
-//! at most, or gains where it never loses, when only this value changes.
+//! at most, or gains where it never loses, when only this value changes. Of an answer with a class for
+//! each position, one position is explained; of one that is numbers, one number, which takes the place
+//! of the margin.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,7 +18,7 @@ use clap::Args;
 use lutweave::backend::Cpu;
 use lutweave::lut::{Driver, Op};
 use lutweave::prelude::*;
-use lutweave::tensor::Values;
+use lutweave::tensor::{Targets, UNLABELLED, Values};
 
 use crate::error::{Error, Result};
 use crate::eval::SampleArguments;
@@ -35,8 +37,10 @@ const BLOCK: usize = 1024;
 Examples:
   lutweave explain out/digits/model.lutweave --sample 3
   lutweave explain out/mnist/model.lutweave --sample 7 --png seven.png --data-dir data
+  lutweave explain out/digits-auto-encoder/model.lutweave --sample 3 --at 27
 
-Red values speak for the answer, blue ones against it; the others, in grey, do not matter.")]
+Red values speak for the answer, blue ones against it; the others, in grey, do not matter. Of a number,
+red values hold it up and blue ones hold it down.")]
 pub(crate) struct ExplainArguments {
     /// A model file or checkpoint.
     #[arg(value_name = "MODEL")]
@@ -45,6 +49,11 @@ pub(crate) struct ExplainArguments {
     /// The number of a test sample, from 0.
     #[arg(long, value_name = "N")]
     pub(crate) sample: usize,
+
+    /// Which position of an answer that has a class for each, or which number of one that is numbers,
+    /// from 0; needed where there are several.
+    #[arg(long, value_name = "N")]
+    pub(crate) at: Option<usize>,
 
     /// The heat map [default: explain-N.png beside the model].
     #[arg(long, value_name = "FILE")]
@@ -62,26 +71,21 @@ pub(crate) fn run(arguments: &ExplainArguments) -> Result<ExitCode> {
     let Values::U8(values) = sample.values() else {
         return Err(Error::Unexpected("the samples are no whole numbers from 0 to 255"));
     };
-    let found = Influence::of(&net, values)?;
-    let truth = test.classes().map(|(_, labels)| labels[arguments.sample]);
-    let truth = truth.map_or(String::new(), |class| format!(" (it is {class})"));
-    say!(
-        "sample {}: answer {}{truth}, {} above the next, {}",
-        arguments.sample,
-        found.answer,
-        format_args!("{:.2}", found.margin),
-        found.runner_up
-    );
+    let asked = Asked::of(&net, &test, arguments.at)?;
+    let found = Influence::of(&net, values, &asked.nodes)?;
+    say!("{}", found.in_words(&asked.name(arguments.sample), asked.wanted(&sample)));
     let mut order: Vec<usize> = (0..values.len()).filter(|&i| found.weights[i] != 0.0).collect();
     order.sort_by(|&a, &b| {
         found.weights[b].abs().total_cmp(&found.weights[a].abs()).then(a.cmp(&b))
     });
     let deciding = order.iter().filter(|&&value| found.weights[value] > found.margin).count();
     say!(
-        "{} of {} values have an influence; {} could alone change the answer",
+        "{} of {} values have an influence{}",
         grouped(order.len()),
         grouped(values.len()),
-        grouped(deciding)
+        found.runner_up.map_or(String::new(), |_| {
+            format!("; {} could alone change the answer", grouped(deciding))
+        })
     );
     for &value in order.iter().take(NAMED) {
         let place = place(test.shape(), value);
@@ -115,18 +119,92 @@ fn place(shape: &[usize], value: usize) -> String {
     }
 }
 
+/// The part of an answer that is explained.
+#[derive(Debug)]
+struct Asked {
+    /// The scores of the classes, or one number.
+    nodes: Vec<usize>,
+    /// Which position or number it is, where it is one of several.
+    at: Option<(&'static str, usize)>,
+}
+
+impl Asked {
+    /// What the targets of these samples make of an answer.
+    fn of(net: &Network, data: &Dataset, at: Option<usize>) -> Result<Self> {
+        lutweave::train::check_targets(data, net)?;
+        let (many, what) = match data.targets().own() {
+            Targets::Pixels { shape, .. } => (shape.iter().product(), "position"),
+            Targets::Real { shape, .. } => (shape.iter().product(), "number"),
+            _ if at.is_some() => {
+                let what = "--at is for answers of several positions or numbers; this is one class";
+                return Err(Error::Options(what.to_owned()));
+            }
+            _ => return Ok(Self { nodes: (0..net.output().nodes()).collect(), at: None }),
+        };
+        let Some(at) = at.or((many == 1).then_some(0)).filter(|&at| at < many) else {
+            let got = at.map_or("nothing".to_owned(), |at| at.to_string());
+            return Err(Error::Options(format!(
+                "an answer has {many} {what}s: expected the one to explain, --at 0 to {}, got {got}",
+                many.saturating_sub(1)
+            )));
+        };
+        let nodes = match data.targets().own() {
+            Targets::Pixels { .. } => (at..net.output().nodes()).step_by(many).collect(),
+            _ => vec![at],
+        };
+        Ok(Self { nodes, at: Some((what, at)) })
+    }
+
+    /// What is explained, in words.
+    fn name(&self, sample: usize) -> String {
+        let at = self.at.map_or(String::new(), |(what, at)| format!(", {what} {at}"));
+        format!("sample {sample}{at}")
+    }
+
+    /// The right answer to the one sample of a data set, where there is one.
+    fn wanted(&self, sample: &Dataset) -> Option<String> {
+        let at = self.at.map_or(0, |(_, at)| at);
+        match sample.targets().own() {
+            Targets::Classes { labels, .. } | Targets::Pixels { labels, .. } => {
+                let labelled = labels.get(at).filter(|&&label| label != UNLABELLED);
+                labelled.map(u32::to_string)
+            }
+            Targets::Real { values, .. } => values.get(at).map(|value| format!("{value:.2}")),
+            _ => None,
+        }
+    }
+}
+
 /// What decided an answer.
 #[derive(Debug)]
 struct Influence {
+    /// The class, or 0 of a number.
     answer: usize,
-    runner_up: usize,
+    /// The next class; none of a number.
+    runner_up: Option<usize>,
+    /// How far the answer is above the next; the number itself.
     margin: f32,
     /// For each value of the sample.
     weights: Vec<f32>,
 }
 
 impl Influence {
-    fn of(net: &Network, values: &[u8]) -> Result<Self> {
+    /// The answer in a line; `wanted` is the right one.
+    fn in_words(&self, name: &str, wanted: Option<String>) -> String {
+        let is = wanted.map_or(String::new(), |wanted| format!(" (it is {wanted})"));
+        match self.runner_up {
+            Some(next) => {
+                format!(
+                    "{name}: answer {}{is}, {:.2} above the next, {next}",
+                    self.answer, self.margin
+                )
+            }
+            None => format!("{name}: answer {:.2}{is}", self.margin),
+        }
+    }
+
+    /// Of these nodes of the answer: scores of classes, or a number where there is one.
+    fn of(net: &Network, values: &[u8], nodes: &[usize]) -> Result<Self> {
         let levels = levels(net);
         // The sample itself, then each value at each of its other places.
         let mut changes: Vec<(usize, u8)> = Vec::new();
@@ -142,14 +220,17 @@ impl Influence {
                 .filter(|&at| if levels.is_empty() { at != value } else { own(at) != own(value) });
             changes.extend(other.map(|at| (index, at)));
         }
-        let own = scores(net, values, &[])?.remove(0);
+        let own = scores(net, values, nodes, &[])?.remove(0);
         let answer = best(&own, usize::MAX);
-        let runner_up = best(&own, answer);
-        let margin = |scores: &[f32]| scores[answer] - scores[best(scores, answer)];
+        let runner_up = (nodes.len() > 1).then(|| best(&own, answer));
+        let margin = |scores: &[f32]| match runner_up {
+            Some(_) => scores[answer] - scores[best(scores, answer)],
+            None => scores[answer],
+        };
         let before = margin(&own);
         let mut weights = vec![0f32; values.len()];
         for block in changes.chunks(BLOCK) {
-            for (&(index, _), scores) in block.iter().zip(scores(net, values, block)?) {
+            for (&(index, _), scores) in block.iter().zip(scores(net, values, nodes, block)?) {
                 let lost = before - margin(&scores);
                 let weight = &mut weights[index];
                 // A loss counts before a gain, and more before less.
@@ -190,8 +271,13 @@ fn levels(net: &Network) -> BTreeMap<usize, std::collections::BTreeSet<u8>> {
     levels
 }
 
-/// The scores of a sample, or of copies of it each with one value changed.
-fn scores(net: &Network, values: &[u8], changes: &[(usize, u8)]) -> Result<Vec<Vec<f32>>> {
+/// These nodes of the answer to a sample, or to copies of it each with one value changed.
+fn scores(
+    net: &Network,
+    values: &[u8],
+    nodes: &[usize],
+    changes: &[(usize, u8)],
+) -> Result<Vec<Vec<f32>>> {
     let copies = changes.len().max(1);
     let mut all = values.repeat(copies);
     for (copy, &(index, value)) in changes.iter().enumerate() {
@@ -199,11 +285,12 @@ fn scores(net: &Network, values: &[u8], changes: &[(usize, u8)]) -> Result<Vec<V
     }
     let x = FrameBuffer::from_frames(&net.input().shape, &all)?;
     let y = net.evaluate(&x, &Cpu::new())?;
-    if y.frames() != copies || y.nodes() < 2 {
-        return Err(Error::Unexpected("the network does not give two scores or more a sample"));
+    if y.frames() != copies || nodes.is_empty() || nodes.iter().any(|&node| node >= y.nodes()) {
+        return Err(Error::Unexpected("the network does not give one answer for each sample"));
     }
     let scores = y.to_frames_as::<f32>()?;
-    Ok(scores.chunks(y.nodes()).map(<[f32]>::to_vec).collect())
+    let of_nodes = |scores: &[f32]| nodes.iter().map(|&node| scores[node]).collect();
+    Ok(scores.chunks(y.nodes()).map(of_nodes).collect())
 }
 
 /// Writes the values in grey, and over them in red and blue what they did.
@@ -249,8 +336,6 @@ fn heat_map(path: &Path, values: &[u8], weights: &[f32], shape: &[usize]) -> Res
 
 #[cfg(test)]
 mod tests {
-    use lutweave::tensor::Targets;
-
     use super::*;
 
     /// Two values, two classes: each class counts one value's bit.
@@ -263,10 +348,33 @@ mod tests {
             .then(GroupSum::new(2).temperature(1.0))
             .build(1)
             .unwrap();
-        let found = Influence::of(&net, &[150, 20]).unwrap();
-        assert_eq!((found.answer, found.runner_up, found.margin), (0, 1, 1.0));
+        let asked = Asked::of(&net, &data, None).unwrap();
+        let found = Influence::of(&net, &[150, 20], &asked.nodes).unwrap();
+        assert_eq!((found.answer, found.runner_up, found.margin), (0, Some(1), 1.0));
         // Without the first value the classes are equal; with the second too.
         assert_eq!(found.weights, [1.0, 1.0]);
+
+        // As a number, the second score has nothing to lose and one to gain.
+        let numbers = Targets::Real { shape: vec![2], values: vec![0.5; 4] };
+        let values = data.values().clone();
+        let numbers = Dataset::new("t", &[1, 1, 2], values, numbers).unwrap();
+        let asked = Asked::of(&net, &numbers, Some(1)).unwrap();
+        let number = Influence::of(&net, &[150, 20], &asked.nodes).unwrap();
+        assert_eq!(
+            (number.runner_up, number.margin, &number.weights[..]),
+            (None, 0.0, &[0.0, -1.0][..])
+        );
+        let words = number.in_words(&asked.name(7), asked.wanted(&numbers));
+        assert_eq!(words, "sample 7, number 1: answer 0.00 (it is 0.50)");
+        let refused = [
+            (Asked::of(&net, &numbers, None), "--at 0 to 1, got nothing"),
+            (Asked::of(&net, &numbers, Some(2)), "--at 0 to 1, got 2"),
+            (Asked::of(&net, &data, Some(0)), "this is one class"),
+        ];
+        for (asked, says) in refused {
+            assert!(asked.unwrap_err().to_string().contains(says), "{says}");
+        }
+
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.png");
         heat_map(&path, &[150, 20], &found.weights, &[1, 1, 2]).unwrap();

@@ -7,6 +7,7 @@ mod say;
 
 mod args;
 mod bench;
+mod classes;
 mod data;
 mod demo;
 mod device;

@@ -4,6 +4,7 @@ mod backup;
 pub(crate) mod config;
 pub(crate) mod folder;
 mod layers;
+mod loss;
 mod parts;
 mod place;
 mod show;
@@ -17,14 +18,17 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::{Args, value_parser};
 use lutweave::backend::Backend;
 use lutweave::prelude::*;
+use lutweave::train::metrics::Confusion;
 use lutweave::train::{self, Checkpoint, Flow, History};
 
 use self::backup::Copies;
 use self::config::{Config, Source, TargetsConfig};
 use self::folder::{CHECKPOINT, CONFIG, Folder, MODEL, REPORT};
+use self::loss::LossOf;
 use self::show::Show;
 pub(crate) use self::show::{figure, flip_ratio};
 use self::teacher::Teacher;
+use crate::classes::Judged;
 use crate::device::{Device, DeviceArguments};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
@@ -147,7 +151,7 @@ pub(crate) fn train(
     note.extend(teacher.iter().map(Teacher::note));
     let checkpoint = if arguments.resume { resumed(&out, &note)? } else { None };
     let samples = Samples::open(&config, source, arguments.data_dir.as_deref())?;
-    parts::check_targets(&config, source, &samples.train)?;
+    loss::check_targets(&config, source, &samples.train)?;
     parts::check_optimizers(&config, source)?;
     let (mut net, checkpoint) = if let Some(both) = checkpoint {
         both
@@ -155,9 +159,11 @@ pub(crate) fn train(
         let net = layers::network(&config, source, &samples.train)?;
         (net, Checkpoint { note, ..Checkpoint::default() })
     };
+    loss::check_output(&config, source, &net, &samples.train, backend)?;
+    let loss = LossOf::new(&config, source, &net, &samples.train)?;
     parts::group(&config, source, &mut net)?;
     for drive in parts::drives(&config, source)? {
-        drive.check(&mut parts::optimizer(&config), &mut parts::loss(&config.loss)?, &net)?;
+        drive.check(&mut parts::optimizer(&config), &mut loss.make()?, &net)?;
     }
     if let Some(teacher) = &teacher {
         teacher.check(&net)?;
@@ -190,20 +196,21 @@ pub(crate) fn train(
     let session = Session {
         name: &name,
         config: &config,
+        loss: &loss,
         source,
         folder: &folder,
         copies: copies.as_ref(),
         teacher: teacher.as_ref(),
         backend,
     };
-    let history = session.fit(interrupt, &mut net, checkpoint, &samples)?;
-    if history.stopped {
+    let (history, judged) = session.fit(interrupt, &mut net, checkpoint, &samples)?;
+    let Some(judged) = judged else {
         say!("stopped; go on with");
         say!("  {}", resume_command(command, set, arguments, &out));
         return Ok(None);
-    }
+    };
     store::save(folder.file(MODEL), &net)?;
-    finished(&net, &history, config.training.keep_best, (&samples.test, backend))?;
+    finished(&history, config.training.keep_best, judged.value);
     say!("model: {}", folder.file(MODEL).display());
     say!("report: {}", folder.file(REPORT).display());
     let last = history.epochs.last();
@@ -217,16 +224,20 @@ pub(crate) fn train(
     }))
 }
 
+/// An error of a callback as what it was.
+fn unwrapped(error: train::Error) -> Error {
+    match error {
+        train::Error::Callback(error) => match error.downcast() {
+            Ok(error) => Error::Store(*error),
+            Err(error) => Error::Train(train::Error::Callback(error)),
+        },
+        error => Error::Train(error),
+    }
+}
+
 /// What the training came to, in a line.
-fn finished(
-    net: &Network,
-    history: &History,
-    keep_best: bool,
-    (test, backend): (&Dataset, &dyn Backend),
-) -> Result<()> {
-    let Some(last) = history.epochs.last() else { return Ok(()) };
-    let mut metric = train::metric_of(test);
-    let frozen = train::evaluate(net, test, metric.as_mut(), backend)?;
+fn finished(history: &History, keep_best: bool, frozen: f64) {
+    let Some(last) = history.epochs.last() else { return };
     let stale = if history.stale { ", as it got no better" } else { "" };
     let best = history.best.filter(|_| keep_best);
     let best = best.map_or(String::new(), |epoch| format!("; kept the best, of epoch {epoch}"));
@@ -237,7 +248,6 @@ fn finished(
         last.metric,
         figure(&last.metric, frozen)
     );
-    Ok(())
 }
 
 /// The checkpoint in a folder, if there is one, of a training with these settings.
@@ -348,6 +358,7 @@ impl Samples {
 struct Session<'s> {
     name: &'s str,
     config: &'s Config,
+    loss: &'s LossOf<'s>,
     source: &'s Source,
     folder: &'s Folder,
     copies: Option<&'s Copies>,
@@ -356,14 +367,15 @@ struct Session<'s> {
 }
 
 impl<'s> Session<'s> {
-    /// Trains until the end or a signal.
+    /// Trains until the end or a signal; at the end also judges the frozen network on the test
+    /// samples.
     fn fit(
         &self,
         interrupt: &Interrupt,
         net: &mut Network,
         checkpoint: Checkpoint,
         samples: &Samples,
-    ) -> Result<History> {
+    ) -> Result<(History, Option<Judged>)> {
         let (settings, layers, luts) = (&self.config.training, net.describe(), net.luts());
         let (watched, part) = samples.watched();
         let log = RefCell::new(self.folder.log(&checkpoint.history, luts, part)?);
@@ -377,7 +389,7 @@ impl<'s> Session<'s> {
         let is_due = || saved.get().elapsed().as_secs_f64() >= every;
         let metric = train::metric_of(watched);
         let steps = samples.train.len().div_ceil(settings.batch.max(1)) as u64;
-        let report = |running: bool| {
+        let report = |running: bool, confusion: Option<&Confusion>| {
             let page = Training {
                 name: self.name,
                 data: (&self.config.data.set, samples.train.len(), watched.len()),
@@ -385,6 +397,7 @@ impl<'s> Session<'s> {
                 epochs: &epochs.borrow(),
                 layers: &layers,
                 running,
+                confusion,
                 config: &self.source.text,
             };
             reported.set(Some(Instant::now()));
@@ -400,9 +413,6 @@ impl<'s> Session<'s> {
         interrupt.begin();
         let augmentation = samples::augmentation(&self.config.data.augment, self.config.seed)?;
         let mut trainer = self.trainer(checkpoint)?;
-        for drive in parts::drives(self.config, self.source)? {
-            trainer = trainer.drive(drive);
-        }
         let (teacher, mut taught) = (self.teacher, None);
         match (augmentation.is_empty(), teacher) {
             (true, None) => {}
@@ -435,7 +445,7 @@ impl<'s> Session<'s> {
                 let again = reported.get().is_none_or(|at| at.elapsed() >= REPORT_EVERY);
                 let mut written = note(log.borrow_mut().add(epoch));
                 if again || last {
-                    written &= note(report(!last));
+                    written &= note(report(!last, None));
                 }
                 let copied = self.copies.is_some_and(|copies| copies.is_due(epoch));
                 match (written, last || copied || is_due()) {
@@ -455,15 +465,16 @@ impl<'s> Session<'s> {
             .fit(net, taught.as_ref().unwrap_or(&samples.train), watched);
         interrupt.end();
         let earlier = failed.into_inner();
-        let result = match (earlier, result) {
-            (Some(error), _) => Err(error),
-            (None, Err(train::Error::Callback(error))) => Err(match error.downcast() {
-                Ok(error) => Error::Store(*error),
-                Err(error) => Error::Train(train::Error::Callback(error)),
-            }),
-            (None, result) => Ok(result?),
+        let result = match earlier {
+            Some(error) => Err(error),
+            None => result.map_err(unwrapped),
         };
-        let result = result.and_then(|history| report(false).map(|()| history));
+        let result = result.and_then(|history| {
+            let judge = || Judged::of(net, &samples.test, self.backend, train::evaluate);
+            let judged = if history.stopped { None } else { Some(judge()?) };
+            report(false, judged.as_ref().and_then(|judged| judged.confusion.as_ref()))?;
+            Ok((history, judged))
+        });
         show.into_inner().finish();
         result
     }
@@ -471,7 +482,7 @@ impl<'s> Session<'s> {
     /// The trainer that the settings describe.
     fn trainer(&self, checkpoint: Checkpoint) -> Result<Trainer<'s>> {
         let (config, settings) = (self.config, &self.config.training);
-        let mut trainer = Trainer::new(parts::optimizer(config), parts::loss(&config.loss)?)
+        let mut trainer = Trainer::new(parts::optimizer(config), self.loss.make()?)
             .schedule(config.schedule.schedule())
             .batch(settings.batch)
             .seed(config.seed)
@@ -492,6 +503,9 @@ impl<'s> Session<'s> {
         }
         if let Some(samples) = settings.soft_samples {
             trainer = trainer.soft_samples(samples);
+        }
+        for drive in parts::drives(self.config, self.source)? {
+            trainer = trainer.drive(drive);
         }
         Ok(trainer)
     }

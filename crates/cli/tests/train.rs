@@ -221,7 +221,28 @@ fn mistakes_have_a_place() {
             "network.rat",
             "there is no `rat` for a schedule to change; there is bias",
         ),
-        ("shape = [10]", "shape = [3]", "expected at most 3 classes"),
+        ("shape = [10]", "shape = [3]", "line 13, column 3: data set `digits`: expected at most 3"),
+        ("[optimizer]", "[loss]\nkind = \"cross_entropy\"\nweights = 1\n[optimizer]", "line 17"),
+        (
+            "[optimizer]",
+            "[loss]\nkind = \"softmax_cross_entropy\"\nweights = [1, 2.5]\n[optimizer]",
+            "line 17, column 1: expected 10 weights, one for each class, got 2",
+        ),
+        (
+            "[optimizer]",
+            "[loss]\nkind = \"softmax_cross_entropy\"\nweights = \"balance\"\n[optimizer]",
+            "did you mean `balanced`?",
+        ),
+        (
+            "[optimizer]",
+            "[loss]\nkind = \"softmax_cross_entropy\"\nweights = [1, -2]\n[optimizer]",
+            "line 17, column 1: expected weights that are finite and not negative, got -2",
+        ),
+        (
+            "[optimizer]",
+            "[loss]\nkind = \"squared_hinge\"\nreduction = \"some\"\n[optimizer]",
+            "did you mean `sum`?",
+        ),
         ("[data]", "[data]\nvalidation = 1437", "line 2, column 1: expected 1 to 1436 samples"),
     ];
     for (old, new, says) in cases {
@@ -249,12 +270,19 @@ fn targets_may_be_made_of_the_samples() {
         command.args(["train", name, "--out", "out", "--overwrite"]).current_dir(folder);
         command.output().unwrap()
     };
-    let eval = || {
+    let look = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lutweave"));
-        command.args(["eval", "out/model.lutweave", "--json"]).current_dir(folder);
-        let said = command.output().unwrap();
+        command.args(&arguments[..1]).arg("out/model.lutweave").args(&arguments[1..]);
+        command.current_dir(folder).output().unwrap()
+    };
+    let eval = || {
+        let said = look(&["eval", "--json"]);
         assert!(said.status.success(), "{}", text(&said));
         serde_json::from_slice::<serde_json::Value>(&said.stdout).unwrap()
+    };
+    let says = |arguments: &[&str], says: &str| {
+        let said = text(&look(arguments));
+        assert!(said.contains(says), "{arguments:?}: `{says}` is not in\n{said}");
     };
     let chain = "{ kind = 'lut', nodes = 128 }, { kind = 'lut', nodes = 512 }, \
                  { kind = 'binary_to_real', output = [1, 8, 8] }";
@@ -268,6 +296,9 @@ fn targets_may_be_made_of_the_samples() {
     assert!(error < 0.06, "{error}: answering the mean image gives 0.07");
     assert_eq!(eval()["frozen"].as_f64(), Some(error));
     assert!(fs::read_to_string(folder.join("out/report.html")).unwrap().contains("squared error"));
+    says(&["inspect"], "influence");
+    says(&["explain", "--sample", "3"], "expected the one to explain, --at 0 to 63, got nothing");
+    says(&["explain", "--sample", "3", "--at", "27"], "sample 3, number 27: answer 0.");
 
     let window = "{ kind = 'convolution', filter = [1, 1], \
                   layers = [{ kind = 'lut', nodes = 12, fan_in = 3 }] }, \
@@ -278,12 +309,37 @@ fn targets_may_be_made_of_the_samples() {
     assert!(trained.status.success(), "{}", text(&trained));
     let right = eval()["frozen"].as_f64().unwrap();
     assert!(right > 0.9, "{right} of the pixels");
+    says(&["inspect"], "influence");
+    says(&["explain", "--sample", "3", "--at", "27"], "sample 3, position 27: answer ");
+    says(&["eval"], "mostly taken for");
+    assert!(fs::read_to_string(folder.join("out/report.html")).unwrap().contains("read rightly"));
+
+    // The bright pixels are fewer; where they weigh more, more of them are found.
+    let bright = || {
+        let class = &eval()["frozen_classes"]["classes"][1];
+        ["count", "recall"].map(|figure| class[figure].as_f64().unwrap())
+    };
+    let [count, recall] = bright();
+    assert!(count > 1000.0 && count < 0.5 * 360.0 * 64.0, "{count}");
+    let balanced = masks.clone() + "[loss]\nkind = 'softmax_cross_entropy'\nweights = 'balanced'\n";
+    let trained = run("balanced.toml", &balanced);
+    assert!(trained.status.success(), "{}", text(&trained));
+    assert!(bright()[1] > recall, "{} after {recall}", bright()[1]);
 
     let cases = [
         (coded.replace("mean_squared_error", "cross_entropy"), "line 10, column 1: the loss"),
         (coded.replace("noise = 1.0", "shift = 1"), "`shift` moves the pixels"),
         (coded.replace("'samples'", "'sample'"), "line 3, column 11: unknown variant `sample`"),
         (coded.replace("'samples'", "{ numbers = ['a'] }"), "line 3, column 1: open data set"),
+        (
+            masks.replace("depth = 6", "depth = 12"),
+            "line 9, column 108: data set `digits`: expected",
+        ),
+        (masks.replace("depth = 6", "depth = 12"), "has to give the shape [2, 8, 8], and gives [1"),
+        (
+            masks.replace("12,", "2,").replace(", { kind = 'binary_to_real', depth = 6 }", ""),
+            "line 9, column 11: the loss needs real numbers, and the network gives Bit",
+        ),
         (coded.replace("1e-6", "-1.0"), "line 12, column 1: training: expected epsilon"),
     ];
     for (settings, says) in cases {

@@ -16,11 +16,12 @@ pub use hyperparameter::Hyperparameter;
 pub use losses::{
     BinaryCrossEntropy, CrossEntropy, Distillation, FeatureMatching, Loss, MeanSquaredError,
     Reduction, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredHinge, WeightedSoftmaxCrossEntropy,
+    balanced_weights,
 };
 pub use metrics::Metric;
 pub use optimizers::{AdaGrad, Adam, AdamW, Bop, Clip, Groups, Optimizer, Sgd, ShiftAdaMax};
 pub use schedule::Schedule;
 pub use trainer::{
     Best, BoxError, Checkpoint, Epoch, Flow, History, Place, Position, Progress, Sum, Trainer,
-    accuracy, evaluate, evaluate_soft, metric_of,
+    accuracy, check_targets, evaluate, evaluate_soft, metric_of,
 };

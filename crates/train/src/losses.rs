@@ -27,6 +27,7 @@
 //! Losses are summed in f64 in the order of the nodes, so they are the same bits for any number of
 //! threads. Exponentials and logarithms come from `libm`, the same on every platform.
 
+mod balanced;
 mod binary_cross_entropy;
 mod cross_entropy;
 mod distillation;
@@ -44,6 +45,7 @@ use std::fmt::Debug;
 
 use lutweave_tensor::{FrameBuffer, Target};
 
+pub use self::balanced::balanced_weights;
 pub use self::binary_cross_entropy::BinaryCrossEntropy;
 pub use self::cross_entropy::CrossEntropy;
 pub use self::distillation::Distillation;

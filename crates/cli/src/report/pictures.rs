@@ -83,14 +83,18 @@ fn cell(svg: &mut Svg, class: &str, at: (usize, usize), (count, most): (usize, u
         } else {
             svg.rect(class, square, 4.0, 0.35 + 0.65 * part);
             let class = if part > 0.45 { "count strong" } else { "count" };
-            svg.text(
-                class,
-                (x + CELL / 2.0, y + CELL / 2.0 + 5.0),
-                Anchor::Middle,
-                &count.to_string(),
-            );
+            svg.text(class, (x + CELL / 2.0, y + CELL / 2.0 + 5.0), Anchor::Middle, &short(count));
         }
     });
+}
+
+/// A count that fits into a cell: `12k` instead of `12345`.
+fn short(count: usize) -> String {
+    match count {
+        0..10_000 => count.to_string(),
+        10_000..1_000_000 => format!("{}k", count / 1000),
+        _ => format!("{}M", count / 1_000_000),
+    }
 }
 
 /// The commonest mistake in words, the lowest classes first among equals.

@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 
 use lutweave::nn::Table;
 use lutweave::train::Epoch;
+use lutweave::train::metrics::Confusion;
 
 use super::svg::escape;
-use super::{Point, STYLE, count, curves, grouped};
+use super::{Point, STYLE, count, curves, grouped, pictures};
+use crate::classes;
 use crate::train::flip_ratio;
 
 /// Epochs of the table at the end.
@@ -29,6 +31,8 @@ pub(crate) struct Training<'a> {
     pub(crate) layers: &'a Table,
     /// Whether it goes on.
     pub(crate) running: bool,
+    /// At the end the answers of the frozen netlist to the test samples, where they are classes.
+    pub(crate) confusion: Option<&'a Confusion>,
     /// The settings.
     pub(crate) config: &'a str,
 }
@@ -65,6 +69,9 @@ impl Training<'_> {
         }
         page.push_str("</header>\n");
         self.curves(&mut page);
+        if let Some(confusion) = self.confusion {
+            classes(&mut page, confusion);
+        }
         self.table(&mut page, &show);
         let _ = write!(
             page,
@@ -145,6 +152,44 @@ impl Training<'_> {
         }
         page.push_str("</table>\n</section>\n");
     }
+}
+
+/// Which class is taken for which, and the figures of each.
+fn classes(page: &mut String, confusion: &Confusion) {
+    let count = confusion.classes();
+    let (shown, all) = classes::shown(confusion);
+    page.push_str(
+        "<section>\n<h2>Classes</h2>\n<p>Answers of the frozen netlist on the test samples",
+    );
+    if all {
+        page.push_str(": a row for each class, a column for each answer.</p>\n<figure>");
+        let rows: Vec<Vec<usize>> = (confusion.counts().chunks(count))
+            .map(|row| row.iter().map(|&count| count as usize).collect())
+            .collect();
+        let names: Vec<String> = (0..count).map(|class| class.to_string()).collect();
+        page.push_str(&pictures::confusion(&rows, &names));
+        page.push_str("</figure>\n");
+    } else {
+        let _ = writeln!(page, ": the {} of {count} classes recognised least.</p>", shown.len());
+    }
+    page.push_str(
+        "<table><tr><th>class</th><th>count</th><th>precision</th><th>recall</th><th>F1</th>\
+         <th>mostly taken for</th></tr>",
+    );
+    for class in shown {
+        let (wanted, answered) = (confusion.wanted(class), confusion.answered(class));
+        let other = classes::taken_for(confusion, class);
+        let _ = write!(
+            page,
+            "<tr><td>{class}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            grouped(wanted as usize),
+            classes::share(confusion.precision(class), answered),
+            classes::share(confusion.recall(class), wanted),
+            classes::share(confusion.f1(class), wanted + answered),
+            other.map_or(String::new(), |(other, times)| format!("{other} ({times})"))
+        );
+    }
+    page.push_str("</table>\n</section>\n");
 }
 
 /// The figures of the last epoch.

@@ -129,16 +129,31 @@ pub(crate) struct NetworkConfig {
 }
 
 /// How wrong answers are.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum LossConfig {
-    #[default]
-    SoftmaxCrossEntropy,
-    SigmoidCrossEntropy,
-    CrossEntropy,
-    BinaryCrossEntropy,
-    MeanSquaredError,
-    SquaredHinge,
+    SoftmaxCrossEntropy {
+        /// A weight for each class, or `"balanced"`.
+        weights: Option<toml::Value>,
+    },
+    SigmoidCrossEntropy {
+        #[serde(default)]
+        reduction: ReductionConfig,
+    },
+    // With braces, since other keys would be passed over without.
+    CrossEntropy {},
+    BinaryCrossEntropy {
+        #[serde(default)]
+        reduction: ReductionConfig,
+    },
+    MeanSquaredError {
+        #[serde(default)]
+        reduction: ReductionConfig,
+    },
+    SquaredHinge {
+        #[serde(default)]
+        reduction: ReductionConfig,
+    },
     Distillation {
         /// The model file that teaches.
         teacher: String,
@@ -148,6 +163,25 @@ pub(crate) enum LossConfig {
         #[serde(default = "half")]
         share: f32,
     },
+}
+
+impl Default for LossConfig {
+    fn default() -> Self {
+        Self::SoftmaxCrossEntropy { weights: None }
+    }
+}
+
+/// Over what the losses of single nodes are averaged.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ReductionConfig {
+    /// Nodes and frames.
+    #[default]
+    Mean,
+    /// Frames; over the nodes of one they are summed.
+    FrameMean,
+    /// Nothing.
+    Sum,
 }
 
 fn temperature() -> f32 {
@@ -438,6 +472,12 @@ impl Source {
             None
         };
         names.iter().find_map(find).unwrap_or(0)
+    }
+
+    /// The byte where the key is in the section or table that the first of these names begins, or
+    /// where that begins.
+    pub(crate) fn place_of_key(&self, names: &[&str], key: &str) -> usize {
+        place::key(&self.text, self.place_of(names), key)
     }
 
     /// The text without comments and blank lines, keys in order: what says whether two trainings

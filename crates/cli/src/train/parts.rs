@@ -1,30 +1,12 @@
-//! Optimizer and loss from the settings.
+//! Optimizers, groups and schedules from the settings.
 
 use lutweave::prelude::*;
-use lutweave::tensor::Targets;
-use lutweave::train::{self, Clip, Drive, Groups, Loss, Optimizer};
+use lutweave::train::{self, Clip, Drive, Groups, Optimizer};
 use toml::Spanned;
 
-use super::config::{
-    Config, DriveConfig, GroupConfig, LossConfig, OptimizerConfig, Source, TargetsConfig,
-};
+use super::config::{Config, DriveConfig, GroupConfig, OptimizerConfig, Source};
 use super::place::nearest;
 use crate::error::Result;
-
-/// The loss.
-pub(super) fn loss(config: &LossConfig) -> Result<Box<dyn Loss>> {
-    Ok(match config {
-        LossConfig::SoftmaxCrossEntropy => Box::new(train::SoftmaxCrossEntropy),
-        LossConfig::SigmoidCrossEntropy => Box::<train::SigmoidCrossEntropy>::default(),
-        LossConfig::CrossEntropy => Box::new(train::CrossEntropy),
-        LossConfig::BinaryCrossEntropy => Box::<train::BinaryCrossEntropy>::default(),
-        LossConfig::MeanSquaredError => Box::<train::MeanSquaredError>::default(),
-        LossConfig::SquaredHinge => Box::<train::SquaredHinge>::default(),
-        LossConfig::Distillation { temperature, share, .. } => {
-            Box::new(train::Distillation::new(*temperature, *share)?)
-        }
-    })
-}
 
 /// The optimizer of all parameters, or one for each group of them.
 pub(super) fn optimizer(config: &Config) -> Box<dyn Optimizer> {
@@ -105,52 +87,6 @@ pub(super) fn check_optimizers(config: &Config, source: &Source) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Refuses what does not go with the kind of targets: a loss over classes where there are none, and
-/// changes of images that their targets do not follow.
-pub(super) fn check_targets(config: &Config, source: &Source, train: &Dataset) -> Result<()> {
-    let (own, given) = (train.targets().own(), &config.data.targets);
-    let over_classes = match config.loss {
-        LossConfig::SoftmaxCrossEntropy => Some("softmax_cross_entropy"),
-        LossConfig::CrossEntropy => Some("cross_entropy"),
-        LossConfig::Distillation { .. } => Some("distillation"),
-        _ => None,
-    };
-    // Several numbers a sample may be probabilities of classes.
-    let no_classes = |shape: &[usize]| {
-        *given == TargetsConfig::Samples || shape.first().is_none_or(|&classes| classes < 2)
-    };
-    if let (Some(loss), Targets::Real { shape, .. }) = (over_classes, own)
-        && no_classes(shape)
-    {
-        let what = format!(
-            "the loss `{loss}` is over classes, and the targets are numbers of shape {shape:?}; \
-             expected `mean_squared_error`, `binary_cross_entropy` or `sigmoid_cross_entropy`"
-        );
-        return Err(source.error_at(source.place_of(&["[loss]", "loss", "targets", "set"]), &what));
-    }
-    let change = &config.data.augment;
-    let moves = [
-        ("shift", change.shift.is_some()),
-        ("rotate", change.rotate.is_some()),
-        ("flip", change.flip.is_some()),
-    ];
-    let has_places = match own {
-        Targets::Pixels { .. } => true,
-        Targets::Real { shape, .. } => shape.len() > 1,
-        _ => false,
-    };
-    match moves.iter().find(|(_, asked)| *asked) {
-        Some((name, _)) if has_places => {
-            let what = format!(
-                "`{name}` moves the pixels of images but not those of their targets; expected \
-                 `noise` or `cut_out`"
-            );
-            Err(source.error_at(source.place_of(&[name, "targets", "set"]), &what))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The schedules of hyperparameters other than the learning rate.

@@ -11,10 +11,12 @@ pub(super) fn of(text: &str, at: usize) -> (usize, usize) {
 /// Where the key is that a message calls unknown: from byte `at` on, or at `at` itself where there
 /// is no such thing.
 pub(super) fn unknown_key(text: &str, at: usize, message: &str) -> usize {
-    let Some(key) = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next())
-    else {
-        return at;
-    };
+    let found = message.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+    found.map_or(at, |name| key(text, at, name))
+}
+
+/// Where a key is: from byte `at` on, or at `at` itself where there is none.
+pub(super) fn key(text: &str, at: usize, key: &str) -> usize {
     let Some(rest) = text.get(at..) else { return at };
     let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
     let found = rest.match_indices(key).find(|(start, _)| {

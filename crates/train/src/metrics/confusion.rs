@@ -50,16 +50,24 @@ impl Confusion {
         at.and_then(|at| self.counts.get(at)).copied().unwrap_or(0)
     }
 
+    /// How often `class` was wanted.
+    pub fn wanted(&self, class: usize) -> u64 {
+        (0..self.classes).map(|answered| self.count(class, answered)).sum()
+    }
+
+    /// How often `class` was the answer.
+    pub fn answered(&self, class: usize) -> u64 {
+        (0..self.classes).map(|wanted| self.count(wanted, class)).sum()
+    }
+
     /// Of the answers `class`, the share that was wanted; 0 where there is no such answer.
     pub fn precision(&self, class: usize) -> f64 {
-        let answered = (0..self.classes).map(|wanted| self.count(wanted, class)).sum();
-        share(self.count(class, class), answered)
+        share(self.count(class, class), self.answered(class))
     }
 
     /// Where `class` was wanted, the share that was answered; 0 where it never was.
     pub fn recall(&self, class: usize) -> f64 {
-        let wanted = (0..self.classes).map(|answered| self.count(class, answered)).sum();
-        share(self.count(class, class), wanted)
+        share(self.count(class, class), self.wanted(class))
     }
 
     /// The harmonic mean of precision and recall; 0 where both are.

@@ -176,8 +176,13 @@ pub fn metric_of(data: &Dataset) -> Box<dyn Metric> {
     }
 }
 
-/// Whether the network has an output for all that the targets want.
-pub(super) fn check_targets(data: &Dataset, net: &Network) -> Result<()> {
+/// Whether the network has an output for all that the targets want: a score for each class, at each
+/// position where positions have classes, or as many numbers as the targets have.
+///
+/// # Errors
+///
+/// [`Error::Targets`] when it has not.
+pub fn check_targets(data: &Dataset, net: &Network) -> Result<()> {
     let (shape, outputs) = (&net.output().shape, net.output().nodes());
     let error = |expected: String, got: String| {
         Err(Error::Targets { data: data.name().to_owned(), expected, got })
