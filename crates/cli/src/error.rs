@@ -67,7 +67,7 @@ pub(crate) enum Error {
     Train(#[from] train::Error),
     #[error("freeze the network to a netlist")]
     Netlist(#[from] lut::Error),
-    #[error("write the results")]
+    #[error("{}", in_words(.0))]
     Store(#[from] store::Error),
     #[error("compare the netlists")]
     Prove(#[from] prove::Error),
@@ -92,6 +92,16 @@ pub(crate) enum Error {
 /// The result type of the command.
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
+/// What was being done with a file of a network.
+fn in_words(error: &store::Error) -> &'static str {
+    match error {
+        store::Error::Io { action: "read", .. }
+        | store::Error::Malformed { .. }
+        | store::Error::Network(_) => "read the network",
+        _ => "write the results",
+    }
+}
+
 impl Error {
     /// For `map_err`: what was done to which file.
     pub(crate) fn io(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
@@ -115,6 +125,8 @@ impl Error {
                 Some("give it the settings of before, or begin anew without --resume".to_owned())
             }
             Self::TooLarge { needed, .. } => Some(format!("allow them with --max-luts {needed}")),
+            Self::Io { op, .. } if op.starts_with("read") => None,
+            Self::Store(store::Error::Io { action: "read", .. }) => None,
             Self::Io { source, .. } | Self::Store(store::Error::Io { source, .. }) => {
                 Some(match source.kind() {
                     ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {

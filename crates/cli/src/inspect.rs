@@ -1,6 +1,8 @@
 //! `lutweave inspect`: what is in a model file, checkpoint or netlist.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -34,20 +36,23 @@ pub(crate) struct InspectArguments {
 /// Prints what is in the file.
 pub(crate) fn run(arguments: &InspectArguments) -> Result<ExitCode> {
     let path = &arguments.file;
-    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-    if !bytes.starts_with(b"LUTWEAVE") {
+    let mut magic = [0u8; 8];
+    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    // A file too short for it is no model.
+    if file.read_exact(&mut magic).is_err() || &magic != b"LUTWEAVE" {
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
         let netlist = open::netlist(path, &bytes)?;
         say!("netlist {}", netlist.name());
         crate::say::print(format_args!("{}\n{}", netlist.summary(), tables(&netlist)));
         return Ok(ExitCode::SUCCESS);
     }
-    let net = match store::checkpoint_from_bytes(&bytes) {
+    let net = match store::load_checkpoint(path) {
         Ok((net, checkpoint)) => {
             training(&checkpoint);
             net
         }
         // Either there is no training in it, or it is not right; reading it as a model tells.
-        Err(_) => store::from_bytes(&bytes)?,
+        Err(_) => store::load(path)?,
     };
     crate::say::print(format_args!("{}\n{}", net.describe(), parameters(&net)));
     match net.to_netlist("network") {

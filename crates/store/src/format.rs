@@ -84,7 +84,7 @@ fn in_memory<T>(mut bytes: &[u8], read: fn(&mut Input<'_>) -> Result<T>) -> Resu
 
 /// [`from_bytes`] of a file.
 pub(crate) fn read_network(input: &mut Input<'_>) -> Result<Network> {
-    let (header, parts) = read(input)?;
+    let (header, parts) = read(input, |part| matches!(part, Part::Network))?;
     network(&header, &parts.network)
 }
 
@@ -99,7 +99,7 @@ pub fn checkpoint_from_bytes(bytes: &[u8]) -> Result<(Network, Checkpoint)> {
 
 /// [`checkpoint_from_bytes`] of a file.
 pub(crate) fn read_checkpoint(input: &mut Input<'_>) -> Result<(Network, Checkpoint)> {
-    let (mut header, parts) = read(input)?;
+    let (mut header, parts) = read(input, |_| true)?;
     let Some(training) = header.training.take() else {
         return malformed("content", "a model without the state of a training, no checkpoint");
     };
@@ -216,8 +216,8 @@ struct Parts {
     bits: Vec<StateTensor>,
 }
 
-/// Checks a file from end to end.
-fn read(input: &mut Input<'_>) -> Result<(Header, Parts)> {
+/// Checks a file from end to end, and keeps the arrays that are wanted.
+fn read(input: &mut Input<'_>, wanted: fn(Part) -> bool) -> Result<(Header, Parts)> {
     let mut header = read_header(input)?;
     let mut parts = Parts::default();
     for array in std::mem::take(&mut header.arrays) {
@@ -235,7 +235,11 @@ fn read(input: &mut Input<'_>) -> Result<(Header, Parts)> {
             Part::Best => &mut parts.best,
             Part::Bits => &mut parts.bits,
         };
-        list.push(array.read(input)?);
+        if wanted(array.part) {
+            list.push(array.read(input)?);
+        } else {
+            array.check(input)?;
+        }
         input.skip_padding(length)?;
     }
     match input.left() {

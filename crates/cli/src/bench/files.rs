@@ -78,8 +78,8 @@ fn mnist(folder: &Path, runs: u32) -> Result<Row> {
 }
 
 /// Writing a network of ten million parameters with the moments of Adam, synced to disk, and reading
-/// it again.
-fn checkpoint(folder: &Path, runs: u32) -> Result<[Row; 2]> {
+/// it again; reading a model file without the moments.
+fn checkpoint(folder: &Path, runs: u32) -> Result<[Row; 3]> {
     let mut net =
         Sequential::new(&[SIDE]).reading(DType::F32).then(Dense::new(&[SIDE])).build(1)?;
     let mut adam = Adam::new(1e-3);
@@ -99,16 +99,26 @@ fn checkpoint(folder: &Path, runs: u32) -> Result<[Row; 2]> {
             debug_assert_eq!(back.output(), net.output());
             Ok(())
         })?;
-        Ok((bytes, write, read))
+        store::save(&path, &net)?;
+        let model = std::fs::metadata(&path).map_err(Error::io("look at", &path))?.len();
+        let read_model = median(runs, || {
+            let back = store::load(&path)?;
+            debug_assert_eq!(back.output(), net.output());
+            Ok(())
+        })?;
+        Ok([
+            ("write a checkpoint", bytes, write),
+            ("read a checkpoint", bytes, read),
+            ("read a model", model, read_model),
+        ])
     })();
     // What was written for the measurement goes in any case; its error is the one to tell.
     let removed = std::fs::remove_file(&path).map_err(Error::io("remove", &path));
-    let (bytes, write, read) = measured?;
+    let measured = measured?;
     removed?;
     let parameters = grouped(net.describe().parameters());
-    let row = |what: &str, seconds| {
-        let what = format!("{what} a checkpoint, {parameters} parameters");
+    Ok(measured.map(|(what, bytes, seconds)| {
+        let what = format!("{what}, {parameters} parameters");
         Row { what, bytes, seconds }
-    };
-    Ok([row("write", write), row("read", read)])
+    }))
 }

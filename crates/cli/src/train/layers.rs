@@ -3,10 +3,12 @@
 //! A table has a `kind` and the layer's settings as in model files; those that are left out have
 //! the values that the layer's constructor gives them.
 
+use std::error::Error as _;
+
 use lutweave::lut::Padding;
 use lutweave::nn::models::{GateMixture, HardTable, Light, MicroMlp, Smoothed, Walsh};
 use lutweave::nn::{
-    AveragePool, BatchNormalization, Binarize, BitEncode, Convolution, Dense, Dropout, Graph,
+    self, AveragePool, BatchNormalization, Binarize, BitEncode, Convolution, Dense, Dropout, Graph,
     HardTanh, InsertBitError, LayerSpec, MaxPool, RealToBinary, Relu, Sigmoid, Softmax,
     StochasticBatchNormalization, StochasticMaxPool, UpSample, registry,
 };
@@ -43,7 +45,39 @@ pub(super) fn network(config: &Config, source: &Source, train: &Dataset) -> Resu
             return Err(source.error_at(at, &what));
         }
     }
-    Ok(chain.build(config.seed)?)
+    chain.build(config.seed).map_err(|error| refused(config, source, error))
+}
+
+/// The error of a network that cannot be built, at the layer that it names.
+fn refused(config: &Config, source: &Source, error: nn::Error) -> Error {
+    let (nn::Error::Option { layer, .. }
+    | nn::Error::Input { layer, .. }
+    | nn::Error::State { layer, .. }
+    | nn::Error::Layer { layer, .. }) = &error
+    else {
+        return error.into();
+    };
+    // A path such as `encoder`, `2.lut`, or `1.graph.head.dense`.
+    let mut parts = layer.split('.');
+    let first = parts.next().unwrap_or_default();
+    let mut named = config.network.nodes.iter().filter(|node| {
+        let name = node.get_ref().get("name").and_then(toml::Value::as_str);
+        name.is_some_and(|name| parts.clone().any(|part| part == name))
+    });
+    let before = usize::from(config.encoder.is_some());
+    let numbered = || config.network.layers.get(first.parse::<usize>().ok()?.checked_sub(before)?);
+    let table = match (&config.encoder, first) {
+        (Some(encoder), "encoder") => Some(encoder),
+        _ => named.next().or_else(numbered),
+    };
+    let Some(table) = table else { return error.into() };
+    let mut what = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        what = format!("{what}: {error}");
+        cause = error.source();
+    }
+    at(source, table, &what)
 }
 
 fn at(source: &Source, table: &Spanned<toml::Table>, what: &str) -> Error {

@@ -228,3 +228,34 @@ pub(super) fn check_targets(config: &Config, source: &Source, train: &Dataset) -
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sample of class 0 and three of class 2, for a network of four scores.
+    #[test]
+    fn weights_are_given_or_balanced() {
+        let labels = Targets::Classes { count: 3, labels: vec![0, 2, 2, 2] };
+        let values = lutweave::tensor::Values::U8(vec![0; 4]);
+        let train = Dataset::new("t", &[1], values, labels).unwrap();
+        let of = |text: &str| {
+            let table: toml::Table = toml::from_str(&format!("weights = {text}")).unwrap();
+            weights(&table["weights"], 4, &train)
+        };
+        assert_eq!(of("'balanced'").unwrap(), [2.0, 0.0, 4.0 / 6.0, 0.0]);
+        assert_eq!(of("[1, 0.5, 0, 3]").unwrap(), [1.0, 0.5, 0.0, 3.0]);
+        let cases = [
+            ("'balance'", "did you mean `balanced`?"),
+            ("7", "to be \"balanced\" or a list of one number for each class, got 7"),
+            ("[1, 2]", "expected 4 weights, one for each class, got 2"),
+            ("[1, 2, 3, nan]", "finite and not negative, got nan"),
+            ("[1, 2, 3, 'x']", "finite and not negative, got \"x\""),
+            ("[0, 0, 0, 0.0]", "expected a weight above 0"),
+        ];
+        for (text, says) in cases {
+            let said = of(text).unwrap_err();
+            assert!(said.contains(says), "`{says}` is not in\n{said}");
+        }
+    }
+}
