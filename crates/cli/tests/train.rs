@@ -222,7 +222,11 @@ fn mistakes_have_a_place() {
             "network.rat",
             "there is no `rat` for a schedule to change; there is bias",
         ),
-        ("shape = [10]", "shape = [3]", "line 13, column 3: data set `digits`: expected at most 3"),
+        (
+            "shape = [10]",
+            "shape = [3]",
+            "line 13, column 3: expected the network to give 10 scores",
+        ),
         ("[optimizer]", "[loss]\nkind = \"cross_entropy\"\nweights = 1\n[optimizer]", "line 17"),
         (
             "[optimizer]",
@@ -330,9 +334,8 @@ fn targets_may_be_made_of_the_samples() {
         (coded.replace("'samples'", "{ numbers = ['a'] }"), "line 3, column 1: open data set"),
         (
             masks.replace("depth = 6", "depth = 12"),
-            "line 9, column 108: data set `digits`: expected",
+            "line 9, column 107: expected the network to give the shape [2, 8, 8]",
         ),
-        (masks.replace("depth = 6", "depth = 12"), "has to give the shape [2, 8, 8], and gives [1"),
         (
             masks.replace("12,", "2,").replace(", { kind = 'binary_to_real', depth = 6 }", ""),
             "line 9, column 11: the loss needs real numbers, and the network gives Bit",

@@ -141,7 +141,7 @@ pub(super) fn check_output(
     let refuse = |what: &str| Err(source.error_at(answering(config), what));
     if let Err(error) = train::check_targets(train, net) {
         let needed = match train.targets().own() {
-            Targets::Classes { count, .. } => format!("{count} scores"),
+            Targets::Classes { count, .. } => format!("{count} scores or more"),
             Targets::Pixels { count, shape, .. } => format!(
                 "the shape {:?}",
                 [*count].into_iter().chain(shape.iter().copied()).collect::<Vec<_>>()
@@ -150,7 +150,10 @@ pub(super) fn check_output(
             _ => return Err(error.into()),
         };
         let got = &net.output().shape;
-        return refuse(&format!("{error}; the network has to give {needed}, and gives {got:?}"));
+        return refuse(&format!(
+            "expected the network to give {needed}, for the targets of `{}`; got the shape {got:?}",
+            train.name()
+        ));
     }
     let dtype = net.output().dtype;
     if dtype != DType::F32 {
