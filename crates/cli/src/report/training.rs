@@ -162,7 +162,9 @@ fn classes(page: &mut String, confusion: &Confusion) {
         "<section>\n<h2>Classes</h2>\n<p>Answers of the frozen netlist on the test samples",
     );
     if all {
-        page.push_str(": a row for each class, a column for each answer.</p>\n<figure>");
+        page.push_str(": a row for each class, a column for each answer.</p>\n");
+        // As large as its cells need; a page is wide.
+        let _ = write!(page, "<figure style=\"max-width: {}px\">", 216 + 40 * count);
         let rows: Vec<Vec<usize>> = (confusion.counts().chunks(count))
             .map(|row| row.iter().map(|&count| count as usize).collect())
             .collect();
