@@ -174,6 +174,8 @@ fn classes(page: &mut String, confusion: &Confusion) {
     } else {
         let _ = writeln!(page, ": the {} of {count} classes recognised least.</p>", shown.len());
     }
+    // Narrow columns do not part a number from its sign.
+    let percent = |value, whole| classes::share(value, whole).replace(' ', "&nbsp;");
     page.push_str(
         "<table><tr><th>class</th><th>count</th><th>precision</th><th>recall</th><th>F1</th>\
          <th>mostly taken for</th></tr>",
@@ -185,9 +187,9 @@ fn classes(page: &mut String, confusion: &Confusion) {
             page,
             "<tr><td>{class}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             grouped(wanted as usize),
-            classes::share(confusion.precision(class), answered),
-            classes::share(confusion.recall(class), wanted),
-            classes::share(confusion.f1(class), wanted + answered),
+            percent(confusion.precision(class), answered),
+            percent(confusion.recall(class), wanted),
+            percent(confusion.f1(class), wanted + answered),
             other.map_or(String::new(), |(other, times)| format!("{other} ({times})"))
         );
     }
