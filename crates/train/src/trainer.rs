@@ -13,7 +13,8 @@ use lutweave_backend::{Backend, Cpu};
 use lutweave_nn::Network;
 use lutweave_tensor::Dataset;
 
-use self::evaluate::{TestSet, check_targets};
+use self::evaluate::TestSet;
+pub(crate) use self::evaluate::check_targets;
 pub use self::evaluate::{accuracy, evaluate, evaluate_soft, metric_of};
 pub use self::feed::{BoxError, Place};
 use self::feed::{Feed, Maker, Plan, Prepare};

@@ -177,7 +177,7 @@ pub fn metric_of(data: &Dataset) -> Box<dyn Metric> {
 }
 
 /// Whether the network has an output for all that the targets want.
-pub(super) fn check_targets(data: &Dataset, net: &Network) -> Result<()> {
+pub(crate) fn check_targets(data: &Dataset, net: &Network) -> Result<()> {
     let (shape, outputs) = (&net.output().shape, net.output().nodes());
     let error = |expected: String, got: String| {
         Err(Error::Targets { data: data.name().to_owned(), expected, got })
