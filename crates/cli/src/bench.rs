@@ -1,6 +1,7 @@
 //! `lutweave bench`: how fast this machine trains and runs networks.
 
 mod engine;
+mod files;
 mod kernels;
 mod nets;
 mod train;
@@ -26,6 +27,8 @@ pub(crate) enum BenchCommand {
     Kernels(KernelArguments),
     /// Whole training steps of a known network.
     Train(TrainArguments),
+    /// Reading MNIST, and writing and reading a checkpoint of ten million parameters: medians.
+    Files(FileArguments),
     /// Networks as programs of this machine: images a second, and how near its bound that is.
     Engine(EngineArguments),
 }
@@ -69,6 +72,7 @@ Examples:
   lutweave bench train --net mnist-simple --data-dir data
   LUTWEAVE_DATA=data lutweave bench train --net mnist-simple --epochs 4 --json
   lutweave bench train --net mnist-cnn --images 640
+  lutweave bench train --net mnist-thermometer --data-dir data --epochs 5
   lutweave bench train --net mnist-simple --data-dir data --device cuda:0")]
 pub(crate) struct TrainArguments {
     /// The network.
@@ -99,8 +103,33 @@ pub(crate) struct TrainArguments {
     pub(crate) json: bool,
 }
 
+/// Options of `lutweave bench files`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  lutweave bench files --data-dir data
+  lutweave bench files --folder /mnt/disk --runs 9 --json")]
+pub(crate) struct FileArguments {
+    /// Folder that holds the folder `mnist`. Without the data, checkpoints alone are measured.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+
+    /// Folder that the checkpoint is written to; it needs 120 MB, twice.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) folder: PathBuf,
+
+    /// Times that each is done.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(1..=1000))]
+    pub(crate) runs: u32,
+
+    /// Print a list of JSON objects instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// Networks that `lutweave bench train` knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(clippy::enum_variant_names)] // as the settings are called
 pub(crate) enum Net {
     /// BinaryBrain's simple MNIST network: 784 → 2304-384-64-360-60-10 LUT6, 15 frames an image,
     /// batches of 64.
@@ -108,6 +137,9 @@ pub(crate) enum Net {
     /// BinaryBrain's convolutional MNIST network: two blocks of two 3 x 3 convolutions and a pooling,
     /// then a 4 x 4 convolution, 3,594 LUT6, 7 frames an image, batches of 64.
     MnistCnn,
+    /// That of the ready settings: one threshold a pixel, 2,000 LUT6 wired in windows and 1,000 that
+    /// choose their inputs, images shifted by a pixel, batches of 512.
+    MnistThermometer,
 }
 
 /// Runs a measurement.
@@ -115,6 +147,7 @@ pub(crate) fn run(command: &BenchCommand) -> Result<ExitCode> {
     match command {
         BenchCommand::Kernels(arguments) => kernels::run(arguments)?,
         BenchCommand::Train(arguments) => train::run(arguments)?,
+        BenchCommand::Files(arguments) => files::run(arguments)?,
         BenchCommand::Engine(arguments) => engine::run(arguments)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -3,17 +3,44 @@
 use std::path::Path;
 
 use lutweave::data::augment::{Augmentation, CutOut, Flip, Noise, Pixels, Rotate, Shift};
-use lutweave::data::{OpenOptions, Opened};
+use lutweave::data::csv::Target;
+use lutweave::data::{OpenOptions, Opened, auto_encoding, masks, value_range};
 use lutweave::prelude::*;
 use lutweave::tensor::Values;
 use lutweave::train::{BoxError, Place};
 
 use crate::error::Result;
-use crate::train::config::{AugmentConfig, DataConfig};
+use crate::train::config::{AugmentConfig, DataConfig, TargetsConfig};
 
-/// The training and the test part of a data set.
+/// The training and the test part of a data set, with the targets that are asked for.
 pub(crate) fn open(config: &DataConfig, data_dir: Option<&Path>) -> Result<Opened> {
-    Ok(OpenOptions::new().data_dir(data_dir).bytes(config.bytes).open(&config.set)?)
+    let mut options = OpenOptions::new().data_dir(data_dir).bytes(config.bytes);
+    match &config.targets {
+        TargetsConfig::Class(column) => options = options.target(Target::Classes(column.clone())),
+        TargetsConfig::Numbers(columns) => {
+            options = options.target(Target::Numbers(columns.clone()));
+        }
+        _ => {}
+    }
+    if let Some(shape) = &config.shape {
+        options = options.shape(shape);
+    }
+    let mut opened = options.open(&config.set)?;
+    match config.targets {
+        TargetsConfig::Samples => {
+            let range = value_range(&opened.train)?;
+            for part in [&mut opened.train, &mut opened.test] {
+                *part = auto_encoding(part, range)?;
+            }
+        }
+        TargetsConfig::Mask(threshold) => {
+            for part in [&mut opened.train, &mut opened.test] {
+                *part = masks(part, threshold)?;
+            }
+        }
+        _ => {}
+    }
+    Ok(opened)
 }
 
 /// The changes that settings ask for.

@@ -20,7 +20,7 @@ use lutweave::prelude::*;
 use lutweave::train::{self, Checkpoint, Flow, History};
 
 use self::backup::Copies;
-use self::config::{Config, Source};
+use self::config::{Config, Source, TargetsConfig};
 use self::folder::{CHECKPOINT, CONFIG, Folder, MODEL, REPORT};
 use self::show::Show;
 pub(crate) use self::show::{figure, flip_ratio};
@@ -147,6 +147,8 @@ pub(crate) fn train(
     note.extend(teacher.iter().map(Teacher::note));
     let checkpoint = if arguments.resume { resumed(&out, &note)? } else { None };
     let samples = Samples::open(&config, source, arguments.data_dir.as_deref())?;
+    parts::check_targets(&config, source, &samples.train)?;
+    parts::check_optimizers(&config, source)?;
     let (mut net, checkpoint) = if let Some(both) = checkpoint {
         both
     } else {
@@ -307,7 +309,16 @@ impl Samples {
     /// Opens them, and keeps some of the training samples aside where the settings say so. Which
     /// ones does not depend on the seed, so that trainings can be compared.
     fn open(config: &Config, source: &Source, data_dir: Option<&Path>) -> Result<Self> {
-        let opened = samples::open(&config.data, data_dir)?;
+        let asked = config.data.targets != TargetsConfig::Given || config.data.shape.is_some();
+        let opened = samples::open(&config.data, data_dir).map_err(|error| match error {
+            Error::Data(error @ (data::Error::Argument { .. } | data::Error::Column { .. }))
+                if asked =>
+            {
+                let keys = ["targets", "[data.targets]", "shape", "set"];
+                source.error_at(source.place_of(&keys), &error.to_string())
+            }
+            error => error,
+        })?;
         let (mut train, test) = (opened.train, opened.test);
         let mut validation = None;
         if let Some(kept) = config.data.validation {

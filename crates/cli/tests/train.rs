@@ -230,6 +230,69 @@ fn mistakes_have_a_place() {
     }
 }
 
+/// Segmentation and auto-encoding by settings alone, from training to what `eval` says.
+#[test]
+fn targets_may_be_made_of_the_samples() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path();
+    let settings = |targets: &str, layers: &str, more: &str| {
+        format!(
+            "[data]\nset = 'digits'\ntargets = {targets}\naugment.noise = 1.0\n\
+             [encoder]\nkind = 'thermometer'\nlevels = 3\n\
+             [network]\nlayers = [{layers}]\n{more}\
+             [training]\nepochs = 6\nbatch = 64\n"
+        )
+    };
+    let run = |name: &str, text: &str| {
+        fs::write(folder.join(name), text).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lutweave"));
+        command.args(["train", name, "--out", "out", "--overwrite"]).current_dir(folder);
+        command.output().unwrap()
+    };
+    let eval = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lutweave"));
+        command.args(["eval", "out/model.lutweave", "--json"]).current_dir(folder);
+        let said = command.output().unwrap();
+        assert!(said.status.success(), "{}", text(&said));
+        serde_json::from_slice::<serde_json::Value>(&said.stdout).unwrap()
+    };
+    let chain = "{ kind = 'lut', nodes = 128 }, { kind = 'lut', nodes = 512 }, \
+                 { kind = 'binary_to_real', output = [1, 8, 8] }";
+    let squares = "[loss]\nkind = 'mean_squared_error'\n\
+                   [optimizer]\nkind = 'adam'\nlearning_rate = 0.02\nepsilon = 1e-6\n";
+    let coded = settings("'samples'", chain, squares);
+    let trained = run("coded.toml", &coded);
+    assert!(trained.status.success(), "{}", text(&trained));
+    let log = figures(folder.join("out/log.jsonl"));
+    let error = log[5]["frozen_mean_squared_error"].as_f64().unwrap();
+    assert!(error < 0.06, "{error}: answering the mean image gives 0.07");
+    assert_eq!(eval()["frozen"].as_f64(), Some(error));
+    assert!(fs::read_to_string(folder.join("out/report.html")).unwrap().contains("squared error"));
+
+    let window = "{ kind = 'convolution', filter = [1, 1], \
+                  layers = [{ kind = 'lut', nodes = 12, fan_in = 3 }] }, \
+                  { kind = 'binary_to_real', depth = 6 }";
+    let adam = "[optimizer]\nkind = 'adam'\nlearning_rate = 0.02\n";
+    let masks = settings("{ mask = 8 }", window, adam);
+    let trained = run("masks.toml", &masks);
+    assert!(trained.status.success(), "{}", text(&trained));
+    let right = eval()["frozen"].as_f64().unwrap();
+    assert!(right > 0.9, "{right} of the pixels");
+
+    let cases = [
+        (coded.replace("mean_squared_error", "cross_entropy"), "line 10, column 1: the loss"),
+        (coded.replace("noise = 1.0", "shift = 1"), "`shift` moves the pixels"),
+        (coded.replace("'samples'", "'sample'"), "line 3, column 11: unknown variant `sample`"),
+        (coded.replace("'samples'", "{ numbers = ['a'] }"), "line 3, column 1: open data set"),
+        (coded.replace("1e-6", "-1.0"), "line 12, column 1: training: expected epsilon"),
+    ];
+    for (settings, says) in cases {
+        let refused = run("refused.toml", &settings);
+        assert!(!refused.status.success());
+        assert!(text(&refused).contains(says), "`{says}` is not in\n{}", text(&refused));
+    }
+}
+
 /// Where no more can be written the checkpoint of before stays valid, and the message says what is
 /// wrong. A limit on the size of files is as good as a full disk.
 #[cfg(target_os = "linux")]

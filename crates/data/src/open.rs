@@ -130,11 +130,16 @@ impl OpenOptions {
     ///
     /// # Errors
     ///
-    /// As [`open`], and [`Error::Argument`] for a part that is not from 0 to 1.
+    /// As [`open`], and [`Error::Argument`] for a part that is not from 0 to 1, and for target columns
+    /// or a shape of rows where the data set is no table.
     pub fn open(&self, name: &str) -> Result<Opened> {
         if !(0.0..=1.0).contains(&self.test_part) {
             let (expected, got) = ("a test part of 0 to 1", self.test_part.to_string());
             return Err(Error::Argument { op: OP, expected, got });
+        }
+        if (self.target != Target::Found || self.shape.is_some()) && !self.is_table(name) {
+            let expected = "a table, whose columns can be targets and whose rows can have a shape";
+            return Err(Error::Argument { op: OP, expected, got: format!("`{name}`") });
         }
         let (mut parts, classes) = self.parts(name)?;
         let (train, test) = match (parts.pop(), parts.pop()) {
@@ -154,6 +159,16 @@ impl OpenOptions {
     }
 
     /// One or two parts, and the names of classes.
+    /// Whether the data set is a table, or not there at all.
+    fn is_table(&self, name: &str) -> bool {
+        if crate::find_known(name).is_some() {
+            return false;
+        }
+        let Ok(path) = self.find(name) else { return true };
+        let has = |file: &str| crate::source::find(name, &path, &[file]).is_ok();
+        if path.is_dir() { has("train.csv") || has("train.tsv") } else { kind(&path) != "npz" }
+    }
+
     fn parts(&self, name: &str) -> Result<(Vec<Dataset>, Vec<String>)> {
         let folder = || crate::find_folder(name, self.data_dir.as_deref());
         let named = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();

@@ -1,4 +1,4 @@
-//! The networks that are measured: those of BinaryBrain's samples.
+//! The networks that are measured: those of BinaryBrain's samples, and one of the ready settings.
 
 use lutweave::nn::{BinaryToReal, Convolution, MaxPool, Network, RealToBinary};
 use lutweave::prelude::*;
@@ -15,6 +15,8 @@ pub(super) struct Known {
     pub(super) batch: usize,
     /// Images of an epoch, unless another number is asked for.
     pub(super) images: usize,
+    /// Pixels by which images are shifted at most.
+    pub(super) shift: Option<usize>,
     pub(super) net: Network,
 }
 
@@ -24,11 +26,22 @@ impl Net {
         Ok(match self {
             Self::MnistSimple => {
                 let net = simple(train, 15)?;
-                Known { name: "mnist-simple", frames: 15, batch: 64, images: 60_000, net }
+                Known {
+                    name: "mnist-simple",
+                    frames: 15,
+                    batch: 64,
+                    images: 60_000,
+                    shift: None,
+                    net,
+                }
             }
             Self::MnistCnn => {
                 let net = cnn(train, 7)?;
-                Known { name: "mnist-cnn", frames: 7, batch: 64, images: 1_280, net }
+                Known { name: "mnist-cnn", frames: 7, batch: 64, images: 1_280, shift: None, net }
+            }
+            Self::MnistThermometer => {
+                let (name, net) = ("mnist-thermometer", thermometer(train)?);
+                Known { name, frames: 1, batch: 512, images: 60_000, shift: Some(1), net }
             }
         })
     }
@@ -66,6 +79,16 @@ fn cnn(train: &Dataset, frames: usize) -> Result<Network> {
     Ok(net.build(1)?)
 }
 
+/// The network of `examples/configs/mnist-thermometer.toml`: 3,000 LUTs.
+fn thermometer(train: &Dataset) -> Result<Network> {
+    let encoder = Sequential::new(train.shape()).then(Thermometer::uniform(train, 1)?);
+    let live = encoder.clone().build(1)?.live_outputs(train)?;
+    let windows = LutLayer::new(2000).wiring(WiringRule::Windows { height: 7, width: 7 });
+    let learned = LutLayer::new(1000).wiring(WiringRule::Learned { candidates: Some(16) });
+    let net = encoder.then(windows.live(live)).then(learned.frozen_after(Some(5000)));
+    Ok(net.then(GroupSum::new(10).temperature(5.0)).build(1)?)
+}
+
 #[cfg(test)]
 mod tests {
     use lutweave::tensor::{Targets, Values};
@@ -79,6 +102,10 @@ mod tests {
         let (simple, cnn) = (simple(&one, 15).unwrap(), cnn(&one, 7).unwrap());
         let pooling = 72 + 144; // an OR of four bits a channel
         assert_eq!((simple.luts(), cnn.luts()), (3182, 3594 + pooling));
+        let two = (0..2 * 784).map(|value| if value < 784 { 0 } else { 255 }).collect();
+        let labels = Targets::Classes { count: 10, labels: vec![0, 1] };
+        let two = Dataset::new("two", &[1, 28, 28], Values::U8(two), labels).unwrap();
+        assert_eq!(thermometer(&two).unwrap().luts(), 3000);
         assert_eq!([simple.output().shape.clone(), cnn.output().shape.clone()], [[10], [10]]);
     }
 }

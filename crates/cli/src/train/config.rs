@@ -52,6 +52,11 @@ pub(crate) struct DataConfig {
     /// Whether values that are no bytes are brought to bytes, as hardware reads them.
     #[serde(default = "yes")]
     pub(crate) bytes: bool,
+    /// What the network is to answer.
+    #[serde(default)]
+    pub(crate) targets: TargetsConfig,
+    /// The shape of a row of a table, such as `[1, 28, 28]`.
+    pub(crate) shape: Option<Vec<usize>>,
     /// Training samples that are kept aside: the network is looked at on them as it trains, and on
     /// the test samples only at the end.
     pub(crate) validation: Option<usize>,
@@ -66,10 +71,29 @@ impl DataConfig {
         Self {
             set: set.to_owned(),
             bytes: true,
+            targets: TargetsConfig::default(),
+            shape: None,
             validation: None,
             augment: AugmentConfig::default(),
         }
     }
+}
+
+/// What the network is to answer.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TargetsConfig {
+    /// What the data set says.
+    #[default]
+    Given,
+    /// The sample itself, its values from 0 to 1.
+    Samples,
+    /// Which pixels are this bright or brighter.
+    Mask(f32),
+    /// The class in this column of a table.
+    Class(String),
+    /// The numbers in these columns of a table.
+    Numbers(Vec<String>),
 }
 
 fn yes() -> bool {
@@ -147,28 +171,37 @@ pub(crate) enum OptimizerConfig {
         #[serde(default)]
         weight_decay: f32,
         clip_norm: Option<f32>,
+        clip_value: Option<f32>,
     },
     AdaGrad {
         learning_rate: f32,
+        epsilon: Option<f32>,
         clip_norm: Option<f32>,
+        clip_value: Option<f32>,
     },
     Adam {
         learning_rate: f32,
         #[serde(default = "betas")]
         betas: (f32, f32),
+        epsilon: Option<f32>,
         clip_norm: Option<f32>,
+        clip_value: Option<f32>,
     },
     AdamW {
         learning_rate: f32,
         #[serde(default = "betas")]
         betas: (f32, f32),
+        epsilon: Option<f32>,
         #[serde(default)]
         weight_decay: f32,
         clip_norm: Option<f32>,
+        clip_value: Option<f32>,
     },
     ShiftAdaMax {
         learning_rate: f32,
+        betas: Option<(f32, f32)>,
         clip_norm: Option<f32>,
+        clip_value: Option<f32>,
     },
     Bop {
         /// What takes the place of a learning rate.
@@ -176,6 +209,7 @@ pub(crate) enum OptimizerConfig {
         #[serde(default)]
         threshold: f32,
         clip_norm: Option<f32>,
+        clip_value: Option<f32>,
     },
 }
 
@@ -198,7 +232,13 @@ fn betas() -> (f32, f32) {
 
 impl Default for OptimizerConfig {
     fn default() -> Self {
-        Self::Adam { learning_rate: 1e-3, betas: betas(), clip_norm: None }
+        Self::Adam {
+            learning_rate: 1e-3,
+            betas: betas(),
+            epsilon: None,
+            clip_norm: None,
+            clip_value: None,
+        }
     }
 }
 
@@ -378,6 +418,26 @@ impl Source {
         let (line, column) = place::of(&self.text, place::unknown_key(&self.text, at, message));
         let file = self.file.clone();
         Error::Config { file, line, column, what: place::with_nearest(message) }
+    }
+
+    /// The byte where the first of these headings and keys that there is begins a line, or 0.
+    pub(crate) fn place_of(&self, names: &[&str]) -> usize {
+        let find = |name: &&str| {
+            let mut at = 0;
+            for line in self.text.split_inclusive('\n') {
+                let start = line.trim_start();
+                let is_key = |rest: &str| rest.trim_start().starts_with(['=', '.']);
+                if start
+                    .strip_prefix(*name)
+                    .is_some_and(|rest| name.starts_with('[') || is_key(rest))
+                {
+                    return Some(at + line.len() - start.len());
+                }
+                at += line.len();
+            }
+            None
+        };
+        names.iter().find_map(find).unwrap_or(0)
     }
 
     /// The text without comments and blank lines, keys in order: what says whether two trainings

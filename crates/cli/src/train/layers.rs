@@ -332,7 +332,7 @@ mod tests {
             let text = std::fs::read_to_string(&path).unwrap();
             let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
             let shape: &[usize] = match name.as_str() {
-                "digits" => &[1, 8, 8],
+                "digits" | "digits-auto-encoder" => &[1, 8, 8],
                 "diabetes" => &[10],
                 _ => &[1, 28, 28],
             };
@@ -342,6 +342,7 @@ mod tests {
         let want = [
             ("diabetes", 1200),  // tables of four inputs
             ("digits", 4 * 900), // and of six
+            ("digits-auto-encoder", 4 * 1824),
             ("mnist-cnn", 4 * 3594),
             ("mnist-simple", 4 * 3182),
             ("mnist-thermometer", 4 * 3000 + 6 * 1000), // sixteen candidates for each input

@@ -1,10 +1,13 @@
 //! Optimizer and loss from the settings.
 
 use lutweave::prelude::*;
-use lutweave::train::{self, Drive, Groups, Loss, Optimizer};
+use lutweave::tensor::Targets;
+use lutweave::train::{self, Clip, Drive, Groups, Loss, Optimizer};
 use toml::Spanned;
 
-use super::config::{Config, DriveConfig, GroupConfig, LossConfig, OptimizerConfig, Source};
+use super::config::{
+    Config, DriveConfig, GroupConfig, LossConfig, OptimizerConfig, Source, TargetsConfig,
+};
 use super::place::nearest;
 use crate::error::Result;
 
@@ -41,33 +44,112 @@ pub(super) fn optimizer(config: &Config) -> Box<dyn Optimizer> {
 }
 
 fn one(config: &OptimizerConfig) -> Box<dyn Optimizer> {
-    fn clipped(optimizer: impl Optimizer + 'static, limit: Option<f32>) -> Box<dyn Optimizer> {
-        match limit {
-            Some(limit) => Box::new(train::Clip::by_norm(optimizer, limit)),
-            None => Box::new(optimizer),
+    fn clipped(
+        optimizer: impl Optimizer + 'static,
+        norm: Option<f32>,
+        value: Option<f32>,
+    ) -> Box<dyn Optimizer> {
+        match (norm, value) {
+            (None, None) => Box::new(optimizer),
+            (Some(norm), None) => Box::new(Clip::by_norm(optimizer, norm)),
+            (None, Some(value)) => Box::new(Clip::by_value(optimizer, value)),
+            (Some(norm), Some(value)) => {
+                Box::new(Clip::by_value(Clip::by_norm(optimizer, norm), value))
+            }
         }
     }
+    use OptimizerConfig as Kind;
     match *config {
-        OptimizerConfig::Sgd { learning_rate, momentum, nesterov, weight_decay, clip_norm } => {
+        Kind::Sgd { learning_rate, momentum, nesterov, weight_decay, clip_norm, clip_value } => {
             let sgd = train::Sgd::new(learning_rate).momentum(momentum).nesterov(nesterov);
-            clipped(sgd.weight_decay(weight_decay), clip_norm)
+            clipped(sgd.weight_decay(weight_decay), clip_norm, clip_value)
         }
-        OptimizerConfig::AdaGrad { learning_rate, clip_norm } => {
-            clipped(train::AdaGrad::new(learning_rate), clip_norm)
+        Kind::AdaGrad { learning_rate, epsilon, clip_norm, clip_value } => {
+            let grad = train::AdaGrad::new(learning_rate);
+            let grad = epsilon.into_iter().fold(grad, train::AdaGrad::epsilon);
+            clipped(grad, clip_norm, clip_value)
         }
-        OptimizerConfig::Adam { learning_rate, betas, clip_norm } => {
-            clipped(Adam::new(learning_rate).betas(betas.0, betas.1), clip_norm)
+        Kind::Adam { learning_rate, betas, epsilon, clip_norm, clip_value } => {
+            let adam = Adam::new(learning_rate).betas(betas.0, betas.1);
+            clipped(epsilon.into_iter().fold(adam, Adam::epsilon), clip_norm, clip_value)
         }
-        OptimizerConfig::AdamW { learning_rate, betas, weight_decay, clip_norm } => {
+        Kind::AdamW { learning_rate, betas, epsilon, weight_decay, clip_norm, clip_value } => {
             let adam = train::AdamW::new(learning_rate).betas(betas.0, betas.1);
-            clipped(adam.weight_decay(weight_decay), clip_norm)
+            let adam = epsilon.into_iter().fold(adam, train::AdamW::epsilon);
+            clipped(adam.weight_decay(weight_decay), clip_norm, clip_value)
         }
-        OptimizerConfig::ShiftAdaMax { learning_rate, clip_norm } => {
-            clipped(train::ShiftAdaMax::new(learning_rate), clip_norm)
+        Kind::ShiftAdaMax { learning_rate, betas, clip_norm, clip_value } => {
+            let ada_max = train::ShiftAdaMax::new(learning_rate);
+            let ada_max = betas.into_iter().fold(ada_max, |ada_max, (a, b)| ada_max.betas(a, b));
+            clipped(ada_max, clip_norm, clip_value)
         }
-        OptimizerConfig::Bop { gamma, threshold, clip_norm } => {
-            clipped(train::Bop::new(gamma, threshold), clip_norm)
+        Kind::Bop { gamma, threshold, clip_norm, clip_value } => {
+            clipped(train::Bop::new(gamma, threshold), clip_norm, clip_value)
         }
+    }
+}
+
+/// Refuses numbers that an optimizer cannot work with, before anything is trained.
+pub(super) fn check_optimizers(config: &Config, source: &Source) -> Result<()> {
+    let check = |settings: &OptimizerConfig, at: usize| {
+        let mut optimizer = one(settings);
+        let rate = optimizer.learning_rate();
+        // An update of no parameters looks at the settings alone.
+        let checked = optimizer.update(Vec::new(), rate);
+        checked.map_err(|error| source.error_at(at, &error.to_string()))
+    };
+    check(&config.optimizer, source.place_of(&["[optimizer]", "optimizer"]))?;
+    for group in &config.groups {
+        if let Some(optimizer) = &group.get_ref().optimizer {
+            check(optimizer, group.span().start)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what does not go with the kind of targets: a loss over classes where there are none, and
+/// changes of images that their targets do not follow.
+pub(super) fn check_targets(config: &Config, source: &Source, train: &Dataset) -> Result<()> {
+    let (own, given) = (train.targets().own(), &config.data.targets);
+    let over_classes = match config.loss {
+        LossConfig::SoftmaxCrossEntropy => Some("softmax_cross_entropy"),
+        LossConfig::CrossEntropy => Some("cross_entropy"),
+        LossConfig::Distillation { .. } => Some("distillation"),
+        _ => None,
+    };
+    // Several numbers a sample may be probabilities of classes.
+    let no_classes = |shape: &[usize]| {
+        *given == TargetsConfig::Samples || shape.first().is_none_or(|&classes| classes < 2)
+    };
+    if let (Some(loss), Targets::Real { shape, .. }) = (over_classes, own)
+        && no_classes(shape)
+    {
+        let what = format!(
+            "the loss `{loss}` is over classes, and the targets are numbers of shape {shape:?}; \
+             expected `mean_squared_error`, `binary_cross_entropy` or `sigmoid_cross_entropy`"
+        );
+        return Err(source.error_at(source.place_of(&["[loss]", "loss", "targets", "set"]), &what));
+    }
+    let change = &config.data.augment;
+    let moves = [
+        ("shift", change.shift.is_some()),
+        ("rotate", change.rotate.is_some()),
+        ("flip", change.flip.is_some()),
+    ];
+    let has_places = match own {
+        Targets::Pixels { .. } => true,
+        Targets::Real { shape, .. } => shape.len() > 1,
+        _ => false,
+    };
+    match moves.iter().find(|(_, asked)| *asked) {
+        Some((name, _)) if has_places => {
+            let what = format!(
+                "`{name}` moves the pixels of images but not those of their targets; expected \
+                 `noise` or `cut_out`"
+            );
+            Err(source.error_at(source.place_of(&[name, "targets", "set"]), &what))
+        }
+        _ => Ok(()),
     }
 }
 

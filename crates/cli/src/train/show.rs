@@ -1,4 +1,5 @@
-//! How a training goes, on standard error: a bar on a terminal, a line an epoch elsewhere.
+//! How a training goes, on standard error: a line an epoch, and below it a bar where there is a
+//! terminal.
 
 use std::io::IsTerminal as _;
 
@@ -7,7 +8,7 @@ use lutweave::train::{Epoch, Progress};
 
 use crate::report::{grouped, percent};
 
-const TEMPLATE: &str = "{bar:24.cyan/dim} {msg}  {eta} left";
+const TEMPLATE: &str = "{bar:16.cyan/dim} {msg}  {eta} left";
 
 /// Shows how it goes.
 #[derive(Debug)]
@@ -65,8 +66,10 @@ impl Show {
     /// After an epoch.
     pub(super) fn epoch(&mut self, epoch: &Epoch) {
         self.frozen = figure(&epoch.metric, epoch.frozen);
-        if self.bar.is_none() {
-            eprintln!("{}", in_words(epoch, self.part));
+        let line = in_words(epoch, self.part);
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            None => eprintln!("{line}"),
         }
     }
 
@@ -82,9 +85,11 @@ impl Show {
 fn in_words(epoch: &Epoch, part: &str) -> String {
     let each = epoch.seconds / epoch.epoch.max(1) as f64;
     let left = each * epoch.epochs.saturating_sub(epoch.epoch) as f64;
+    let left = if left > 0.0 { format!(", {:.0} s left", left.ceil()) } else { String::new() };
+    let width = epoch.epochs.to_string().len();
     let flips = epoch.flips.map_or(String::new(), |flips| format!("  flips {}", flip_ratio(flips)));
     format!(
-        "epoch {:>2}/{}  loss {:.4}  train {}  {part} {}  frozen {}{flips}  {} images/s  {:.0} s left",
+        "epoch {:>width$}/{}  loss {:.4}  train {}  {part} {}  frozen {}{flips}  {} images/s  {:.1} s{left}",
         epoch.epoch,
         epoch.epochs,
         epoch.loss,
@@ -92,7 +97,7 @@ fn in_words(epoch: &Epoch, part: &str) -> String {
         figure(&epoch.metric, epoch.soft),
         figure(&epoch.metric, epoch.frozen),
         grouped(epoch.images_per_s.max(0.0) as usize),
-        left.ceil()
+        epoch.seconds
     )
 }
 
