@@ -2,17 +2,19 @@
 
 mod backup;
 pub(crate) mod config;
+mod descend;
 pub(crate) mod folder;
 mod layers;
 mod parts;
 mod place;
+mod record;
 mod show;
 mod teacher;
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use clap::{Args, value_parser};
 use lutweave::backend::Backend;
@@ -22,18 +24,14 @@ use lutweave::train::{self, Checkpoint, Flow, History};
 use self::backup::Copies;
 use self::config::{Config, Source, TargetsConfig};
 use self::folder::{CHECKPOINT, CONFIG, Folder, MODEL, REPORT};
-use self::show::Show;
+use self::record::Record;
 pub(crate) use self::show::{figure, flip_ratio};
 use self::teacher::Teacher;
 use crate::device::{Device, DeviceArguments};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
-use crate::report::training::Training;
 use crate::report::{count, grouped};
 use crate::samples;
-
-/// Seconds between two versions of the report at least.
-const REPORT_EVERY: Duration = Duration::from_secs(2);
 
 /// Options of `lutweave train`.
 #[derive(Debug, Clone, Args)]
@@ -152,7 +150,10 @@ pub(crate) fn train(
     let (mut net, checkpoint) = if let Some(both) = checkpoint {
         both
     } else {
-        let net = layers::network(&config, source, &samples.train)?;
+        let net = match config.descent.as_ref().and_then(|descent| descent.from.as_ref()) {
+            Some(file) => store::load(Path::new(file))?,
+            None => layers::network(&config, source, &samples.train)?,
+        };
         (net, Checkpoint { note, ..Checkpoint::default() })
     };
     parts::group(&config, source, &mut net)?;
@@ -196,7 +197,10 @@ pub(crate) fn train(
         teacher: teacher.as_ref(),
         backend,
     };
-    let history = session.fit(interrupt, &mut net, checkpoint, &samples)?;
+    let history = match &config.descent {
+        None => session.fit(interrupt, &mut net, checkpoint, &samples)?,
+        Some(descent) => session.descend(interrupt, &mut net, checkpoint, &samples, descent)?,
+    };
     if history.stopped {
         say!("stopped; go on with");
         say!("  {}", resume_command(command, set, arguments, &out));
@@ -296,9 +300,20 @@ fn resume_command(
     words.join(" ")
 }
 
+/// What ended a training: an error of the files that it writes, or its own.
+fn own(error: train::Error) -> Error {
+    match error {
+        train::Error::Callback(error) => match error.downcast() {
+            Ok(error) => Error::Store(*error),
+            Err(error) => Error::Train(train::Error::Callback(error)),
+        },
+        error => Error::Train(error),
+    }
+}
+
 /// The samples of a training.
 #[derive(Debug)]
-struct Samples {
+pub(super) struct Samples {
     train: Dataset,
     /// Training samples that were kept aside.
     validation: Option<Dataset>,
@@ -364,39 +379,15 @@ impl<'s> Session<'s> {
         checkpoint: Checkpoint,
         samples: &Samples,
     ) -> Result<History> {
-        let (settings, layers, luts) = (&self.config.training, net.describe(), net.luts());
-        let (watched, part) = samples.watched();
-        let log = RefCell::new(self.folder.log(&checkpoint.history, luts, part)?);
-        let show = RefCell::new(Show::start(checkpoint.history.last(), part));
-        let epochs = RefCell::new(checkpoint.history.clone());
+        let settings = &self.config.training;
+        let (watched, _) = samples.watched();
+        let record = RefCell::new(Record::new(self, net, &checkpoint.history, samples)?);
         // What a callback could not do is told when training has ended.
         let failed: RefCell<Option<Error>> = RefCell::new(None);
         let saved = Cell::new(Instant::now());
-        let reported: Cell<Option<Instant>> = Cell::new(None);
         let every = settings.checkpoint_seconds;
         let is_due = || saved.get().elapsed().as_secs_f64() >= every;
-        let metric = train::metric_of(watched);
         let steps = samples.train.len().div_ceil(settings.batch.max(1)) as u64;
-        let report = |running: bool| {
-            let page = Training {
-                name: self.name,
-                data: (&self.config.data.set, samples.train.len(), watched.len()),
-                part,
-                epochs: &epochs.borrow(),
-                layers: &layers,
-                running,
-                config: &self.source.text,
-            };
-            reported.set(Some(Instant::now()));
-            self.folder.write(REPORT, page.html(show::short).as_bytes())
-        };
-        let note = |result: Result<()>| match result {
-            Ok(()) => true,
-            Err(error) => {
-                failed.borrow_mut().get_or_insert(error);
-                false
-            }
-        };
         interrupt.begin();
         let augmentation = samples::augmentation(&self.config.data.augment, self.config.seed)?;
         let mut trainer = self.trainer(checkpoint)?;
@@ -421,7 +412,7 @@ impl<'s> Session<'s> {
         let result = trainer
             .on_step(|step| {
                 let stopping = interrupt.stopping();
-                show.borrow().step(metric.name(), step, steps, stopping);
+                record.borrow().step(step, steps, stopping);
                 match (stopping, is_due()) {
                     (true, _) => Flow::Stop,
                     (false, true) => Flow::Checkpoint,
@@ -429,43 +420,35 @@ impl<'s> Session<'s> {
                 }
             })
             .on_epoch(|epoch, _| {
-                show.borrow_mut().epoch(epoch);
-                epochs.borrow_mut().push(epoch.clone());
                 let last = epoch.epoch == epoch.epochs;
-                let again = reported.get().is_none_or(|at| at.elapsed() >= REPORT_EVERY);
-                let mut written = note(log.borrow_mut().add(epoch));
-                if again || last {
-                    written &= note(report(!last));
-                }
                 let copied = self.copies.is_some_and(|copies| copies.is_due(epoch));
-                match (written, last || copied || is_due()) {
-                    (false, _) => Flow::Stop,
-                    (true, true) => Flow::Checkpoint,
-                    (true, false) => Flow::Continue,
+                if let Err(error) = record.borrow_mut().epoch(epoch) {
+                    failed.borrow_mut().get_or_insert(error);
+                    return Flow::Stop;
                 }
+                if last || copied || is_due() { Flow::Checkpoint } else { Flow::Continue }
             })
             .on_checkpoint(|net, checkpoint| {
-                store::save_checkpoint(self.folder.file(CHECKPOINT), net, checkpoint)?;
-                if let Some(copies) = self.copies {
-                    copies.save(net, checkpoint, SystemTime::now())?;
-                }
+                self.save(net, checkpoint)?;
                 saved.set(Instant::now());
                 Ok(())
             })
             .fit(net, taught.as_ref().unwrap_or(&samples.train), watched);
         interrupt.end();
-        let earlier = failed.into_inner();
-        let result = match (earlier, result) {
-            (Some(error), _) => Err(error),
-            (None, Err(train::Error::Callback(error))) => Err(match error.downcast() {
-                Ok(error) => Error::Store(*error),
-                Err(error) => Error::Train(train::Error::Callback(error)),
-            }),
-            (None, result) => Ok(result?),
+        let result = match failed.into_inner() {
+            Some(error) => Err(error),
+            None => result.map_err(own),
         };
-        let result = result.and_then(|history| report(false).map(|()| history));
-        show.into_inner().finish();
-        result
+        record.into_inner().finish(result)
+    }
+
+    /// Writes a checkpoint, and the copy of it that is due.
+    fn save(&self, net: &Network, checkpoint: &Checkpoint) -> store::Result<()> {
+        store::save_checkpoint(self.folder.file(CHECKPOINT), net, checkpoint)?;
+        match self.copies {
+            Some(copies) => copies.save(net, checkpoint, SystemTime::now()),
+            None => Ok(()),
+        }
     }
 
     /// The trainer that the settings describe.

@@ -471,3 +471,6 @@ impl fmt::Debug for Descent<'_> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

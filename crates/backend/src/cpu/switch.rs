@@ -104,26 +104,31 @@ fn add<const W: usize>(
     sums: &mut [f32],
 ) {
     let mut parts = [[0f32; WORD]; W];
-    let bits_of = |frame: u16| -> [u64; W] {
-        let row = &x[usize::from(frame) * words + at..][..W];
-        std::array::from_fn(|word| row[word])
-    };
+    let row = |frame: u16| &x[usize::from(frame) * words + at..][..W];
+    // Loops instead of `array::map`, which is not inlined and so not compiled for the instruction set.
     let (fours, rest) = frames.as_chunks::<LANES>();
     for four in fours {
-        let (bits, value) = (four.map(bits_of), four.map(|frame| values[usize::from(frame)]));
+        let (mut rows, mut value) = ([[0u64; W]; LANES], [0f32; LANES]);
+        for ((to, value), &frame) in rows.iter_mut().zip(&mut value).zip(four) {
+            to.copy_from_slice(row(frame));
+            *value = values[usize::from(frame)];
+        }
         for (word, parts) in parts.iter_mut().enumerate() {
             for (half, parts) in parts.as_chunks_mut::<{ WORD / 2 }>().0.iter_mut().enumerate() {
-                let bits = bits.map(|bits| (bits[word] >> (32 * half)) as u32);
+                let mut bits = [0u32; LANES];
+                for (bits, row) in bits.iter_mut().zip(&rows) {
+                    *bits = (row[word] >> (32 * half)) as u32;
+                }
                 for (place, part) in parts.iter_mut().enumerate() {
-                    let one = |lane: usize| masked(value[lane], bits[lane], place);
-                    *part += (one(0) + one(1)) + (one(2) + one(3));
+                    *part += (masked(value[0], bits[0], place) + masked(value[1], bits[1], place))
+                        + (masked(value[2], bits[2], place) + masked(value[3], bits[3], place));
                 }
             }
         }
     }
     for &frame in rest {
-        let (bits, value) = (bits_of(frame), values[usize::from(frame)]);
-        for (&bits, parts) in bits.iter().zip(&mut parts) {
+        let value = values[usize::from(frame)];
+        for (&bits, parts) in row(frame).iter().zip(&mut parts) {
             for (half, parts) in parts.as_chunks_mut::<{ WORD / 2 }>().0.iter_mut().enumerate() {
                 let bits = (bits >> (32 * half)) as u32;
                 for (place, part) in parts.iter_mut().enumerate() {

@@ -127,7 +127,11 @@ mod tests {
     use crate::{Dense, GroupSum, LutLayer, Network, Sequential, Thermometer};
 
     fn net() -> Network {
-        let net = Sequential::new(&[6]).named("encoder", Thermometer::uniform(3, 0.0, 255.0));
+        let values = Values::U8((0..=255).flat_map(|value| [value; 6]).collect());
+        let targets = Targets::Classes { labels: vec![0; 256], count: 2 };
+        let data = Dataset::new("made", &[6], values, targets).unwrap();
+        let encoder = Thermometer::uniform(&data, 3).unwrap();
+        let net = Sequential::new(&[6]).named("encoder", encoder);
         let net = net.then(LutLayer::shaped(&[3, 4]).fan_in(4)).then(LutLayer::new(8).fan_in(3));
         net.then(GroupSum::new(2).temperature(2.5)).build(5).unwrap()
     }
@@ -140,7 +144,7 @@ mod tests {
         let again = tail.rebuilt().unwrap();
         let mut stream = rng::stream(1, &[]);
         let values: Vec<u8> = (0..6 * 100).map(|_| rng::below(&mut stream, 256) as u8).collect();
-        let x = lutweave_tensor::FrameBuffer::from_frames(&[6], &values).unwrap();
+        let x = FrameBuffer::from_frames(&[6], &values).unwrap();
         let (a, b) = (net.evaluate(&x, &Cpu::new()), again.evaluate(&x, &Cpu::new()));
         assert_eq!(a.unwrap().to_frames::<f32>().unwrap(), b.unwrap().to_frames::<f32>().unwrap());
         assert_eq!(tail.inputs(&x, &Cpu::new()).unwrap().nodes(), 18);
