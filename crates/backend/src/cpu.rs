@@ -18,6 +18,7 @@ mod pool;
 mod portable;
 mod real;
 mod rows;
+mod switch;
 mod table;
 mod window;
 

@@ -18,6 +18,7 @@ mod real;
 pub mod reference;
 mod rows;
 mod sites;
+mod switch;
 mod table;
 mod window;
 
@@ -37,6 +38,7 @@ pub use real::{RealKernels, frame_blocks};
 pub use reference::Reference;
 pub use rows::RowKernels;
 pub use sites::Sites;
+pub use switch::SwitchKernels;
 pub use table::{
     Entries, MakeEntries, MakeGradient, Slopes, TableGradient, TableKernels, table_words,
 };

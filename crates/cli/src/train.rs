@@ -2,42 +2,39 @@
 
 mod backup;
 pub(crate) mod config;
+mod descend;
 pub(crate) mod folder;
 mod layers;
 mod loss;
 mod parts;
 mod place;
+mod record;
 mod show;
 mod teacher;
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use clap::{Args, value_parser};
 use lutweave::backend::Backend;
 use lutweave::prelude::*;
-use lutweave::train::metrics::Confusion;
 use lutweave::train::{self, Checkpoint, Flow, History};
 
 use self::backup::Copies;
 use self::config::{Config, Source, TargetsConfig};
 use self::folder::{CHECKPOINT, CONFIG, Folder, MODEL, REPORT};
 use self::loss::LossOf;
-use self::show::Show;
+use self::record::Record;
 pub(crate) use self::show::{figure, flip_ratio};
 use self::teacher::Teacher;
 use crate::classes::Judged;
 use crate::device::{Device, DeviceArguments};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
-use crate::report::training::Training;
 use crate::report::{count, grouped};
 use crate::samples;
-
-/// Seconds between two versions of the report at least.
-const REPORT_EVERY: Duration = Duration::from_secs(2);
 
 /// Options of `lutweave train`.
 #[derive(Debug, Clone, Args)]
@@ -156,7 +153,10 @@ pub(crate) fn train(
     let (mut net, checkpoint) = if let Some(both) = checkpoint {
         both
     } else {
-        let net = layers::network(&config, source, &samples.train)?;
+        let net = match config.descent.as_ref().and_then(|descent| descent.from.as_ref()) {
+            Some(file) => store::load(Path::new(file))?,
+            None => layers::network(&config, source, &samples.train)?,
+        };
         (net, Checkpoint { note, ..Checkpoint::default() })
     };
     loss::check_output(&config, source, &net, &samples.train, backend)?;
@@ -203,7 +203,10 @@ pub(crate) fn train(
         teacher: teacher.as_ref(),
         backend,
     };
-    let (history, judged) = session.fit(interrupt, &mut net, checkpoint, &samples)?;
+    let (history, judged) = match &config.descent {
+        None => session.fit(interrupt, &mut net, checkpoint, &samples)?,
+        Some(descent) => session.descend(interrupt, &mut net, checkpoint, &samples, descent)?,
+    };
     let Some(judged) = judged else {
         say!("stopped; go on with");
         say!("  {}", resume_command(command, set, arguments, &out));
@@ -308,7 +311,7 @@ fn resume_command(
 
 /// The samples of a training.
 #[derive(Debug)]
-struct Samples {
+pub(super) struct Samples {
     train: Dataset,
     /// Training samples that were kept aside.
     validation: Option<Dataset>,
@@ -354,6 +357,10 @@ impl Samples {
     }
 }
 
+/// What a training did, and what the network then answers to the test samples; nothing of that when it
+/// was stopped.
+type Finished = (History, Option<Judged>);
+
 /// A training and what it writes to.
 struct Session<'s> {
     name: &'s str,
@@ -375,41 +382,16 @@ impl<'s> Session<'s> {
         net: &mut Network,
         checkpoint: Checkpoint,
         samples: &Samples,
-    ) -> Result<(History, Option<Judged>)> {
-        let (settings, layers, luts) = (&self.config.training, net.describe(), net.luts());
-        let (watched, part) = samples.watched();
-        let log = RefCell::new(self.folder.log(&checkpoint.history, luts, part)?);
-        let show = RefCell::new(Show::start(checkpoint.history.last(), part));
-        let epochs = RefCell::new(checkpoint.history.clone());
+    ) -> Result<Finished> {
+        let settings = &self.config.training;
+        let (watched, _) = samples.watched();
+        let record = RefCell::new(Record::new(self, net, &checkpoint.history, samples)?);
         // What a callback could not do is told when training has ended.
         let failed: RefCell<Option<Error>> = RefCell::new(None);
         let saved = Cell::new(Instant::now());
-        let reported: Cell<Option<Instant>> = Cell::new(None);
         let every = settings.checkpoint_seconds;
         let is_due = || saved.get().elapsed().as_secs_f64() >= every;
-        let metric = train::metric_of(watched);
         let steps = samples.train.len().div_ceil(settings.batch.max(1)) as u64;
-        let report = |running: bool, confusion: Option<&Confusion>| {
-            let page = Training {
-                name: self.name,
-                data: (&self.config.data.set, samples.train.len(), watched.len()),
-                part,
-                epochs: &epochs.borrow(),
-                layers: &layers,
-                running,
-                confusion,
-                config: &self.source.text,
-            };
-            reported.set(Some(Instant::now()));
-            self.folder.write(REPORT, page.html(show::short).as_bytes())
-        };
-        let note = |result: Result<()>| match result {
-            Ok(()) => true,
-            Err(error) => {
-                failed.borrow_mut().get_or_insert(error);
-                false
-            }
-        };
         interrupt.begin();
         let augmentation = samples::augmentation(&self.config.data.augment, self.config.seed)?;
         let mut trainer = self.trainer(checkpoint)?;
@@ -431,7 +413,7 @@ impl<'s> Session<'s> {
         let result = trainer
             .on_step(|step| {
                 let stopping = interrupt.stopping();
-                show.borrow().step(metric.name(), step, steps, stopping);
+                record.borrow().step(step, steps, stopping);
                 match (stopping, is_due()) {
                     (true, _) => Flow::Stop,
                     (false, true) => Flow::Checkpoint,
@@ -439,44 +421,35 @@ impl<'s> Session<'s> {
                 }
             })
             .on_epoch(|epoch, _| {
-                show.borrow_mut().epoch(epoch);
-                epochs.borrow_mut().push(epoch.clone());
                 let last = epoch.epoch == epoch.epochs;
-                let again = reported.get().is_none_or(|at| at.elapsed() >= REPORT_EVERY);
-                let mut written = note(log.borrow_mut().add(epoch));
-                if again || last {
-                    written &= note(report(!last, None));
-                }
                 let copied = self.copies.is_some_and(|copies| copies.is_due(epoch));
-                match (written, last || copied || is_due()) {
-                    (false, _) => Flow::Stop,
-                    (true, true) => Flow::Checkpoint,
-                    (true, false) => Flow::Continue,
+                if let Err(error) = record.borrow_mut().epoch(epoch) {
+                    failed.borrow_mut().get_or_insert(error);
+                    return Flow::Stop;
                 }
+                if last || copied || is_due() { Flow::Checkpoint } else { Flow::Continue }
             })
             .on_checkpoint(|net, checkpoint| {
-                store::save_checkpoint(self.folder.file(CHECKPOINT), net, checkpoint)?;
-                if let Some(copies) = self.copies {
-                    copies.save(net, checkpoint, SystemTime::now())?;
-                }
+                self.save(net, checkpoint)?;
                 saved.set(Instant::now());
                 Ok(())
             })
             .fit(net, taught.as_ref().unwrap_or(&samples.train), watched);
         interrupt.end();
-        let earlier = failed.into_inner();
-        let result = match earlier {
+        let result = match failed.into_inner() {
             Some(error) => Err(error),
             None => result.map_err(unwrapped),
         };
-        let result = result.and_then(|history| {
-            let judge = || Judged::of(net, &samples.test, self.backend, train::evaluate);
-            let judged = if history.stopped { None } else { Some(judge()?) };
-            report(false, judged.as_ref().and_then(|judged| judged.confusion.as_ref()))?;
-            Ok((history, judged))
-        });
-        show.into_inner().finish();
-        result
+        record.into_inner().finish(net, result)
+    }
+
+    /// Writes a checkpoint, and the copy of it that is due.
+    fn save(&self, net: &Network, checkpoint: &Checkpoint) -> store::Result<()> {
+        store::save_checkpoint(self.folder.file(CHECKPOINT), net, checkpoint)?;
+        match self.copies {
+            Some(copies) => copies.save(net, checkpoint, SystemTime::now()),
+            None => Ok(()),
+        }
     }
 
     /// The trainer that the settings describe.

@@ -22,6 +22,7 @@ pub use self::trained_bits::TrainedBits;
 pub use self::windows::Windows;
 pub use crate::hardware::Frozen;
 use crate::hardware::StageChain;
+use crate::layers::LutTables;
 use crate::{Error, Result};
 
 /// The settings of a layer that is not built yet.
@@ -329,6 +330,15 @@ pub trait Layer: Any + Debug + Send + Sync {
     /// How it stands, in a word, for layers that can be switched: `binary`.
     fn mode(&self) -> String {
         String::new()
+    }
+
+    /// The layer as truth tables that read its input's bits, where it is nothing else.
+    ///
+    /// # Errors
+    ///
+    /// When parameters are not finite.
+    fn lut_tables(&self) -> Result<Option<LutTables>> {
+        Ok(None)
     }
 
     /// Everything that training has determined: parameters, wiring, statistics, modes; layers

@@ -58,7 +58,7 @@ pub use graph::Graph;
 pub use group_sum::GroupSum;
 pub use hard_tanh::HardTanh;
 pub use insert_bit_error::InsertBitError;
-pub use lut::{BatchNorm, LutLayer, WiringRule};
+pub use lut::{BatchNorm, LutLayer, LutTables, WiringRule};
 pub use lut_tree::LutTree;
 pub use max_pool::MaxPool;
 pub use pad::Pad;

@@ -26,7 +26,7 @@ pub use layers::{
     UpSample,
 };
 pub use layers::{
-    BatchNorm, Convolution, Graph, GroupSum, LutLayer, LutTree, Recurrent, Sequential, Spread,
+    BatchNorm, Convolution, Graph, GroupSum, LutLayer, LutTables, LutTree, Recurrent, Sequential, Spread,
     Switcher, Thermometer, WiringRule,
 };
 pub use layers::{
@@ -35,5 +35,5 @@ pub use layers::{
 };
 pub use layers::{BinaryToReal, BitEncode, Generator, InsertBitError, RealToBinary, Reduce};
 pub use model::{LutModel, RealInputs, RealNode};
-pub use network::{Network, arg_max, batch_of};
+pub use network::{LutTail, Network, arg_max, batch_of};
 pub use settings::scale_setting;

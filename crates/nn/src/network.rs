@@ -1,10 +1,13 @@
 //! A whole network: built layers, what they read, and how they become a netlist.
 
+mod lut_tail;
+
 use std::sync::Arc;
 
 use lutweave_backend::{Backend, Cpu};
 use lutweave_tensor::{DType, Dataset, FrameBuffer, Values};
 
+pub use self::lut_tail::LutTail;
 use crate::describe::{self, Table};
 use crate::layer::TrainedBits;
 use crate::{Error, Layer, LayerSpec, Parameter, Result, Saved, Signal, Site, StateTensor, tree};

@@ -168,6 +168,23 @@ impl FrameBuffer {
         Ok(values)
     }
 
+    /// The bits of some nodes, one frame after the other, each frame in whole words: bit `i % 64` of
+    /// word `i / 64` is that of `nodes[i]`, and bits past the last node are zero.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DType`] if the elements are no bits, [`Error::Index`] for a node that does not exist.
+    pub fn frame_words(&self, nodes: &[u32]) -> Result<Vec<u64>> {
+        self.expect_bits("frame words")?;
+        if let Some(&index) = nodes.iter().find(|&&node| node as usize >= self.nodes) {
+            let (op, index, len) = ("frame words", index as usize, self.nodes);
+            return Err(Error::Index { op, index, len });
+        }
+        let mut words = vec![0; nodes.len().div_ceil(WORD) * self.frames];
+        bits::columns(self.storage.as_slice(), self.stride(), nodes, self.frames, &mut words);
+        Ok(words)
+    }
+
     /// Type of the elements.
     pub fn dtype(&self) -> DType {
         self.dtype

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub mod descent;
 mod drive;
 mod error;
 mod hyperparameter;
@@ -10,6 +11,7 @@ pub mod optimizers;
 mod schedule;
 mod trainer;
 
+pub use descent::{Descended, Descent};
 pub use drive::Drive;
 pub use error::{Error, Result};
 pub use hyperparameter::Hyperparameter;

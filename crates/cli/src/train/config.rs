@@ -36,7 +36,10 @@ pub(crate) struct Config {
     /// Schedules of other hyperparameters.
     #[serde(default)]
     pub(crate) schedules: Vec<Spanned<DriveConfig>>,
+    #[serde(default)]
     pub(crate) training: TrainingConfig,
+    /// Coordinate descent instead of gradients.
+    pub(crate) descent: Option<DescentConfig>,
 }
 
 fn one() -> u64 {
@@ -385,6 +388,45 @@ fn ten() -> f64 {
     10.0
 }
 
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            epochs: None,
+            steps: None,
+            batch: 64,
+            chunk: None,
+            patience: None,
+            keep_best: false,
+            soft_samples: None,
+            checkpoint_seconds: ten(),
+            backups: None,
+        }
+    }
+}
+
+/// How tables and wiring are chosen.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DescentConfig {
+    /// How often every node is visited.
+    pub(crate) sweeps: usize,
+    /// Samples of a sweep; the training samples once unless set.
+    pub(crate) samples: Option<usize>,
+    /// Sources that are looked at for a layer in a sweep; all that vary unless set.
+    pub(crate) candidates: Option<usize>,
+    /// How many inputs of a node may change in a visit.
+    #[serde(default = "two")]
+    pub(crate) switches: usize,
+    /// Temperature of the loss; that of the group sum unless set.
+    pub(crate) temperature: Option<f32>,
+    /// A model file to begin with instead of a new network.
+    pub(crate) from: Option<String>,
+}
+
+fn two() -> usize {
+    2
+}
+
 /// Copies of the checkpoint in folders named by date and time.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -438,7 +480,17 @@ impl Source {
 
     /// The settings, checked for keys that do not exist.
     pub(crate) fn parse(&self) -> Result<Config> {
-        toml::from_str(&self.text).map_err(|error| self.error(&error))
+        let config: Config = toml::from_str(&self.text).map_err(|error| self.error(&error))?;
+        let at = |names: &[&str], what| Err(self.error_at(self.place_of(names), what));
+        let TrainingConfig { epochs, steps, .. } = config.training;
+        let table: toml::Table = toml::from_str(&self.text).map_err(|error| self.error(&error))?;
+        match (&config.descent, table.contains_key("training")) {
+            (None, false) => at(&[], "missing field `training` (or `descent`)"),
+            (Some(_), _) if epochs.is_some() || steps.is_some() => {
+                at(&["[training]"], "a [descent] has its own length, `sweeps`: leave out this one")
+            }
+            _ => Ok(config),
+        }
     }
 
     fn error(&self, error: &toml::de::Error) -> Error {

@@ -35,6 +35,7 @@ mod learned;
 mod norm;
 mod on_bits;
 mod on_reals;
+mod tables;
 mod windowed;
 mod wire;
 
@@ -48,6 +49,7 @@ use self::body::Body;
 pub use self::norm::BatchNorm;
 use self::on_bits::OnBits;
 use self::on_reals::OnReals;
+pub use self::tables::LutTables;
 pub use self::wire::WiringRule;
 use crate::layer::{Windowed, Windows};
 use crate::models::Smoothed;

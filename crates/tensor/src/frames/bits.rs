@@ -45,6 +45,30 @@ pub(super) fn unpack(rows: &[u64], stride: usize, nodes: usize, values: &mut [bo
     }
 }
 
+/// Writes the bits of some rows frame after frame, each frame in whole words.
+pub(super) fn columns(
+    rows: &[u64],
+    stride: usize,
+    nodes: &[u32],
+    frames: usize,
+    columns: &mut [u64],
+) {
+    let words = nodes.len().div_ceil(WORD);
+    for (column, nodes) in nodes.chunks(WORD).enumerate() {
+        for word in 0..frames.div_ceil(WORD) {
+            let mut tile = [0; WORD];
+            for (bits, &node) in tile.iter_mut().zip(nodes) {
+                *bits = rows[node as usize * stride + word];
+            }
+            transpose64(&mut tile);
+            let first = word * WORD;
+            for (bits, frame) in tile.iter().zip(first..frames.min(first + WORD)) {
+                columns[frame * words + column] = *bits;
+            }
+        }
+    }
+}
+
 /// Up to 64 bytes of 0 or 1 as the bits of a word.
 fn pack_word(bytes: &[u8]) -> u64 {
     // Byte i times 2^(56 - 7i) is bit 56 + i; no two products share a bit, so none carries.

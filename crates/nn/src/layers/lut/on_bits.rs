@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use super::body::Body;
 use super::norm::{self, Moments, Norm};
+use super::tables::LutTables;
 use crate::hardware::{Cells, StageChain, Values};
 use crate::layer::{Ancestors, Base, Cost, Frozen, TrainedBits, saved_as};
 use crate::{Layer, Parameter, Result, Saved, StateTensor};
@@ -81,6 +82,13 @@ impl OnBits {
     /// Words of the packed table of one node.
     fn words(&self) -> usize {
         table_words(self.0.spec.fan_in)
+    }
+
+    /// The table of one node.
+    fn truth_table(&self, words: &[u64]) -> Result<TruthTable> {
+        let mut packed = [0u64; (1 << MAX_FAN_IN) / 64];
+        packed[..words.len()].copy_from_slice(words);
+        Ok(TruthTable::new(self.0.spec.fan_in, packed)?)
     }
 
     /// What the trained node makes of each pattern.
@@ -358,6 +366,18 @@ impl Layer for OnBits {
         Ok(TrainedBits { count, words: self.trained_tables(Which::Hardened)? })
     }
 
+    fn lut_tables(&self) -> Result<Option<LutTables>> {
+        let body = &self.0;
+        let plain = body.kernel.is_none() && !body.spec.real_output && !body.constants;
+        if !plain || body.share != 1 || body.base.input().dtype != DType::Bit {
+            return Ok(None);
+        }
+        let packed = self.trained_tables(Which::Hardened)?;
+        let tables = packed.chunks(self.words()).map(|words| self.truth_table(words));
+        let wiring = body.wiring()?.into_owned();
+        Ok(Some(LutTables { wiring, tables: tables.collect::<Result<_>>()? }))
+    }
+
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
         let bits = self.read_bits(name, input, build)?;
         build.group(name, Role::Core)?;
@@ -434,9 +454,7 @@ impl OnBits {
         let mut words = Vec::with_capacity(wiring.nodes());
         for node in 0..wiring.nodes() {
             let table = &tables[node / share * self.words()..][..self.words()];
-            let mut packed = [0u64; (1 << MAX_FAN_IN) / 64];
-            packed[..table.len()].copy_from_slice(table);
-            let table = TruthTable::new(body.spec.fan_in, packed)?;
+            let table = self.truth_table(table)?;
             words.push(vec![build.lut(format!("{name}_{node}"), &sources(node), table)?]);
         }
         Ok(input.with(words))

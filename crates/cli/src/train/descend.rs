@@ -1,0 +1,81 @@
+//! Training without gradients, where the settings have a `[descent]`.
+
+use std::cell::RefCell;
+use std::io;
+
+use lutweave::prelude::*;
+use lutweave::train::{Checkpoint, Descent, Flow, History, Position};
+
+use super::config::DescentConfig;
+use super::record::Record;
+use super::{Finished, Samples, Session, unwrapped};
+use crate::error::Result;
+use crate::interrupt::Interrupt;
+use crate::samples;
+
+impl Session<'_> {
+    /// Descends until the end or a signal; a checkpoint after every sweep.
+    pub(super) fn descend(
+        &self,
+        interrupt: &Interrupt,
+        net: &mut Network,
+        checkpoint: Checkpoint,
+        samples: &Samples,
+        settings: &DescentConfig,
+    ) -> Result<Finished> {
+        let (watched, _) = samples.watched();
+        let record = RefCell::new(Record::new(self, net, &checkpoint.history, samples)?);
+        let Checkpoint { history, note, .. } = checkpoint;
+        let done = RefCell::new(history.clone());
+        interrupt.begin();
+        let augmentation = samples::augmentation(&self.config.data.augment, self.config.seed)?;
+        let mut descent = Descent::new()
+            .sweeps(settings.sweeps)
+            .samples(settings.samples.unwrap_or(samples.train.len()))
+            .candidates(settings.candidates)
+            .switches(settings.switches)
+            .temperature(settings.temperature)
+            .seed(self.config.seed)
+            .backend(self.backend)
+            .resume(history);
+        if !augmentation.is_empty() {
+            descent =
+                descent.prepare(|batch, place| samples::changed(&augmentation, &batch, place));
+        }
+        let result = descent
+            .on_visit(|visit| {
+                let stopping = interrupt.stopping();
+                record.borrow().step(visit, visit.steps as u64, stopping);
+                if stopping { Flow::Stop } else { Flow::Continue }
+            })
+            .on_sweep(|sweep, net| {
+                // The callback can only hand on errors that know no command.
+                let other = |error: crate::error::Error| io::Error::other(error.text());
+                record.borrow_mut().epoch(sweep).map_err(other)?;
+                done.borrow_mut().push(sweep.clone());
+                if let Some(copies) = self.copies {
+                    copies.is_due(sweep);
+                }
+                let checkpoint = Checkpoint {
+                    position: Position {
+                        epoch: sweep.epoch,
+                        seconds: sweep.seconds,
+                        ..Position::default()
+                    },
+                    history: done.borrow().clone(),
+                    note: note.clone(),
+                    ..Checkpoint::default()
+                };
+                self.save(net, &checkpoint)?;
+                Ok(if interrupt.stopping() { Flow::Stop } else { Flow::Continue })
+            })
+            .fit(net, &samples.train, watched);
+        interrupt.end();
+        let result = result.map_err(unwrapped).map(|descended| {
+            *net = descended.net;
+            let stopped = descended.stopped;
+            History { epochs: descended.sweeps, stopped, stale: false, best: None }
+        });
+        record.into_inner().finish(net, result)
+    }
+}

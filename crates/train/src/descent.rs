@@ -1,0 +1,476 @@
+//! Coordinate descent: truth tables and wiring chosen directly, one node at a time, without
+//! gradients.
+//!
+//! For a network that ends in LUT layers and a group sum, everything but one node is held as it is.
+//! In frame `f` the loss then depends on a single bit, that of the node, and
+//!
+//! ```text
+//! v[f] = loss(f, bit 0) − loss(f, bit 1)
+//! ```
+//!
+//! says what a one is worth; for a node of the last layer this is `[label = class]/τ − ln(1 +
+//! p·(e^(1/τ) − 1))`, for one further in all that depends on it is evaluated both ways. The loss is
+//! softmax cross-entropy at the temperature `τ`. The best table follows in one pass, entry by
+//! entry,
+//!
+//! ```text
+//! T[k] = (Σ_{f: k(f) = k} v[f]) > 0
+//! ```
+//!
+//! and is worth `Σ_k max(0, Σ v)`. With the same sums split by every other input, that worth is known
+//! for every other source of every input of the node, and the best of them takes the place of the old
+//! one. No step makes the loss over the frames at hand larger, there is no learning rate, and what is
+//! trained is the frozen network itself. A sweep visits every node once, over samples that are
+//! changed anew (augmentation).
+//!
+//! This is block coordinate descent (Tseng 2001) over discrete choices, and backfitting (Friedman and
+//! Stuetzle 1981) of decision tables where there is one layer. A visit costs about one addition for
+//! each frame and candidate source.
+
+mod block;
+mod nodes;
+mod scale;
+mod search;
+
+use std::fmt;
+use std::time::Instant;
+
+use lutweave_backend::{Backend, Cpu};
+use lutweave_nn::{LutTail, Network, batch_of};
+use lutweave_tensor::rng::{self, Xoshiro256PlusPlus};
+use lutweave_tensor::{Dataset, FrameBuffer, Target};
+use rayon::prelude::*;
+
+use self::block::{Block, FRAMES};
+use self::nodes::{Cone, Nodes};
+use self::scale::Scale;
+use self::search::Sums;
+use crate::trainer::{BoxError, Epoch, Flow, Place, Progress};
+use crate::{Error, Result};
+
+/// The stream of the order of nodes and of candidates.
+const DESCENT: u64 = 0x6465_7363;
+/// Most samples of a sweep, so that its bits fit into memory.
+const MAX_SAMPLES: usize = 1 << 22;
+/// Visits from one report to the next: adding up all frames takes as long as a visit does.
+const TOLD: usize = 16;
+/// What a switch must be worth, a frame, so that noise does not move the wiring forever.
+const LEAST: f64 = 1e-6;
+
+/// Coordinate descent over truth tables and wiring; see the [module](self).
+///
+/// Same seed and same samples give the same network for any number of threads.
+pub struct Descent<'a> {
+    sweeps: usize,
+    samples: Option<usize>,
+    candidates: Option<usize>,
+    switches: usize,
+    temperature: Option<f32>,
+    seed: u64,
+    backend: Option<&'a dyn Backend>,
+    prepare: Option<Box<Prepare<'a>>>,
+    history: Vec<Epoch>,
+    on_visit: Box<dyn FnMut(&Progress) -> Flow + 'a>,
+    on_sweep: Box<OnSweep<'a>>,
+}
+
+/// Changes samples before they are learned from.
+type Prepare<'a> =
+    dyn Fn(Dataset, &Place<'_>) -> std::result::Result<Dataset, BoxError> + Send + Sync + 'a;
+/// What to call after a sweep.
+type OnSweep<'a> = dyn FnMut(&Epoch, &Network) -> std::result::Result<Flow, BoxError> + 'a;
+
+/// What a descent came to.
+#[derive(Debug)]
+pub struct Descended {
+    /// The network; its LUT layers are fixed tables.
+    pub net: Network,
+    /// The figures of all sweeps, those of earlier sittings included.
+    pub sweeps: Vec<Epoch>,
+    /// Whether a callback ended it early.
+    pub stopped: bool,
+}
+
+impl Default for Descent<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'a> Descent<'a> {
+    /// Eight sweeps over the training samples, all live inputs as candidates, up to two switches a
+    /// visit, seed 1.
+    pub fn new() -> Self {
+        Self {
+            sweeps: 8,
+            samples: None,
+            candidates: None,
+            switches: 2,
+            temperature: None,
+            seed: 1,
+            backend: None,
+            prepare: None,
+            history: Vec::new(),
+            on_visit: Box::new(|_| Flow::Continue),
+            on_sweep: Box::new(|_, _| Ok(Flow::Continue)),
+        }
+    }
+
+    /// How often every node is visited.
+    #[must_use]
+    pub fn sweeps(self, sweeps: usize) -> Self {
+        Self { sweeps, ..self }
+    }
+
+    /// Samples of a sweep, at most 4,194,304. More than there are training samples means that each is
+    /// used several times, with other changes if [`prepare`](Self::prepare) makes any. As many as
+    /// there are unless set.
+    #[must_use]
+    pub fn samples(self, samples: usize) -> Self {
+        Self { samples: Some(samples), ..self }
+    }
+
+    /// How many sources are looked at for a layer in a sweep, drawn anew each time; all that vary
+    /// unless set.
+    #[must_use]
+    pub fn candidates(self, candidates: Option<usize>) -> Self {
+        Self { candidates, ..self }
+    }
+
+    /// How many inputs of a node may switch to another source in one visit; 0 leaves the wiring.
+    #[must_use]
+    pub fn switches(self, switches: usize) -> Self {
+        Self { switches, ..self }
+    }
+
+    /// The temperature τ of the loss, a positive number; that of the group sum unless set.
+    #[must_use]
+    pub fn temperature(self, temperature: Option<f32>) -> Self {
+        Self { temperature, ..self }
+    }
+
+    /// The seed of samples, order and candidates.
+    #[must_use]
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+
+    /// The hardware that the layers before the LUT layers and evaluation run on; the descent itself
+    /// is the CPU's work.
+    #[must_use]
+    pub fn backend(self, backend: &'a dyn Backend) -> Self {
+        Self { backend: Some(backend), ..self }
+    }
+
+    /// Changes samples before they are learned from, see
+    /// [`Trainer::prepare`](crate::Trainer::prepare); the epoch of the place is the sweep, counted on
+    /// for samples that are used several times.
+    #[must_use]
+    pub fn prepare(
+        self,
+        prepare: impl Fn(Dataset, &Place<'_>) -> std::result::Result<Dataset, BoxError>
+        + Send
+        + Sync
+        + 'a,
+    ) -> Self {
+        Self { prepare: Some(Box::new(prepare)), ..self }
+    }
+
+    /// Goes on after these sweeps, with the network that was given after the last of them: the result
+    /// is then the same as if there had been no break.
+    #[must_use]
+    pub fn resume(self, history: Vec<Epoch>) -> Self {
+        Self { history, ..self }
+    }
+
+    /// Calls a function after every visit of a node: the step of the progress is the node. A sweep
+    /// that is stopped leaves the network as it was before it.
+    #[must_use]
+    pub fn on_visit(self, call: impl FnMut(&Progress) -> Flow + 'a) -> Self {
+        Self { on_visit: Box::new(call), ..self }
+    }
+
+    /// Calls a function after every sweep, with its figures and the network.
+    #[must_use]
+    pub fn on_sweep(
+        self,
+        call: impl FnMut(&Epoch, &Network) -> std::result::Result<Flow, BoxError> + 'a,
+    ) -> Self {
+        Self { on_sweep: Box::new(call), ..self }
+    }
+
+    /// Descends from a network, and evaluates it on `test` after every sweep.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Option`] for settings out of range, [`Error::Targets`] where samples have no class,
+    /// [`Error::Network`] when the network does not end in LUT layers and a group sum,
+    /// [`Error::Callback`] when a callback fails.
+    pub fn fit(mut self, net: &Network, train: &Dataset, test: &Dataset) -> Result<Descended> {
+        let plan = self.plan(net, train, test)?;
+        let mut net = net.lut_tail()?.rebuilt()?;
+        let (started, before) = (Instant::now(), self.history.last().map_or(0.0, |e| e.seconds));
+        let mut stopped = false;
+        while self.history.len() < self.sweeps && !stopped {
+            let begun = Instant::now();
+            let Some((next, loss, right)) = self.sweep(&net, train, &plan)? else {
+                stopped = true;
+                break;
+            };
+            let sweeping = begun.elapsed().as_secs_f64();
+            let flips = next.trained_bits()?.flipped_since(&net.trained_bits()?.words);
+            net = next;
+            let mut metric = crate::trainer::metric_of(test);
+            let backend = self.backend.unwrap_or(&plan.cpu);
+            let frozen = crate::trainer::evaluate(&net, test, metric.as_mut(), backend)?;
+            let epoch = Epoch {
+                epoch: self.history.len() + 1,
+                epochs: self.sweeps,
+                seconds: before + started.elapsed().as_secs_f64(),
+                loss: (loss / plan.samples as f64) as f32,
+                train: right as f64 / plan.samples as f64,
+                soft: frozen,
+                frozen,
+                gap: 0.0,
+                metric: metric.name().to_owned(),
+                learning_rate: 0.0,
+                images_per_s: plan.samples as f64 / sweeping.max(1e-9),
+                flips,
+            };
+            self.history.push(epoch.clone());
+            stopped = (self.on_sweep)(&epoch, &net).map_err(Error::Callback)? == Flow::Stop;
+        }
+        Ok(Descended { net, sweeps: self.history, stopped })
+    }
+
+    fn plan(&self, net: &Network, train: &Dataset, test: &Dataset) -> Result<Plan> {
+        let samples = self.samples.unwrap_or(train.len());
+        let option = |option, expected, got: &dyn fmt::Display| {
+            Err(Error::Option { option, expected, got: got.to_string() })
+        };
+        if self.sweeps == 0 {
+            return option("sweeps", "at least 1", &0);
+        }
+        if !(1..=MAX_SAMPLES).contains(&samples) {
+            return option("samples", "1 to 4194304", &samples);
+        }
+        if self.candidates == Some(0) {
+            return option("candidates", "at least 1", &0);
+        }
+        for data in [train, test] {
+            crate::trainer::check_targets(data, net)?;
+            if data.is_empty() || !matches!(data.target(&[0])?, Target::Classes(_)) {
+                return Err(Error::Targets {
+                    data: data.name().to_owned(),
+                    expected: "samples with a class each".to_owned(),
+                    got: if data.is_empty() { "none" } else { "other targets" }.to_owned(),
+                });
+            }
+        }
+        let tail = net.lut_tail()?;
+        let temperature = self.temperature.unwrap_or(tail.temperature);
+        if !(temperature >= 0.05 && temperature.is_finite()) {
+            return option("temperature", "at least 0.05", &temperature);
+        }
+        let nodes = Nodes::new(&tail.layers, tail.classes);
+        Ok(Plan { samples, scale: Scale::new(temperature, nodes.group() + 1), cpu: Cpu::new() })
+    }
+
+    /// Visits every node once; gives the network, the loss over all samples and how many are right.
+    fn sweep(
+        &mut self,
+        net: &Network,
+        train: &Dataset,
+        plan: &Plan,
+    ) -> Result<Option<(Network, f64, usize)>> {
+        let mut tail = net.lut_tail()?;
+        let mut nodes = Nodes::new(&tail.layers, tail.classes);
+        let mut blocks = self.blocks(&tail, &nodes, train, plan)?;
+        let number = self.history.len() as u64;
+        let mut stream = rng::stream(self.seed, &[DESCENT, number]);
+        let all: usize = nodes.layers.iter().map(nodes::Layer::nodes).sum();
+        let (mut visited, started) = (0, Instant::now());
+        for layer in 0..nodes.layers.len() {
+            let candidates = self.draw(&blocks, layer, &nodes, &mut stream)?;
+            let entries = 1 << nodes.layers[layer].fan_in;
+            if self.switches > 0 {
+                let prepare = |block: &mut Block| block.prepare(layer, &candidates, entries);
+                blocks.par_iter_mut().try_for_each(prepare)?;
+            }
+            let mut order: Vec<usize> = (0..nodes.layers[layer].nodes()).collect();
+            rng::shuffle(&mut stream, &mut order);
+            for node in order {
+                self.visit(&mut nodes, &mut blocks, (layer, node), &candidates, plan)?;
+                visited += 1;
+                let progress = || {
+                    let (loss, right) = total(&blocks, &plan.scale);
+                    let done = visited as f64 / all as f64 * plan.samples as f64;
+                    Progress {
+                        epoch: self.history.len() + 1,
+                        epochs: self.sweeps,
+                        step: visited,
+                        steps: all,
+                        loss: (loss / plan.samples as f64) as f32,
+                        train: right as f64 / plan.samples as f64,
+                        images_per_s: done / started.elapsed().as_secs_f64().max(1e-9),
+                    }
+                };
+                if visited % TOLD == 0 && (self.on_visit)(&progress()) == Flow::Stop {
+                    return Ok(None);
+                }
+            }
+        }
+        let (loss, right) = total(&blocks, &plan.scale);
+        tail.layers = nodes.tables()?;
+        Ok(Some((tail.rebuilt()?, loss, right)))
+    }
+
+    /// Gives a node its best sources and table.
+    fn visit(
+        &self,
+        nodes: &mut Nodes,
+        blocks: &mut [Block],
+        (layer, node): (usize, usize),
+        candidates: &[u32],
+        plan: &Plan,
+    ) -> Result<()> {
+        let cone = Cone::new(nodes, layer, node);
+        let (weights, scale) = (&*nodes, &plan.scale);
+        blocks.par_iter_mut().try_for_each(|block| block.weigh(weights, &cone, scale))?;
+        let fan_in = nodes.layers[layer].fan_in;
+        let mut left = self.switches;
+        let table = loop {
+            let own = &nodes.layers[layer];
+            let gather =
+                |block: &mut Block| block.gather(own, layer, node, left > 0, &plan.cpu);
+            blocks.par_iter_mut().try_for_each(gather)?;
+            let looked = if left > 0 { candidates.len() } else { 0 };
+            let sums = Sums::of(blocks, fan_in, looked);
+            let least = sums.worth() + LEAST * plan.samples as f64;
+            let found = if left > 0 { sums.switch(own, node, candidates) } else { None };
+            match found.filter(|found| found.worth > least) {
+                Some(found) => {
+                    let source = candidates[found.candidate];
+                    nodes.layers[layer].switch(node, found.input, source);
+                    left -= 1;
+                }
+                None => break sums.table(fan_in)?,
+            }
+        };
+        nodes.layers[layer].tables[node] = table;
+        // What it reads may have changed; what reads it has not.
+        let cone = Cone::new(nodes, layer, node);
+        let (nodes, scale) = (&*nodes, &plan.scale);
+        blocks.par_iter_mut().try_for_each(|block| block.settle(nodes, &cone, scale))
+    }
+
+    /// The samples of this sweep in blocks, with the bits of all nodes.
+    ///
+    /// The training samples follow one another in a new order until there are enough; each time
+    /// round they are changed anew.
+    fn blocks(
+        &self,
+        tail: &LutTail<'_>,
+        nodes: &Nodes,
+        train: &Dataset,
+        plan: &Plan,
+    ) -> Result<Vec<Block>> {
+        let rounds = plan.samples.div_ceil(train.len());
+        let mut order = Vec::with_capacity(plan.samples);
+        for round in 0..rounds {
+            let number = self.history.len() * rounds + round;
+            let mut samples: Vec<usize> = (0..train.len()).collect();
+            let path = [DESCENT, rng::SHUFFLE, number as u64];
+            rng::shuffle(&mut rng::stream(self.seed, &path), &mut samples);
+            samples.truncate(plan.samples - order.len());
+            order.extend(samples.into_iter().map(|sample| (number + 1, sample)));
+        }
+        let (prepare, seed) = (self.prepare.as_deref(), self.seed);
+        let backend = self.backend.unwrap_or(&plan.cpu);
+        let make = |part: &[(usize, usize)]| -> Result<Block> {
+            let mut inputs = Vec::new();
+            let mut labels = Vec::with_capacity(part.len());
+            for same in part.chunk_by(|a, b| a.0 == b.0) {
+                let samples: Vec<usize> = same.iter().map(|&(_, sample)| sample).collect();
+                let Target::Classes(classes) = train.target(&samples)? else {
+                    return Err(Error::Callback("targets that are no classes".into()));
+                };
+                labels.extend(classes);
+                let x = match prepare {
+                    None => batch_of(tail.input(), train, &samples)?,
+                    Some(prepare) => {
+                        let place = Place { seed, epoch: same[0].0, samples: &samples };
+                        let made = prepare(train.select(&samples)?, &place);
+                        let made = made.map_err(Error::Callback)?;
+                        batch_of(tail.input(), &made, &(0..made.len()).collect::<Vec<_>>())?
+                    }
+                };
+                inputs.push(tail.inputs(&x, backend)?);
+            }
+            let parts: Vec<&FrameBuffer> = inputs.iter().collect();
+            let inputs = FrameBuffer::concat_frames(&parts).map_err(lutweave_nn::Error::from)?;
+            Block::new(inputs, labels, nodes, &plan.scale)
+        };
+        order.par_chunks(FRAMES).map(make).collect()
+    }
+
+    /// The sources that are looked at for the nodes of a layer: those that vary, or some of them.
+    fn draw(
+        &self,
+        blocks: &[Block],
+        layer: usize,
+        nodes: &Nodes,
+        stream: &mut Xoshiro256PlusPlus,
+    ) -> Result<Vec<u32>> {
+        let mut varies = vec![false; nodes.layers[layer].inputs()];
+        for (source, varies) in varies.iter_mut().enumerate() {
+            let mut seen = [false; 2];
+            for block in blocks {
+                let [zeros, ones] = block.shows(layer, source)?;
+                seen = [seen[0] || zeros, seen[1] || ones];
+                if seen == [true; 2] {
+                    *varies = true;
+                    break;
+                }
+            }
+        }
+        let live = (0..varies.len() as u32).filter(|&source| varies[source as usize]);
+        let mut candidates: Vec<u32> = live.collect();
+        if let Some(count) = self.candidates.filter(|&count| count < candidates.len()) {
+            rng::shuffle(stream, &mut candidates);
+            candidates.truncate(count);
+            candidates.sort_unstable();
+        }
+        Ok(candidates)
+    }
+}
+
+/// What a descent works with.
+#[derive(Debug)]
+struct Plan {
+    samples: usize,
+    scale: Scale,
+    cpu: Cpu,
+}
+
+/// The loss over all blocks and how many frames are right.
+fn total(blocks: &[Block], scale: &Scale) -> (f64, usize) {
+    let scores: Vec<(f64, usize)> = blocks.par_iter().map(|block| block.score(scale)).collect();
+    scores.into_iter().fold((0.0, 0), |(loss, right), (l, r)| (loss + l, right + r))
+}
+
+impl fmt::Debug for Descent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Descent")
+            .field("sweeps", &self.sweeps)
+            .field("samples", &self.samples)
+            .field("candidates", &self.candidates)
+            .field("switches", &self.switches)
+            .field("temperature", &self.temperature)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,298 @@
+//! A block of frames: the bits of all nodes in them, the counts of the classes, and what one node's
+//! bit is worth in each frame.
+
+use lutweave_backend::{Cpu, SwitchKernels};
+use lutweave_tensor::{DType, FrameBuffer, WORD};
+
+use super::nodes::{Cone, Layer, Nodes, Operand};
+use super::scale::Scale;
+use crate::Result;
+
+/// Frames of a block. Part of the numeric contract: sums are made within blocks, then over them.
+pub(super) const FRAMES: usize = 8192;
+/// Most entries of a table.
+pub(super) const ENTRIES: usize = 256;
+
+/// The packed bits of one node.
+fn bits(rows: &FrameBuffer, node: usize) -> Result<&[u64]> {
+    Ok(&rows.rows::<u64>()?[node * rows.stride()..][..rows.frames().div_ceil(WORD)])
+}
+
+/// The frames and all that is known of them.
+#[derive(Debug)]
+pub(super) struct Block {
+    frames: usize,
+    /// The inputs, then every layer.
+    rows: Vec<FrameBuffer>,
+    labels: Vec<u32>,
+    /// `[classes][frames]`: ones among the nodes of each class.
+    counts: Vec<i32>,
+    /// The largest count of each frame when the sweep began.
+    top: Vec<i32>,
+    /// `Σ_c exp((count_c − top) / τ)`.
+    norm: Vec<f32>,
+    /// Bits of the candidates, frame after frame.
+    columns: Vec<u64>,
+    candidates: usize,
+    /// Of the node in question: the pattern it sees, and what a one instead of a zero is worth.
+    patterns: Vec<u8>,
+    values: Vec<f32>,
+    /// Sums of the values over the frames of each pattern, and how many frames that are.
+    pub(super) totals: [f64; ENTRIES],
+    pub(super) seen: [u32; ENTRIES],
+    /// `[patterns][candidates]`: the same over frames in which a candidate is one.
+    pub(super) sums: Vec<f32>,
+}
+
+impl Block {
+    /// Evaluates all nodes in these frames.
+    pub(super) fn new(
+        inputs: FrameBuffer,
+        labels: Vec<u32>,
+        nodes: &Nodes,
+        scale: &Scale,
+    ) -> Result<Self> {
+        let frames = inputs.frames();
+        let mut rows = vec![inputs];
+        for layer in &nodes.layers {
+            rows.push(FrameBuffer::zeros(DType::Bit, &[layer.nodes()], frames)?);
+        }
+        let mut block = Self {
+            frames,
+            rows,
+            labels,
+            counts: vec![0; nodes.classes * frames],
+            top: vec![0; frames],
+            norm: vec![0.0; frames],
+            columns: Vec::new(),
+            candidates: 0,
+            patterns: vec![0; frames],
+            values: vec![0.0; frames],
+            totals: [0.0; ENTRIES],
+            seen: [0; ENTRIES],
+            sums: Vec::new(),
+        };
+        for (number, layer) in nodes.layers.iter().enumerate() {
+            for node in 0..layer.nodes() {
+                block.answer(layer, number, node, |_, _, _| {})?;
+            }
+        }
+        let group = nodes.group().max(1);
+        if let Some(last) = block.rows.last() {
+            for (node, row) in last.rows::<u64>()?.chunks(last.stride()).enumerate() {
+                let counts = &mut block.counts[node / group * frames..][..frames];
+                for (frame, count) in counts.iter_mut().enumerate() {
+                    *count += (row[frame / WORD] >> (frame % WORD) & 1) as i32;
+                }
+            }
+        }
+        for frame in 0..frames {
+            let counts = (0..nodes.classes).map(|class| block.counts[class * frames + frame]);
+            let top = counts.clone().max().unwrap_or(0);
+            block.top[frame] = top;
+            block.norm[frame] = counts.map(|count| scale.exp(count - top)).sum();
+        }
+        Ok(block)
+    }
+
+    /// Makes ready to look for better sources of a layer's nodes among these candidates.
+    pub(super) fn prepare(&mut self, layer: usize, candidates: &[u32], entries: usize) -> Result<()> {
+        self.columns = self.rows[layer].frame_words(candidates)?;
+        self.candidates = candidates.len();
+        self.sums.resize(entries * candidates.len(), 0.0);
+        Ok(())
+    }
+
+    /// Whether a source of a layer is zero in some frame, and whether it is one in some.
+    pub(super) fn shows(&self, layer: usize, source: usize) -> Result<[bool; 2]> {
+        let rows = &self.rows[layer];
+        let words = bits(rows, source)?.iter().enumerate();
+        Ok(words.fold([false; 2], |[zeros, ones], (at, &word)| {
+            [zeros || word != rows.frame_mask(at), ones || word != 0]
+        }))
+    }
+
+    /// The loss, and how many frames are answered right; ties go to the lowest class.
+    pub(super) fn score(&self, scale: &Scale) -> (f64, usize) {
+        let (mut loss, mut right) = (0.0, 0);
+        let classes = self.counts.len() / self.frames.max(1);
+        for (frame, &label) in self.labels.iter().enumerate() {
+            let count = |class: usize| self.counts[class * self.frames + frame];
+            let own = count(label as usize);
+            let below = (own - self.top[frame]) as f32 * scale.inverse;
+            loss += f64::from(libm::logf(self.norm[frame]) - below);
+            let better = |class: usize| {
+                count(class) > own || (class < label as usize && count(class) == own)
+            };
+            right += usize::from(!(0..classes).any(better));
+        }
+        (loss, right)
+    }
+
+    /// Finds what a one of the node instead of a zero is worth in each frame: the loss with a zero
+    /// minus the loss with a one.
+    pub(super) fn weigh(&mut self, nodes: &Nodes, cone: &Cone, scale: &Scale) -> Result<()> {
+        if cone.last == 0 {
+            self.weigh_last(cone.members[0].node, cone.classes[0], scale)
+        } else {
+            self.weigh_hidden(nodes, cone, scale)
+        }
+    }
+
+    /// That of a node that its class counts. With `p` the share of its class in the softmax when
+    /// the node gives zero:
+    ///
+    /// ```text
+    /// [label = class] / τ − ln(1 + p·(e^(1/τ) − 1))
+    /// ```
+    fn weigh_last(&mut self, node: usize, class: usize, scale: &Scale) -> Result<()> {
+        let row = bits(&self.rows[self.rows.len() - 1], node)?;
+        let counts = &self.counts[class * self.frames..][..self.frames];
+        let more = scale.exp(1) - 1.0;
+        for (frame, value) in self.values.iter_mut().enumerate() {
+            let bit = (row[frame / WORD] >> (frame % WORD) & 1) as i32;
+            let above = counts[frame] - self.top[frame];
+            let zero = scale.exp(above - bit);
+            let norm = (self.norm[frame] - scale.exp(above) + zero).max(zero);
+            let gain = if self.labels[frame] as usize == class { scale.inverse } else { 0.0 };
+            *value = gain - libm::log1pf(zero / norm * more);
+        }
+        Ok(())
+    }
+
+    /// That of any other node: all that depends on it is evaluated with a zero and with a one.
+    fn weigh_hidden(&mut self, nodes: &Nodes, cone: &Cone, scale: &Scale) -> Result<()> {
+        let mut forced = vec![[0u64, u64::MAX]; cone.members.len()];
+        let mut deltas = vec![[0i32; 2]; cone.classes.len()];
+        let mut operands = Vec::new();
+        for (word, values) in self.values.chunks_mut(WORD).enumerate() {
+            for (at, member) in cone.members.iter().enumerate().skip(1) {
+                let table = &nodes.layers[member.layer].tables[member.node];
+                let below = &self.rows[member.layer];
+                for way in 0..2 {
+                    operands.clear();
+                    for operand in &member.operands {
+                        operands.push(match *operand {
+                            Operand::Member(at) => forced[at][way],
+                            Operand::Source(source) => bits(below, source)?[word],
+                        });
+                    }
+                    forced[at][way] = table.evaluate(&operands);
+                }
+            }
+            let mut differ = 0;
+            for [zero, one] in &forced[cone.last..] {
+                differ |= zero ^ one;
+            }
+            values.fill(0.0);
+            let last = &self.rows[self.rows.len() - 1];
+            for (bit, value) in values.iter_mut().enumerate() {
+                if differ >> bit & 1 == 0 {
+                    continue;
+                }
+                deltas.fill([0; 2]);
+                for (member, forced) in cone.members.iter().zip(&forced).skip(cone.last) {
+                    let now = (bits(last, member.node)?[word] >> bit & 1) as i32;
+                    for (delta, forced) in deltas[member.class].iter_mut().zip(forced) {
+                        *delta += (forced >> bit & 1) as i32 - now;
+                    }
+                }
+                let frame = word * WORD + bit;
+                let (mut norm, mut own) = ([self.norm[frame]; 2], [0i32; 2]);
+                for (&class, deltas) in cone.classes.iter().zip(&deltas) {
+                    let above = self.counts[class * self.frames + frame] - self.top[frame];
+                    for way in 0..2 {
+                        norm[way] += scale.exp(above + deltas[way]) - scale.exp(above);
+                    }
+                    if class == self.labels[frame] as usize {
+                        own = *deltas;
+                    }
+                }
+                let ratio = norm[0].max(f32::MIN_POSITIVE) / norm[1].max(f32::MIN_POSITIVE);
+                *value = libm::logf(ratio) + (own[1] - own[0]) as f32 * scale.inverse;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sums the values over the patterns that a node sees, and, if it is to look for better sources,
+    /// over those and every candidate.
+    pub(super) fn gather(
+        &mut self,
+        layer: &Layer,
+        number: usize,
+        node: usize,
+        switching: bool,
+        cpu: &Cpu,
+    ) -> Result<()> {
+        self.patterns.fill(0);
+        for (input, &source) in layer.sources(node).iter().enumerate() {
+            let row = bits(&self.rows[number], source as usize)?;
+            for (patterns, word) in self.patterns.chunks_mut(WORD).zip(row) {
+                for (bit, pattern) in patterns.iter_mut().enumerate() {
+                    *pattern |= ((word >> bit & 1) as u8) << input;
+                }
+            }
+        }
+        (self.totals, self.seen) = ([0.0; ENTRIES], [0; ENTRIES]);
+        for (&pattern, &value) in self.patterns.iter().zip(&self.values) {
+            self.totals[usize::from(pattern)] += f64::from(value);
+            self.seen[usize::from(pattern)] += 1;
+        }
+        if switching {
+            let (columns, sums) = (&self.columns, &mut self.sums);
+            cpu.switch_sums(columns, self.candidates, &self.patterns, &self.values, sums)
+                .map_err(lutweave_nn::Error::from)?;
+        }
+        Ok(())
+    }
+
+    /// Evaluates a node and all that depend on it anew.
+    pub(super) fn settle(&mut self, nodes: &Nodes, cone: &Cone, scale: &Scale) -> Result<()> {
+        let frames = self.frames;
+        for (at, member) in cone.members.iter().enumerate() {
+            let layer = &nodes.layers[member.layer];
+            if at < cone.last {
+                self.answer(layer, member.layer, member.node, |_, _, _| {})?;
+                continue;
+            }
+            let class = cone.classes[member.class];
+            self.answer(layer, member.layer, member.node, |block, frame, delta| {
+                let count = &mut block.counts[class * frames + frame];
+                let above = *count - block.top[frame];
+                block.norm[frame] += scale.exp(above + delta) - scale.exp(above);
+                *count += delta;
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Evaluates a node; calls `changed` with every frame whose bit changes and by how much.
+    fn answer(
+        &mut self,
+        layer: &Layer,
+        number: usize,
+        node: usize,
+        changed: impl Fn(&mut Self, usize, i32),
+    ) -> Result<()> {
+        let (table, sources) = (layer.tables[node], layer.sources(node));
+        let mut operands = vec![0u64; sources.len()];
+        for word in 0..self.frames.div_ceil(WORD) {
+            for (operand, &source) in operands.iter_mut().zip(sources) {
+                *operand = bits(&self.rows[number], source as usize)?[word];
+            }
+            let above = &mut self.rows[number + 1];
+            let new = table.evaluate(&operands) & above.frame_mask(word);
+            let at = node * above.stride() + word;
+            let old = std::mem::replace(&mut above.rows_mut::<u64>()?[at], new);
+            let mut differ = old ^ new;
+            while differ != 0 {
+                let bit = differ.trailing_zeros();
+                let delta = if new >> bit & 1 == 1 { 1 } else { -1 };
+                changed(self, word * WORD + bit as usize, delta);
+                differ &= differ - 1;
+            }
+        }
+        Ok(())
+    }
+}

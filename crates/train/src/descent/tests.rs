@@ -1,0 +1,161 @@
+use lutweave_nn::{GroupSum, LutLayer, Sequential, Thermometer, models::Binary};
+use lutweave_tensor::{DType, Targets, Values};
+use proptest::prelude::*;
+
+use super::*;
+
+/// Samples of 12 numbers whose class follows from a few of them, with some noise.
+fn data(samples: usize, seed: u64) -> Dataset {
+    let mut stream = rng::stream(seed, &[]);
+    let (mut values, mut labels) = (Vec::new(), Vec::new());
+    for _ in 0..samples {
+        let sample: Vec<u8> = (0..12).map(|_| rng::below(&mut stream, 256) as u8).collect();
+        let score = i32::from(sample[1] > 90) + i32::from(sample[4] > 150) + i32::from(sample[7] > 60);
+        let noise = rng::below(&mut stream, 20) == 0;
+        labels.push(if noise { 0 } else { score.min(2) as u32 });
+        values.extend(sample);
+    }
+    let targets = Targets::Classes { labels, count: 3 };
+    Dataset::new("made", &[12], Values::U8(values), targets).unwrap()
+}
+
+fn net(layers: &[usize], fan_in: usize, seed: u64) -> Network {
+    let encoder = Thermometer::uniform(&data(100, 9), 3).unwrap();
+    let mut net = Sequential::new(&[12]).named("encoder", encoder);
+    for &nodes in layers {
+        net = net.then(LutLayer::new(nodes).fan_in(fan_in).model(Binary).batch_norm(None));
+    }
+    net.then(GroupSum::new(3).temperature(2.0)).build(seed).unwrap()
+}
+
+/// The pieces of a sweep over some samples.
+fn begun(net: &Network, samples: usize) -> (Nodes, Vec<Block>, Plan) {
+    let descent = Descent::new().samples(samples);
+    let train = data(samples, 1);
+    let plan = descent.plan(net, &train, &train).unwrap();
+    let tail = net.lut_tail().unwrap();
+    let nodes = Nodes::new(&tail.layers, tail.classes);
+    let blocks = descent.blocks(&tail, &nodes, &train, &plan).unwrap();
+    (nodes, blocks, plan)
+}
+
+/// The loss when a node has this table.
+fn loss_with(
+    nodes: &mut Nodes,
+    blocks: &mut [Block],
+    (layer, node): (usize, usize),
+    table: lutweave_lut::TruthTable,
+    plan: &Plan,
+) -> f64 {
+    nodes.layers[layer].tables[node] = table;
+    let cone = Cone::new(nodes, layer, node);
+    for block in blocks.iter_mut() {
+        block.settle(nodes, &cone, &plan.scale).unwrap();
+    }
+    total(blocks, &plan.scale).0
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_table_is_worth_what_it_takes_from_the_loss(seed: u64, depth in 1usize..4, pick: u64) {
+        let net = net(&[9, 9, 9][..depth], 3, seed);
+        let (mut nodes, mut blocks, plan) = begun(&net, 300);
+        let at = (pick as usize % depth, (pick >> 8) as usize % 9);
+        let cone = Cone::new(&nodes, at.0, at.1);
+        for block in &mut blocks {
+            block.weigh(&nodes, &cone, &plan.scale).unwrap();
+            block.gather(&nodes.layers[at.0], at.0, at.1, false, &plan.cpu).unwrap();
+        }
+        let sums = Sums::of(&blocks, 3, 0);
+        let table = |bit: bool| lutweave_lut::TruthTable::from_fn(3, |_| bit).unwrap();
+        let best = sums.table(3).unwrap();
+        let zeros = loss_with(&mut nodes, &mut blocks, at, table(false), &plan);
+        let ones = loss_with(&mut nodes, &mut blocks, at, table(true), &plan);
+        let least = loss_with(&mut nodes, &mut blocks, at, best, &plan);
+        let all: f64 = blocks.iter().flat_map(|block| block.totals).sum();
+        prop_assert!((zeros - ones - all).abs() < 0.02, "{zeros} - {ones}, {all}");
+        prop_assert!((zeros - least - sums.worth()).abs() < 0.02, "{zeros} - {least}, {}", sums.worth());
+    }
+
+    #[test]
+    fn a_switch_is_worth_what_it_promises(seed: u64, node in 0usize..9, first: bool) {
+        let net = net(&[9, 9], 3, seed);
+        let (mut nodes, mut blocks, plan) = begun(&net, 300);
+        let layer = usize::from(!first);
+        let candidates: Vec<u32> = (0..nodes.layers[layer].inputs() as u32).collect();
+        let cone = Cone::new(&nodes, layer, node);
+        let look = |nodes: &Nodes, blocks: &mut [Block]| {
+            for block in blocks.iter_mut() {
+                block.gather(&nodes.layers[layer], layer, node, true, &plan.cpu).unwrap();
+            }
+            Sums::of(blocks, 3, candidates.len())
+        };
+        for block in &mut blocks {
+            block.prepare(layer, &candidates, 8).unwrap();
+            block.weigh(&nodes, &cone, &plan.scale).unwrap();
+        }
+        let sums = look(&nodes, &mut blocks);
+        let found = sums.switch(&nodes.layers[layer], node, &candidates).unwrap();
+        nodes.layers[layer].switch(node, found.input, candidates[found.candidate]);
+        let worth = look(&nodes, &mut blocks).worth();
+        prop_assert!((worth - found.worth).abs() < 0.01, "{worth}, {}", found.worth);
+    }
+}
+
+#[test]
+fn the_loss_only_falls_and_the_network_learns() {
+    let (train, test) = (data(2000, 1), data(500, 2));
+    for layers in [&[30][..], &[24, 30]] {
+        let start = net(layers, 4, 3);
+        let before = crate::accuracy(&start, &test).unwrap();
+        let done = Descent::new().sweeps(4).fit(&start, &train, &test).unwrap();
+        let losses: Vec<f32> = done.sweeps.iter().map(|sweep| sweep.loss).collect();
+        assert!(losses.windows(2).all(|pair| pair[1] <= pair[0] + 1e-4), "{losses:?}");
+        let last = &done.sweeps[3];
+        assert!(last.frozen > 0.8 && last.frozen > before + 0.2, "{before}, {last:?}");
+        assert_eq!(crate::accuracy(&done.net, &test).unwrap(), last.frozen);
+    }
+}
+
+#[test]
+fn threads_and_a_break_change_nothing() {
+    let (train, test) = (data(500, 1), data(100, 2));
+    let start = net(&[18, 12], 4, 5);
+    let descent = || Descent::new().sweeps(3).samples(900).candidates(Some(20)).seed(7);
+    let whole = descent().fit(&start, &train, &test).unwrap();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    let threads = pool.install(|| descent().fit(&start, &train, &test)).unwrap();
+    assert_eq!(whole.net.state(), threads.net.state());
+    let mut half = None;
+    let stopped = descent()
+        .on_sweep(|sweep, net| {
+            half = Some(net.state());
+            Ok(if sweep.epoch == 2 { Flow::Stop } else { Flow::Continue })
+        })
+        .fit(&start, &train, &test)
+        .unwrap();
+    assert!(stopped.stopped && Some(stopped.net.state()) == half);
+    let resumed = descent().resume(stopped.sweeps).fit(&stopped.net, &train, &test).unwrap();
+    assert_eq!(resumed.net.state(), whole.net.state());
+    assert_eq!(resumed.sweeps.len(), 3);
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let (train, net) = (data(50, 1), net(&[9], 3, 1));
+    let error = |descent: Descent<'_>| descent.fit(&net, &train, &train).unwrap_err().to_string();
+    assert!(error(Descent::new().sweeps(0)).contains("sweeps"));
+    assert!(error(Descent::new().samples(0)).contains("samples"));
+    assert!(error(Descent::new().samples(usize::MAX)).contains("samples"));
+    assert!(error(Descent::new().candidates(Some(0))).contains("candidates"));
+    assert!(error(Descent::new().temperature(Some(f32::NAN))).contains("temperature"));
+    let dense = Sequential::new(&[12]).reading(DType::F32).then(lutweave_nn::Dense::new(&[3]));
+    let dense = dense.build(1).unwrap();
+    let values = Values::F32(vec![0.0; 12]);
+    let one = Dataset::new("one", &[12], values, train.select(&[0]).unwrap().targets().clone());
+    let one = one.unwrap();
+    let told = Descent::new().fit(&dense, &one, &one).unwrap_err().to_string();
+    assert!(told.contains("dense"), "{told}");
+}
