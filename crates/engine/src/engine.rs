@@ -136,8 +136,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::Netlist`] when a register feeds back; [`Error::Unavailable`] when `LUTWEAVE_ISA`
-    /// names no instruction set of this machine.
+    /// [`Error::Netlist`] when a register feeds back, or when `LUTWEAVE_ISA` names no instruction
+    /// set of this machine.
     pub fn compile(netlist: &Netlist) -> Result<Self> {
         let bits = Form::new(lower_bits(netlist)?)?;
         let (rows, graph) = lower_bytes(netlist)?;
@@ -152,7 +152,7 @@ impl Engine {
         Ok(Self {
             parts: Arc::new(parts),
             packer,
-            isa: Isa::best()?,
+            isa: Isa::from_environment()?.unwrap_or_else(Isa::best),
             #[cfg(all(feature = "jit", target_arch = "x86_64", unix, not(miri)))]
             native: None,
             scratch: Mutex::default(),

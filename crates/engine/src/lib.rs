@@ -6,7 +6,6 @@ mod emit;
 mod engine;
 mod error;
 mod graph;
-mod isa;
 #[cfg(all(feature = "jit", target_arch = "x86_64", unix, not(miri)))]
 mod jit;
 mod kernel;
@@ -23,5 +22,5 @@ mod wire;
 
 pub use engine::Engine;
 pub use error::{Error, Result};
-pub use isa::Isa;
+pub use lutweave_lut::Isa;
 pub use measure::{Feed, ternary_rate};

@@ -82,13 +82,12 @@ impl Packer {
     /// bits that are set anywhere in `x`.
     pub(crate) fn pack(&self, isa: Isa, x: &[u8], rows: &mut Rows) -> u8 {
         match isa {
-            // SAFETY: an engine runs with an instruction set that the machine has, and the other
-            // features were just asked for.
+            // SAFETY: an engine runs with an instruction set that the machine has.
             #[cfg(all(target_arch = "x86_64", not(miri)))]
-            Isa::Avx512 if avx512::has_transposition() => unsafe { self.avx512(x, rows) },
-            // SAFETY: as above; AVX-512 comes with AVX2.
+            Isa::Avx512 => unsafe { self.avx512(x, rows) },
+            // SAFETY: as above.
             #[cfg(all(target_arch = "x86_64", not(miri)))]
-            Isa::Avx512 | Isa::Avx2 => unsafe { self.avx2(x, rows) },
+            Isa::Avx2 => unsafe { self.avx2(x, rows) },
             _ => self.body(x, rows, compare, transpose, gather),
         }
     }

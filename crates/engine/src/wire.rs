@@ -134,7 +134,7 @@ impl Engine {
     /// # Errors
     ///
     /// [`Error::Format`] when the bytes are no such engine, damaged, or of another version;
-    /// [`Error::Unavailable`] as for [`compile`](Self::compile).
+    /// [`Error::Netlist`] for `LUTWEAVE_ISA` as in [`compile`](Self::compile).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let head = bytes.split_first_chunk::<8>().filter(|(magic, _)| *magic == MAGIC);
         let word = |bytes: &[u8; 4]| u32::from_le_bytes(*bytes);

@@ -11,11 +11,6 @@ use std::arch::x86_64::{
 use super::SIDE;
 use crate::rows::Line;
 
-/// Whether this machine has what this module needs beside AVX-512 F and BW.
-pub(super) fn has_transposition() -> bool {
-    is_x86_feature_detected!("avx512vbmi") && is_x86_feature_detected!("gfni")
-}
-
 /// One bit a byte: whether it is at least its threshold.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni,avx2")]
