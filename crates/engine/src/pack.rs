@@ -95,13 +95,38 @@ impl Packer {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni,avx2")]
     fn avx512(&self, x: &[u8], rows: &mut Rows) -> u8 {
-        self.body(
-            x,
-            rows,
-            |bytes, level| avx512::compare(bytes, &level.masks, &level.at_least),
-            |words| avx512::transpose(words),
-            |passes, lines| avx512::gather(passes, lines),
-        )
+        let frames = x.len() / self.words;
+        if self.words < SIDE {
+            return self.body(x, rows, compare, transpose, gather);
+        }
+        let levels = self.chunks.iter().map(|chunk| chunk.levels.len()).max().unwrap_or(0);
+        let mut bits = vec![[[0u64; SIDE]; 8]; levels];
+        let mut seen = 0;
+        for line in 0..rows.width {
+            // As in `body`.
+            let from = (line * FRAMES).min(frames);
+            let count = (frames - from).min(FRAMES);
+            let x = &x[from * self.words..][..count * self.words];
+            seen |= x.iter().fold(0, |seen, byte| seen | byte);
+            if count < FRAMES {
+                bits.as_flattened_mut().as_flattened_mut().fill(0);
+            }
+            for chunk in &self.chunks {
+                for pass in 0..count.div_ceil(SIDE) {
+                    let x = &x[pass * SIDE * self.words + chunk.first..];
+                    avx512::compare_all(x, self.words, &chunk.levels, &mut bits, pass);
+                }
+                for (level, bits) in chunk.levels.iter().zip(&bits) {
+                    avx512::transpose(bits, |word, bits| {
+                        let slot = level.slots[word];
+                        if slot != NONE {
+                            rows.lines[slot as usize * rows.width + line] = *bits;
+                        }
+                    });
+                }
+            }
+        }
+        seen
     }
 
     #[cfg(all(target_arch = "x86_64", not(miri)))]

@@ -3,27 +3,72 @@
 use std::arch::x86_64::{
     __m512i, _mm512_and_si512, _mm512_cmpge_epu8_mask, _mm512_gf2p8affine_epi64_epi8,
     _mm512_loadu_si512, _mm512_permutexvar_epi8, _mm512_set1_epi64, _mm512_setzero_si512,
-    _mm512_shuffle_i64x2, _mm512_storeu_si512, _mm512_unpackhi_epi8, _mm512_unpackhi_epi16,
+    _mm512_shuffle_i64x2, _mm512_store_si512, _mm512_unpackhi_epi8, _mm512_unpackhi_epi16,
     _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi8, _mm512_unpacklo_epi16,
     _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 
-use super::SIDE;
+use super::{Level, SIDE};
 use crate::rows::Line;
 
-/// One bit a byte: whether it is at least its threshold.
+/// Sets of comparisons that are made while the bytes are in a register.
+const SETS: usize = 4;
+
+/// One bit a byte for 64 frames and several sets of comparisons: whether it is at least its
+/// threshold. `x` begins at the bytes of the first frame, frames are `words` bytes apart.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni,avx2")]
-pub(super) fn compare(bytes: &[u8; SIDE], masks: &[u8; SIDE], at_least: &[u8; SIDE]) -> u64 {
-    // SAFETY: all three are 64 bytes.
-    let (x, masks, at_least) = unsafe {
-        (
-            _mm512_loadu_si512(bytes.as_ptr().cast()),
-            _mm512_loadu_si512(masks.as_ptr().cast()),
-            _mm512_loadu_si512(at_least.as_ptr().cast()),
-        )
+fn compare<const LEVELS: usize, const MASKED: bool>(
+    x: &[u8],
+    words: usize,
+    levels: &[Level],
+    bits: &mut [[[u64; SIDE]; 8]],
+    pass: usize,
+) {
+    let load = |bytes: &[u8; SIDE]| {
+        // SAFETY: 64 bytes.
+        unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
     };
-    _mm512_cmpge_epu8_mask(_mm512_and_si512(x, masks), at_least)
+    let mut masks = [_mm512_setzero_si512(); LEVELS];
+    let mut at_least = [_mm512_setzero_si512(); LEVELS];
+    for (level, (mask, least)) in levels.iter().zip(masks.iter_mut().zip(&mut at_least)) {
+        *mask = load(&level.masks);
+        *least = load(&level.at_least);
+    }
+    let Some(bits) = bits.first_chunk_mut::<LEVELS>() else { return };
+    for (frame, bytes) in x.chunks(words).take(SIDE).enumerate() {
+        let Some(bytes) = bytes.first_chunk() else { return };
+        let x = load(bytes);
+        for (level, bits) in bits.iter_mut().enumerate() {
+            let x = if MASKED { _mm512_and_si512(x, masks[level]) } else { x };
+            bits[pass][frame] = _mm512_cmpge_epu8_mask(x, at_least[level]);
+        }
+    }
+}
+
+/// [`compare`] for any number of sets.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni,avx2")]
+pub(super) fn compare_all(
+    x: &[u8],
+    words: usize,
+    levels: &[Level],
+    bits: &mut [[[u64; SIDE]; 8]],
+    pass: usize,
+) {
+    for (levels, bits) in levels.chunks(SETS).zip(bits.chunks_mut(SETS)) {
+        let masked = levels.iter().any(|level| level.masks != [u8::MAX; SIDE]);
+        match (levels.len(), masked) {
+            (1, false) => compare::<1, false>(x, words, levels, bits, pass),
+            (2, false) => compare::<2, false>(x, words, levels, bits, pass),
+            (3, false) => compare::<3, false>(x, words, levels, bits, pass),
+            (_, false) => compare::<4, false>(x, words, levels, bits, pass),
+            (1, true) => compare::<1, true>(x, words, levels, bits, pass),
+            (2, true) => compare::<2, true>(x, words, levels, bits, pass),
+            (3, true) => compare::<3, true>(x, words, levels, bits, pass),
+            (_, true) => compare::<4, true>(x, words, levels, bits, pass),
+        }
+    }
 }
 
 /// For the byte permute: byte `7 - i` of word `j` is byte `j` of word `i`. The Galois-field
@@ -41,73 +86,66 @@ const BYTES: [u8; 64] = {
 /// Byte `k` is the `k`-th unit vector: multiplied with a matrix it gives column `k`.
 const UNITS: i64 = i64::from_le_bytes([1, 2, 4, 8, 16, 32, 64, 128]);
 
-/// Exchanges bit `j` of word `i` with bit `i` of word `j`.
+/// Turns the bits of 512 frames, a word of 64 bits each, into 64 rows, which `store` gets with their
+/// numbers.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni,avx2")]
-pub(super) fn transpose(words: &mut [u64; SIDE]) {
-    let mut r = [_mm512_setzero_si512(); 8];
+pub(super) fn transpose(bits: &[[u64; SIDE]; 8], mut store: impl FnMut(usize, &Line)) {
     // SAFETY: 64 bytes.
     let bytes = unsafe { _mm512_loadu_si512(BYTES.as_ptr().cast()) };
     let units = _mm512_set1_epi64(UNITS);
-    for (r, words) in r.iter_mut().zip(words.as_chunks::<8>().0) {
-        // SAFETY: eight words are 64 bytes.
-        let rows = unsafe { _mm512_loadu_si512(words.as_ptr().cast()) };
-        // Eight matrices of 8 × 8 bits, turned: byte p has bit p of each of the eight words.
-        let turned = _mm512_permutexvar_epi8(bytes, rows);
-        *r = _mm512_gf2p8affine_epi64_epi8::<0>(units, turned);
+    let mut eights = [[_mm512_setzero_si512(); 8]; 8];
+    for (pass, words) in bits.iter().enumerate() {
+        let mut r = [_mm512_setzero_si512(); 8];
+        for (r, words) in r.iter_mut().zip(words.as_chunks::<8>().0) {
+            // SAFETY: eight words are 64 bytes.
+            let rows = unsafe { _mm512_loadu_si512(words.as_ptr().cast()) };
+            // Eight matrices of 8 × 8 bits, turned: byte p has bit p of each of the eight words.
+            let turned = _mm512_permutexvar_epi8(bytes, rows);
+            *r = _mm512_gf2p8affine_epi64_epi8::<0>(units, turned);
+        }
+        for (eights, word) in eights.iter_mut().zip(interleave(&r)) {
+            eights[pass] = word;
+        }
     }
-    // Eight bytes of one bit position next to each other, in three steps.
-    let (lo, hi) = (
-        [
-            _mm512_unpacklo_epi8(r[0], r[1]),
-            _mm512_unpacklo_epi8(r[2], r[3]),
-            _mm512_unpacklo_epi8(r[4], r[5]),
-            _mm512_unpacklo_epi8(r[6], r[7]),
-        ],
-        [
-            _mm512_unpackhi_epi8(r[0], r[1]),
-            _mm512_unpackhi_epi8(r[2], r[3]),
-            _mm512_unpackhi_epi8(r[4], r[5]),
-            _mm512_unpackhi_epi8(r[6], r[7]),
-        ],
-    );
-    let mut place = 0;
-    for half in [lo, hi] {
-        let fours = [
-            [_mm512_unpacklo_epi16(half[0], half[1]), _mm512_unpacklo_epi16(half[2], half[3])],
-            [_mm512_unpackhi_epi16(half[0], half[1]), _mm512_unpackhi_epi16(half[2], half[3])],
-        ];
-        for [a, b] in fours {
-            for eight in [_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b)] {
-                // Positions 16 l + place and the next, for l = 0..4.
-                let mut pair = [0u64; 8];
-                // SAFETY: eight words are 64 bytes.
-                unsafe { _mm512_storeu_si512(pair.as_mut_ptr().cast(), eight) };
-                for (l, pair) in pair.as_chunks::<2>().0.iter().enumerate() {
-                    words[16 * l + place..16 * l + place + 2].copy_from_slice(pair);
-                }
-                place += 2;
-            }
+    for (place, eight) in eights.iter().enumerate() {
+        for (word, row) in turn(eight).into_iter().enumerate() {
+            let mut line = Line::default();
+            // SAFETY: a line is 64 bytes.
+            unsafe { _mm512_store_si512((&raw mut line).cast(), row) };
+            store(16 * (word / 2) + 2 * place + word % 2, &line);
         }
     }
 }
 
-/// The words of each row next to each other.
+/// The eight bytes of one bit position next to each other: word `w` of register `e` is of position
+/// `16 * (w / 2) + 2 * e + w % 2`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni,avx2")]
-pub(super) fn gather(passes: &[[u64; SIDE]; 8], lines: &mut [Line; SIDE]) {
-    for (eight, lines) in lines.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-        let mut r = [_mm512_setzero_si512(); 8];
-        for (r, pass) in r.iter_mut().zip(passes) {
-            // SAFETY: eight words from 8 * eight on, of 64.
-            *r = unsafe { _mm512_loadu_si512(pass.as_ptr().add(8 * eight).cast()) };
-        }
-        let turned = turn(&r);
-        for (line, words) in lines.iter_mut().zip(turned) {
-            // SAFETY: a line is 64 bytes.
-            unsafe { _mm512_storeu_si512(line.0.as_mut_ptr().cast(), words) };
+fn interleave(r: &[__m512i; 8]) -> [__m512i; 8] {
+    let low = [
+        _mm512_unpacklo_epi8(r[0], r[1]),
+        _mm512_unpacklo_epi8(r[2], r[3]),
+        _mm512_unpacklo_epi8(r[4], r[5]),
+        _mm512_unpacklo_epi8(r[6], r[7]),
+    ];
+    let high = [
+        _mm512_unpackhi_epi8(r[0], r[1]),
+        _mm512_unpackhi_epi8(r[2], r[3]),
+        _mm512_unpackhi_epi8(r[4], r[5]),
+        _mm512_unpackhi_epi8(r[6], r[7]),
+    ];
+    let mut made = [_mm512_setzero_si512(); 8];
+    for (half, made) in [low, high].iter().zip(made.as_chunks_mut::<4>().0) {
+        let fours = [
+            [_mm512_unpacklo_epi16(half[0], half[1]), _mm512_unpacklo_epi16(half[2], half[3])],
+            [_mm512_unpackhi_epi16(half[0], half[1]), _mm512_unpackhi_epi16(half[2], half[3])],
+        ];
+        for ([a, b], made) in fours.into_iter().zip(made.as_chunks_mut::<2>().0) {
+            *made = [_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b)];
         }
     }
+    made
 }
 
 /// Exchanges word `j` of register `i` with word `i` of register `j`.
