@@ -1,5 +1,6 @@
 //! The engine: compile once, run on any number of frames.
 
+use std::cell::RefCell;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +17,7 @@ use crate::pack::Packer;
 use crate::program::Program;
 use crate::rows::{FRAMES, Rows};
 use crate::schedule;
-use crate::single::Single;
+use crate::single::{Memory, Single};
 use crate::{Error, Isa, Result};
 
 /// The ports of a netlist, as far as running it needs them.
@@ -373,14 +374,14 @@ impl Engine {
             return Err(Error::Length { op, what, expected, got: x.len() });
         }
         thread_local! {
-            static VALUES: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
+            static MEMORY: RefCell<Memory> = RefCell::default();
         }
         y.fill(0);
         let mut widths = self.parts.shape.output_widths();
         let (mut word, mut bit) = (0, 0);
         let mut width = widths.next().unwrap_or(1);
-        VALUES.with_borrow_mut(|values| {
-            self.parts.single.run(x, values, |_, value| {
+        MEMORY.with_borrow_mut(|memory| {
+            self.parts.single.run(self.isa, x, memory, |_, value| {
                 y[word] |= u32::from(value) << bit;
                 bit += 1;
                 if bit == width {
@@ -452,7 +453,9 @@ impl Engine {
 
     /// An error for the first number that does not fit its port.
     fn check_values(&self, op: &'static str, x: &[u8]) -> Result<()> {
-        if self.narrowest().0 >= 8 {
+        let (narrow, same) = self.narrowest();
+        let any = || x.iter().fold(0, |any, byte| any | byte);
+        if narrow >= 8 || same && u32::from(any()) >> narrow == 0 {
             return Ok(());
         }
         let inputs = self.parts.shape.inputs.iter();

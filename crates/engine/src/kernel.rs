@@ -1,6 +1,8 @@
 //! Running a program: one body for every instruction set.
 #![allow(unsafe_code)]
 
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+pub(crate) mod wide;
 mod word;
 
 use crate::Isa;
@@ -238,6 +240,28 @@ pub(crate) unsafe fn single_tables(code: &[u32], values: &mut [u8]) {
         // SAFETY: the caller's promise.
         unsafe { *values.add(target as usize) = (entries >> index & 1) as u8 };
     }
+}
+
+/// Computes one frame, as long as the plan says, and returns the lines that its bits are in; `memory`
+/// is used for them.
+///
+/// # Panics
+///
+/// If this machine does not have AVX-512, or the frame has another length.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+pub(crate) fn run_plan<'a>(
+    plan: &wide::Plan,
+    x: &[u8],
+    memory: &'a mut Vec<Line>,
+) -> &'a mut [Line] {
+    assert!(Isa::Avx512.is_available(), "this machine does not have avx512");
+    assert_eq!(x.len(), plan.words, "bytes of a frame");
+    if memory.len() < plan.lines {
+        memory.resize(plan.lines, Line::default());
+    }
+    // SAFETY: the machine has the instruction set, as asserted.
+    unsafe { wide::run(plan, x, memory) };
+    memory
 }
 
 /// Runs `loops` rounds of independent multiplexers in registers; returns how many of 512 bits that

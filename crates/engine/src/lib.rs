@@ -2,6 +2,9 @@
 #![deny(unsafe_code)]
 
 mod block;
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod common;
 mod emit;
 mod engine;
 mod error;

@@ -2,17 +2,24 @@
 //!
 //! A word program computes 512 frames in the time of one. For a single frame each bit is a byte
 //! here, each table is looked up by an index that its inputs make, and each popcount is a sum:
-//! neighbouring tables do not wait for each other, so a core works on several at once.
+//! neighbouring tables do not wait for each other, so a core works on several at once. With AVX-512
+//! 512 tables that do not wait for each other are looked up together, where there are enough of them.
 
 #![allow(unsafe_code)]
 
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod wide;
+
 use lutweave_lut::{Netlist, Op};
 
-use crate::Result;
-use crate::kernel::{SINGLE_WORDS, single_tables};
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+use crate::kernel::wide::Plan;
+use crate::kernel::{self, SINGLE_WORDS, single_tables};
 use crate::lower::{Row, lower_bytes};
 use crate::program::Broken;
+use crate::rows::Line;
 use crate::wire::{Reader, Writer, fault};
+use crate::{Isa, Result};
 
 /// Kinds of operations, each followed by its words.
 const TABLES: u32 = 0; // count, then count times: target, six sources, table (low, high)
@@ -21,7 +28,7 @@ const LARGEST: u32 = 2; // sources, target, width, words, then the sources
 const AT_LEAST: u32 = 3; // sources, target, threshold, then the sources
 
 /// A checked program for one frame.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Single {
     /// Input words, one byte each.
     words: usize,
@@ -33,6 +40,15 @@ pub(crate) struct Single {
     code: Vec<u32>,
     /// Where each output bit is.
     outputs: Vec<u32>,
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    plan: Option<Plan>,
+}
+
+/// Memory of runs, to be used again.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    values: Vec<u8>,
+    lines: Vec<Line>,
 }
 
 impl Single {
@@ -57,8 +73,16 @@ impl Single {
             place_of.insert(row, 2 + place as u32);
             *level += 1;
         }
-        let mut made =
-            Self { words, masks, at_least, values: 0, code: Vec::new(), outputs: Vec::new() };
+        let mut made = Self {
+            words,
+            masks,
+            at_least,
+            values: 0,
+            code: Vec::new(),
+            outputs: Vec::new(),
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            plan: None,
+        };
         made.values = 2 + made.masks.len();
         made.cells(netlist, &place_of)?;
         Self::check(made)
@@ -193,6 +217,8 @@ impl Single {
             values: values as usize,
             code: reader.list()?,
             outputs: reader.list()?,
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            plan: None,
         };
         // No operation makes more than a word of 32 bits.
         if read.outputs.len() != outputs
@@ -204,7 +230,7 @@ impl Single {
     }
 
     /// Every place named exists, so that running cannot fail.
-    fn check(self) -> Result<Self> {
+    fn check(mut self) -> Result<Self> {
         let damaged = || fault("its program for one frame is damaged");
         let values = self.values;
         let exist = |places: &[u32]| places.iter().all(|&place| (place as usize) < values);
@@ -234,11 +260,36 @@ impl Single {
                 }
             };
         }
-        if fine { Ok(self) } else { Err(damaged()) }
+        if !fine {
+            return Err(damaged());
+        }
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        if Isa::Avx512.is_available() {
+            self.plan = self.plan();
+        }
+        Ok(self)
     }
 
-    /// One byte per input word in, one word per output bit out. `values` is memory to reuse.
-    pub(crate) fn run(&self, x: &[u8], values: &mut Vec<u8>, mut output: impl FnMut(usize, u8)) {
+    /// One byte per input word in, one word per output bit out.
+    pub(crate) fn run(
+        &self,
+        isa: Isa,
+        x: &[u8],
+        memory: &mut Memory,
+        mut output: impl FnMut(usize, u8),
+    ) {
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        if isa == Isa::Avx512
+            && let Some(plan) = &self.plan
+        {
+            let lines = kernel::run_plan(plan, x, &mut memory.lines);
+            for (index, &place) in plan.outputs.iter().enumerate() {
+                output(index, kernel::wide::bit(lines, place));
+            }
+            return;
+        }
+        let _ = isa;
+        let values = &mut memory.values;
         values.resize(self.values, 0);
         values[1] = 1;
         if self.words > 0 {
@@ -293,6 +344,7 @@ impl Single {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Operation<'a> {
     Tables(&'a [u32]),
     Sum { target: u32, width: u32, sources: &'a [u32] },
