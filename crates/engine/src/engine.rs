@@ -161,24 +161,25 @@ impl Engine {
     }
 
     /// The same engine with machine code made now, about twice as fast as the program where the code
-    /// fits the cache; above 4 MiB it is refused. Takes the feature `jit`, an x86-64 machine with AVX-512, and a system that
-    /// lets memory become executable; results are the same.
+    /// fits the cache; above 4 MiB it is refused. Takes the feature `jit`, an x86-64 machine with
+    /// AVX-512 or AVX2, and a system that lets memory become executable; results are the same.
     ///
     /// # Errors
     ///
     /// [`Error::Unavailable`] where one of these is missing; the program runs everywhere.
     pub fn with_machine_code(self) -> Result<Self> {
         #[cfg(all(feature = "jit", target_arch = "x86_64", unix, not(miri)))]
-        if self.isa == Isa::Avx512 {
+        if self.isa >= Isa::Avx2 {
             use crate::jit::Native;
-            let compile = |form: &Form| Native::new(&crate::emit::gates_only(&form.graph));
+            let compile =
+                |form: &Form| Native::new(self.isa, &crate::emit::gates_only(&form.graph));
             let native = [compile(&self.parts.bits)?, compile(&self.parts.bytes)?];
             let words = self.parts.shape.input_words();
             let packer = Packer::new(words, &self.parts.rows, native[1].layout.inputs());
             return Ok(Self { packer, native: Some(Arc::new(native)), ..self });
         }
         let why = if cfg!(feature = "jit") {
-            format!("it is for avx512, this engine runs with {}", self.isa)
+            format!("it is for avx512 and avx2, this engine runs with {}", self.isa)
         } else {
             "this build does not have the feature `jit`".to_owned()
         };

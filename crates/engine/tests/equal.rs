@@ -23,7 +23,9 @@ fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
 fn all(engine: &Engine) -> Vec<Engine> {
     let on = |&isa: &Isa| engine.clone().on(isa).unwrap();
     let mut all: Vec<Engine> = Isa::available().iter().map(on).collect();
-    all.extend(all.last().and_then(|best| best.clone().with_machine_code().ok()));
+    let code = all.iter().filter_map(|engine| engine.clone().with_machine_code().ok());
+    let code: Vec<Engine> = code.collect();
+    all.extend(code);
     all
 }
 
