@@ -11,13 +11,13 @@ use rayon::prelude::*;
 use crate::block;
 use crate::graph::Graph;
 use crate::kernel;
+use crate::kernel::pack::Packer;
+use crate::kernel::single::{Memory, Single};
 use crate::lower::{Row, lower_bits, lower_bytes};
 use crate::measure::Feed;
-use crate::pack::Packer;
 use crate::program::Program;
 use crate::rows::{FRAMES, Rows};
 use crate::schedule;
-use crate::single::{Memory, Single};
 use crate::{Error, Isa, Result};
 
 /// The ports of a netlist, as far as running it needs them.
@@ -112,7 +112,7 @@ pub struct Engine {
     packer: Packer,
     isa: Isa,
     #[cfg(all(feature = "jit", target_arch = "x86_64", unix, not(miri)))]
-    native: Option<Arc<[crate::jit::Native; 2]>>,
+    native: Option<Arc<[crate::kernel::jit::Native; 2]>>,
     /// Memory of earlier runs.
     scratch: Mutex<Vec<Rows>>,
 }
@@ -170,7 +170,7 @@ impl Engine {
     pub fn with_machine_code(self) -> Result<Self> {
         #[cfg(all(feature = "jit", target_arch = "x86_64", unix, not(miri)))]
         if self.isa >= Isa::Avx2 {
-            use crate::jit::Native;
+            use crate::kernel::jit::Native;
             let compile =
                 |form: &Form| Native::new(self.isa, &crate::emit::gates_only(&form.graph));
             let native = [compile(&self.parts.bits)?, compile(&self.parts.bytes)?];

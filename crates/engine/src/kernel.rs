@@ -1,8 +1,13 @@
-//! Running a program: one body for every instruction set.
+//! Running a program: one body for every instruction set, and all else that needs `unsafe`.
+//!
+//! Beside the program there are machine code in its place, the way of bytes into rows of bits, and
+//! the program for one frame.
 #![allow(unsafe_code)]
 
-#[cfg(all(target_arch = "x86_64", not(miri)))]
-pub(crate) mod wide;
+#[cfg(all(feature = "jit", target_arch = "x86_64", unix, not(miri)))]
+pub(crate) mod jit;
+pub(crate) mod pack;
+pub(crate) mod single;
 mod word;
 
 use crate::Isa;
@@ -219,49 +224,6 @@ unsafe fn one_table<W: Word, const WIDTH: usize, const FAN_IN: usize>(
         };
         value.store(place::<W, WIDTH>(base, table[0], part));
     }
-}
-
-/// Words of one table of a program for one frame: target, six sources, table (low, high).
-pub(crate) const SINGLE_WORDS: usize = 9;
-
-/// Looks up tables for one frame, one byte a bit.
-///
-/// # Safety
-///
-/// The first seven words of every nine of `code` are below the length of `values`.
-pub(crate) unsafe fn single_tables(code: &[u32], values: &mut [u8]) {
-    let values = values.as_mut_ptr();
-    for table in code.as_chunks::<SINGLE_WORDS>().0 {
-        let &[target, a, b, c, d, e, f, low, high] = table;
-        // SAFETY: the caller's promise.
-        let bit = |place: u32, at: u32| unsafe { u32::from(*values.add(place as usize)) << at };
-        let index = (bit(a, 0) | bit(b, 1)) | (bit(c, 2) | bit(d, 3)) | (bit(e, 4) | bit(f, 5));
-        let entries = u64::from(low) | u64::from(high) << 32;
-        // SAFETY: the caller's promise.
-        unsafe { *values.add(target as usize) = (entries >> index & 1) as u8 };
-    }
-}
-
-/// Computes one frame, as long as the plan says, and returns the lines that its bits are in; `memory`
-/// is used for them.
-///
-/// # Panics
-///
-/// If this machine does not have AVX-512, or the frame has another length.
-#[cfg(all(target_arch = "x86_64", not(miri)))]
-pub(crate) fn run_plan<'a>(
-    plan: &wide::Plan,
-    x: &[u8],
-    memory: &'a mut Vec<Line>,
-) -> &'a mut [Line] {
-    assert!(Isa::Avx512.is_available(), "this machine does not have avx512");
-    assert_eq!(x.len(), plan.words, "bytes of a frame");
-    if memory.len() < plan.lines {
-        memory.resize(plan.lines, Line::default());
-    }
-    // SAFETY: the machine has the instruction set, as asserted.
-    unsafe { wide::run(plan, x, memory) };
-    memory
 }
 
 /// Runs `loops` rounds of independent multiplexers in registers; returns how many of 512 bits that

@@ -9,16 +9,12 @@ mod emit;
 mod engine;
 mod error;
 mod graph;
-#[cfg(all(feature = "jit", target_arch = "x86_64", unix, not(miri)))]
-mod jit;
 mod kernel;
 mod lower;
 mod measure;
-mod pack;
 mod program;
 mod rows;
 mod schedule;
-mod single;
 mod synth;
 mod tables;
 mod wire;

@@ -15,9 +15,9 @@
 
 use crate::engine::{Form, Parts, Shape};
 use crate::graph::Graph;
+use crate::kernel::single::Single;
 use crate::lower::Row;
 use crate::program::Program;
-use crate::single::Single;
 use crate::{Engine, Error, Result};
 
 const MAGIC: &[u8; 8] = b"LWENGINE";

@@ -5,21 +5,41 @@
 //! neighbouring tables do not wait for each other, so a core works on several at once. With AVX-512
 //! 512 tables that do not wait for each other are looked up together, where there are enough of them.
 
-#![allow(unsafe_code)]
-
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod plan;
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod wide;
 
 use lutweave_lut::{Netlist, Op};
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
-use crate::kernel::wide::Plan;
-use crate::kernel::{self, SINGLE_WORDS, single_tables};
+use self::wide::Plan;
 use crate::lower::{Row, lower_bytes};
 use crate::program::Broken;
 use crate::rows::Line;
 use crate::wire::{Reader, Writer, fault};
 use crate::{Isa, Result};
+
+/// Words of one table of a program for one frame: target, six sources, table (low, high).
+const SINGLE_WORDS: usize = 9;
+
+/// Looks up tables for one frame, one byte a bit.
+///
+/// # Safety
+///
+/// The first seven words of every nine of `code` are below the length of `values`.
+unsafe fn single_tables(code: &[u32], values: &mut [u8]) {
+    let values = values.as_mut_ptr();
+    for table in code.as_chunks::<SINGLE_WORDS>().0 {
+        let &[target, a, b, c, d, e, f, low, high] = table;
+        // SAFETY: the caller's promise.
+        let bit = |place: u32, at: u32| unsafe { u32::from(*values.add(place as usize)) << at };
+        let index = (bit(a, 0) | bit(b, 1)) | (bit(c, 2) | bit(d, 3)) | (bit(e, 4) | bit(f, 5));
+        let entries = u64::from(low) | u64::from(high) << 32;
+        // SAFETY: the caller's promise.
+        unsafe { *values.add(target as usize) = (entries >> index & 1) as u8 };
+    }
+}
 
 /// Kinds of operations, each followed by its words.
 const TABLES: u32 = 0; // count, then count times: target, six sources, table (low, high)
@@ -282,9 +302,9 @@ impl Single {
         if isa == Isa::Avx512
             && let Some(plan) = &self.plan
         {
-            let lines = kernel::run_plan(plan, x, &mut memory.lines);
+            let lines = wide::run(plan, x, &mut memory.lines);
             for (index, &place) in plan.outputs.iter().enumerate() {
-                output(index, kernel::wide::bit(lines, place));
+                output(index, wide::bit(lines, place));
             }
             return;
         }

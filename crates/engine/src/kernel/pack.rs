@@ -1,12 +1,12 @@
 //! From bytes to rows of bits: comparisons, then a transposition of 64 × 64 bits.
 //!
 //! Numbers come frame after frame, rows are one bit a frame. For 64 frames and 64 words at a time,
-//! each frame's 64 bytes are compared with 64 thresholds, which gives one word of bits; the 64
-//! words are transposed, and each row of the result goes to its slot. Thresholds of one word that
+//! each frame's 64 bytes are compared with 64 thresholds, which gives one word of bits; the words of
+//! 512 frames are transposed, and each row of the result goes to its slot. Thresholds of one word that
 //! has several are on levels of their own.
 
-#![allow(unsafe_code)]
-
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod avx2;
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod avx512;
 
@@ -88,124 +88,74 @@ impl Packer {
             // SAFETY: as above.
             #[cfg(all(target_arch = "x86_64", not(miri)))]
             Isa::Avx2 => unsafe { self.avx2(x, rows) },
-            _ => self.body(x, rows, compare, transpose, gather),
+            // SAFETY: these bytes need no instruction set.
+            _ => unsafe { self.body::<[u8; SIDE]>(x, rows) },
         }
     }
 
+    /// # Safety
+    ///
+    /// The machine has AVX-512.
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni,avx2")]
-    fn avx512(&self, x: &[u8], rows: &mut Rows) -> u8 {
-        let frames = x.len() / self.words;
-        if self.words < SIDE {
-            return self.body(x, rows, compare, transpose, gather);
-        }
-        let levels = self.chunks.iter().map(|chunk| chunk.levels.len()).max().unwrap_or(0);
-        let mut bits = vec![[[0u64; SIDE]; 8]; levels];
-        let mut seen = 0;
-        for line in 0..rows.width {
-            // As in `body`.
-            let from = (line * FRAMES).min(frames);
-            let count = (frames - from).min(FRAMES);
-            let x = &x[from * self.words..][..count * self.words];
-            seen |= x.iter().fold(0, |seen, byte| seen | byte);
-            if count < FRAMES {
-                bits.as_flattened_mut().as_flattened_mut().fill(0);
-            }
-            for chunk in &self.chunks {
-                for pass in 0..count.div_ceil(SIDE) {
-                    let x = &x[pass * SIDE * self.words + chunk.first..];
-                    avx512::compare_all(x, self.words, &chunk.levels, &mut bits, pass);
-                }
-                for (level, bits) in chunk.levels.iter().zip(&bits) {
-                    avx512::transpose(bits, |word, bits| {
-                        let slot = level.slots[word];
-                        if slot != NONE {
-                            rows.lines[slot as usize * rows.width + line] = *bits;
-                        }
-                    });
-                }
-            }
-        }
-        seen
+    unsafe fn avx512(&self, x: &[u8], rows: &mut Rows) -> u8 {
+        // SAFETY: the caller's promise.
+        unsafe { self.body::<avx512::Bytes>(x, rows) }
     }
 
+    /// # Safety
+    ///
+    /// The machine has AVX2.
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     #[target_feature(enable = "avx2")]
-    fn avx2(&self, x: &[u8], rows: &mut Rows) -> u8 {
-        let compare = |bytes: &[u8; SIDE], level: &Level| {
-            use std::arch::x86_64::{
-                _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_max_epu8,
-                _mm256_movemask_epi8,
-            };
-            let half = |at: usize| {
-                // SAFETY: all three are 64 bytes; the machine has the instruction set.
-                let mask = unsafe {
-                    let x = _mm256_loadu_si256(bytes.as_ptr().add(at).cast());
-                    let masks = _mm256_loadu_si256(level.masks.as_ptr().add(at).cast());
-                    let at_least = _mm256_loadu_si256(level.at_least.as_ptr().add(at).cast());
-                    let x = _mm256_and_si256(x, masks);
-                    _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_max_epu8(x, at_least), x))
-                };
-                u64::from(mask as u32)
-            };
-            half(0) | half(32) << 32
-        };
-        self.body(x, rows, compare, transpose, gather)
+    unsafe fn avx2(&self, x: &[u8], rows: &mut Rows) -> u8 {
+        // SAFETY: the caller's promise.
+        unsafe { self.body::<avx2::Bytes>(x, rows) }
     }
 
     /// Line by line of 512 frames, in eight passes of 64.
+    ///
+    /// # Safety
+    ///
+    /// The machine has the instruction set of `B`.
     #[inline(always)]
-    fn body(
-        &self,
-        x: &[u8],
-        rows: &mut Rows,
-        compare: impl Fn(&[u8; SIDE], &Level) -> u64,
-        transpose: impl Fn(&mut [u64; SIDE]),
-        gather: impl Fn(&[[u64; SIDE]; 8], &mut [Line; SIDE]),
-    ) -> u8 {
+    unsafe fn body<B: Bytes>(&self, x: &[u8], rows: &mut Rows) -> u8 {
+        let stride = self.words.max(SIDE);
         let frames = x.len() / self.words;
-        let mut short = [0u8; SIDE];
         let levels = self.chunks.iter().map(|chunk| chunk.levels.len()).max().unwrap_or(0);
-        let mut passes = vec![[[0u64; SIDE]; 8]; levels];
-        let mut lines = [Line::default(); SIDE];
+        let mut bits = vec![[[0u64; SIDE]; 8]; levels];
+        let mut padded = Vec::new();
         let mut seen = 0;
         for line in 0..rows.width {
+            let from = (line * FRAMES).min(frames);
+            let count = (frames - from).min(FRAMES);
+            let mut x = &x[from * self.words..][..count * self.words];
             // Chunks are columns of the frames: reading all in order first lets the memory be
             // fetched ahead.
-            let from = (line * FRAMES).min(frames) * self.words;
-            let to = ((line + 1) * FRAMES).min(frames) * self.words;
-            seen |= x[from..to].iter().fold(0, |seen, byte| seen | byte);
+            seen |= x.iter().fold(0, |seen, byte| seen | byte);
+            if self.words < SIDE {
+                padded.resize(count * SIDE, 0);
+                let frames = padded.chunks_exact_mut(SIDE).zip(x.chunks_exact(self.words));
+                frames.for_each(|(to, from)| to[..self.words].copy_from_slice(from));
+                x = &padded[..count * SIDE];
+            }
             for chunk in &self.chunks {
-                for pass in 0..8 {
-                    let from = (line * FRAMES + pass * SIDE).min(frames);
-                    let to = (from + SIDE).min(frames);
-                    // All levels of these bytes while they are near.
-                    for (level, passes) in chunk.levels.iter().zip(&mut passes) {
-                        let bits = &mut passes[pass];
-                        if to - from < SIDE {
-                            bits.fill(0);
-                        }
-                        for (bits, frame) in bits.iter_mut().zip(from..to) {
-                            let bytes = &x[frame * self.words + chunk.first..];
-                            *bits = if let Some(bytes) = bytes.first_chunk::<SIDE>()
-                                && self.words >= SIDE
-                            {
-                                compare(bytes, level)
-                            } else {
-                                short[..self.words].copy_from_slice(&bytes[..self.words]);
-                                compare(&short, level)
-                            };
-                        }
-                        transpose(bits);
-                    }
+                if count < FRAMES {
+                    bits.as_flattened_mut().as_flattened_mut().fill(0);
                 }
-                for (level, passes) in chunk.levels.iter().zip(&passes) {
-                    gather(passes, &mut lines);
-                    for (&slot, bits) in level.slots.iter().zip(&lines) {
-                        if slot != NONE {
-                            rows.lines[slot as usize * rows.width + line] = *bits;
+                for pass in 0..count.div_ceil(SIDE) {
+                    let x = &x[pass * SIDE * stride + chunk.first..];
+                    // SAFETY: the caller's promise.
+                    unsafe { compare_all::<B>(x, stride, &chunk.levels, &mut bits, pass) };
+                }
+                for (level, bits) in chunk.levels.iter().zip(&mut bits) {
+                    let store = |word: usize, bits: &Line| {
+                        if level.slots[word] != NONE {
+                            rows.lines[level.slots[word] as usize * rows.width + line] = *bits;
                         }
-                    }
+                    };
+                    // SAFETY: the caller's promise.
+                    unsafe { B::transpose(bits, store) };
                 }
             }
         }
@@ -213,22 +163,140 @@ impl Packer {
     }
 }
 
-/// The words of each row next to each other.
-#[inline(always)]
-fn gather(passes: &[[u64; SIDE]; 8], lines: &mut [Line; SIDE]) {
-    for (pass, bits) in passes.iter().enumerate() {
-        for (line, &bits) in lines.iter_mut().zip(bits) {
-            line.0[pass] = bits;
+/// 64 bytes of a frame.
+///
+/// # Safety
+///
+/// All methods need the instruction set of the type, and must be inlined into a function that enables
+/// it.
+unsafe trait Bytes: Copy {
+    /// # Safety
+    ///
+    /// The machine has the instruction set.
+    unsafe fn load(from: &[u8; SIDE]) -> Self;
+
+    /// # Safety
+    ///
+    /// The machine has the instruction set.
+    unsafe fn and(self, mask: Self) -> Self;
+
+    /// One bit a byte: whether it is at least its threshold.
+    ///
+    /// # Safety
+    ///
+    /// The machine has the instruction set.
+    unsafe fn at_least(self, threshold: Self) -> u64;
+
+    /// Turns the bits of 512 frames, a word of 64 bits each, into 64 rows, which `store` gets with
+    /// their numbers. What is left in `bits` means nothing.
+    ///
+    /// # Safety
+    ///
+    /// The machine has the instruction set.
+    #[inline(always)]
+    unsafe fn transpose(bits: &mut [[u64; SIDE]; 8], mut store: impl FnMut(usize, &Line)) {
+        bits.iter_mut().for_each(transpose);
+        for row in 0..SIDE {
+            let mut line = Line::default();
+            for (word, bits) in line.0.iter_mut().zip(&*bits) {
+                *word = bits[row];
+            }
+            store(row, &line);
         }
     }
 }
 
-/// One bit a byte: whether it is at least its threshold.
+// SAFETY: it needs no instruction set.
+unsafe impl Bytes for [u8; SIDE] {
+    #[inline(always)]
+    unsafe fn load(from: &[u8; SIDE]) -> Self {
+        *from
+    }
+
+    #[inline(always)]
+    unsafe fn and(mut self, mask: Self) -> Self {
+        self.iter_mut().zip(&mask).for_each(|(x, mask)| *x &= mask);
+        self
+    }
+
+    #[inline(always)]
+    unsafe fn at_least(self, threshold: Self) -> u64 {
+        let each = self.iter().zip(&threshold).enumerate();
+        each.fold(0, |all, (i, (x, threshold))| all | u64::from(x >= threshold) << i)
+    }
+}
+
+/// Levels that are compared while the bytes are in a register.
+const TOGETHER: usize = 4;
+
+/// The comparisons of 64 frames and several levels. `x` begins at the bytes of the first frame,
+/// frames are `stride` bytes apart.
+///
+/// # Safety
+///
+/// The machine has the instruction set of `B`.
 #[inline(always)]
-fn compare(bytes: &[u8; SIDE], level: &Level) -> u64 {
-    let each = bytes.iter().zip(level.masks.iter().zip(&level.at_least)).enumerate();
-    each.map(|(i, (&x, (&mask, &at_least)))| u64::from(x & mask >= at_least) << i)
-        .fold(0, |all, bit| all | bit)
+unsafe fn compare<B: Bytes, const LEVELS: usize, const MASKED: bool>(
+    x: &[u8],
+    stride: usize,
+    levels: &[Level],
+    bits: &mut [[[u64; SIDE]; 8]],
+    pass: usize,
+) {
+    let (Some(levels), Some(bits)) =
+        (levels.first_chunk::<LEVELS>(), bits.first_chunk_mut::<LEVELS>())
+    else {
+        return;
+    };
+    // SAFETY: the caller's promise.
+    let load = |bytes: &[u8; SIDE]| unsafe { B::load(bytes) };
+    let (mut masks, mut at_least) = ([load(&[0; SIDE]); LEVELS], [load(&[0; SIDE]); LEVELS]);
+    for (level, (mask, threshold)) in levels.iter().zip(masks.iter_mut().zip(&mut at_least)) {
+        *mask = load(&level.masks);
+        *threshold = load(&level.at_least);
+    }
+    for (frame, bytes) in x.chunks(stride).take(SIDE).enumerate() {
+        let Some(bytes) = bytes.first_chunk() else { return };
+        let x = load(bytes);
+        for (level, bits) in bits.iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            bits[pass][frame] = unsafe {
+                let x = if MASKED { x.and(masks[level]) } else { x };
+                x.at_least(at_least[level])
+            };
+        }
+    }
+}
+
+/// [`compare`] for any number of levels.
+///
+/// # Safety
+///
+/// As [`compare`].
+#[inline(always)]
+unsafe fn compare_all<B: Bytes>(
+    x: &[u8],
+    stride: usize,
+    levels: &[Level],
+    bits: &mut [[[u64; SIDE]; 8]],
+    pass: usize,
+) {
+    for (levels, bits) in levels.chunks(TOGETHER).zip(bits.chunks_mut(TOGETHER)) {
+        let masked = levels.iter().any(|level| level.masks != [u8::MAX; SIDE]);
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (levels.len(), masked) {
+                (1, false) => compare::<B, 1, false>(x, stride, levels, bits, pass),
+                (2, false) => compare::<B, 2, false>(x, stride, levels, bits, pass),
+                (3, false) => compare::<B, 3, false>(x, stride, levels, bits, pass),
+                (_, false) => compare::<B, 4, false>(x, stride, levels, bits, pass),
+                (1, true) => compare::<B, 1, true>(x, stride, levels, bits, pass),
+                (2, true) => compare::<B, 2, true>(x, stride, levels, bits, pass),
+                (3, true) => compare::<B, 3, true>(x, stride, levels, bits, pass),
+                (_, true) => compare::<B, 4, true>(x, stride, levels, bits, pass),
+            }
+        }
+    }
 }
 
 /// Exchanges bit `j` of word `i` with bit `i` of word `j`, by halves of halves.

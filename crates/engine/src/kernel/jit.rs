@@ -6,7 +6,6 @@
 //! is read by the instruction itself.
 //!
 //! The memory is writable while the code is written, and executable afterwards, never both.
-#![allow(unsafe_code)]
 
 mod pairs;
 

@@ -8,66 +8,38 @@ use std::arch::x86_64::{
     _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 
-use super::{Level, SIDE};
+use super::SIDE;
 use crate::rows::Line;
 
-/// Sets of comparisons that are made while the bytes are in a register.
-const SETS: usize = 4;
+/// 64 bytes in a register.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct Bytes(__m512i);
 
-/// One bit a byte for 64 frames and several sets of comparisons: whether it is at least its
-/// threshold. `x` begins at the bytes of the first frame, frames are `words` bytes apart.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni,avx2")]
-fn compare<const LEVELS: usize, const MASKED: bool>(
-    x: &[u8],
-    words: usize,
-    levels: &[Level],
-    bits: &mut [[[u64; SIDE]; 8]],
-    pass: usize,
-) {
-    let load = |bytes: &[u8; SIDE]| {
+// SAFETY: all methods use AVX-512 only.
+unsafe impl super::Bytes for Bytes {
+    #[inline(always)]
+    unsafe fn load(from: &[u8; SIDE]) -> Self {
         // SAFETY: 64 bytes.
-        unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
-    };
-    let mut masks = [_mm512_setzero_si512(); LEVELS];
-    let mut at_least = [_mm512_setzero_si512(); LEVELS];
-    for (level, (mask, least)) in levels.iter().zip(masks.iter_mut().zip(&mut at_least)) {
-        *mask = load(&level.masks);
-        *least = load(&level.at_least);
+        Self(unsafe { _mm512_loadu_si512(from.as_ptr().cast()) })
     }
-    let Some(bits) = bits.first_chunk_mut::<LEVELS>() else { return };
-    for (frame, bytes) in x.chunks(words).take(SIDE).enumerate() {
-        let Some(bytes) = bytes.first_chunk() else { return };
-        let x = load(bytes);
-        for (level, bits) in bits.iter_mut().enumerate() {
-            let x = if MASKED { _mm512_and_si512(x, masks[level]) } else { x };
-            bits[pass][frame] = _mm512_cmpge_epu8_mask(x, at_least[level]);
-        }
-    }
-}
 
-/// [`compare`] for any number of sets.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni,avx2")]
-pub(super) fn compare_all(
-    x: &[u8],
-    words: usize,
-    levels: &[Level],
-    bits: &mut [[[u64; SIDE]; 8]],
-    pass: usize,
-) {
-    for (levels, bits) in levels.chunks(SETS).zip(bits.chunks_mut(SETS)) {
-        let masked = levels.iter().any(|level| level.masks != [u8::MAX; SIDE]);
-        match (levels.len(), masked) {
-            (1, false) => compare::<1, false>(x, words, levels, bits, pass),
-            (2, false) => compare::<2, false>(x, words, levels, bits, pass),
-            (3, false) => compare::<3, false>(x, words, levels, bits, pass),
-            (_, false) => compare::<4, false>(x, words, levels, bits, pass),
-            (1, true) => compare::<1, true>(x, words, levels, bits, pass),
-            (2, true) => compare::<2, true>(x, words, levels, bits, pass),
-            (3, true) => compare::<3, true>(x, words, levels, bits, pass),
-            (_, true) => compare::<4, true>(x, words, levels, bits, pass),
-        }
+    #[inline(always)]
+    unsafe fn and(self, mask: Self) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { _mm512_and_si512(self.0, mask.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn at_least(self, threshold: Self) -> u64 {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_cmpge_epu8_mask(self.0, threshold.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(bits: &mut [[u64; SIDE]; 8], store: impl FnMut(usize, &Line)) {
+        // SAFETY: the caller's promise.
+        unsafe { transpose(bits, store) }
     }
 }
 
@@ -90,7 +62,7 @@ const UNITS: i64 = i64::from_le_bytes([1, 2, 4, 8, 16, 32, 64, 128]);
 /// numbers.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,gfni,avx2")]
-pub(super) fn transpose(bits: &[[u64; SIDE]; 8], mut store: impl FnMut(usize, &Line)) {
+fn transpose(bits: &[[u64; SIDE]; 8], mut store: impl FnMut(usize, &Line)) {
     // SAFETY: 64 bytes.
     let bytes = unsafe { _mm512_loadu_si512(BYTES.as_ptr().cast()) };
     let units = _mm512_set1_epi64(UNITS);

@@ -7,9 +7,10 @@
 use std::arch::x86_64::{
     __m512i, _mm512_and_si512, _mm512_cmpge_epu8_mask, _mm512_load_si512, _mm512_loadu_si512,
     _mm512_mask2_permutex2var_epi8, _mm512_maskz_loadu_epi8, _mm512_setzero_si512,
-    _mm512_ternarylogic_epi64, _mm512_test_epi8_mask,
+    _mm512_store_si512, _mm512_ternarylogic_epi64, _mm512_test_epi8_mask,
 };
 
+use crate::Isa;
 use crate::rows::Line;
 
 /// 64 comparisons of neighbouring bytes.
@@ -57,7 +58,7 @@ fn bytes(from: &[u8; 64]) -> __m512i {
 /// Compares the bytes of a frame, `tests` being whole rounds over them; the bits go to the words of
 /// `lines` from word `first` on.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-pub(super) fn compare(x: &[u8], tests: &[Test], lines: &mut [Line], first: usize) {
+fn compare(x: &[u8], tests: &[Test], lines: &mut [Line], first: usize) {
     let words = lines.iter_mut().flat_map(|line| &mut line.0).skip(first);
     let chunks = x.chunks(64).cycle();
     for ((test, x), word) in tests.iter().zip(chunks).zip(words) {
@@ -72,7 +73,7 @@ pub(super) fn compare(x: &[u8], tests: &[Test], lines: &mut [Line], first: usize
 /// The 64 bits of a gather.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-pub(super) fn gather(gather: &Gather, segments: &[Segment], lines: &[Line]) -> u64 {
+fn gather(gather: &Gather, segments: &[Segment], lines: &[Line]) -> u64 {
     // An index is replaced by its byte when the segment that it is in comes.
     let mut made = bytes(&gather.byte);
     for segment in &segments[gather.start as usize..gather.end as usize] {
@@ -85,7 +86,7 @@ pub(super) fn gather(gather: &Gather, segments: &[Segment], lines: &[Line]) -> u
 /// Looks up a block of tables of `inputs.len()` inputs, 3 to 6: `entries` are `2^inputs` lines.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-pub(super) fn look_up(inputs: &[Line], entries: &[Line], made: &mut Line) {
+fn look_up(inputs: &[Line], entries: &[Line], made: &mut Line) {
     let select = |select: __m512i, pair: &[__m512i; 2]| {
         // The first operand is the high bit of the index.
         _mm512_ternarylogic_epi64::<0xca>(select, pair[1], pair[0])
@@ -109,9 +110,7 @@ pub(super) fn look_up(inputs: &[Line], entries: &[Line], made: &mut Line) {
         }
     }
     // SAFETY: a line is 64 bytes, and aligned to as many.
-    unsafe {
-        std::arch::x86_64::_mm512_store_si512(std::ptr::from_mut(made).cast(), eights[0]);
-    }
+    unsafe { _mm512_store_si512(std::ptr::from_mut(made).cast(), eights[0]) };
 }
 
 /// A step of a plan; bits are numbered over all lines.
@@ -166,7 +165,7 @@ fn put(lines: &mut [Line], at: u32, width: u32, value: u32) {
 
 /// Computes all bits of a frame of `plan.words` bytes.
 #[target_feature(enable = "avx512f,avx512bw,avx512vbmi,avx512vpopcntdq,popcnt")]
-pub(super) fn run(plan: &Plan, x: &[u8], lines: &mut [Line]) {
+fn run_avx512(plan: &Plan, x: &[u8], lines: &mut [Line]) {
     // Bit 1 is one.
     lines[0].0[0] = 2;
     if !x.is_empty() {
@@ -209,4 +208,21 @@ pub(super) fn run(plan: &Plan, x: &[u8], lines: &mut [Line]) {
             }
         }
     }
+}
+
+/// Computes one frame, as long as the plan says, and returns the lines that its bits are in; `memory`
+/// is used for them.
+///
+/// # Panics
+///
+/// If this machine does not have AVX-512, or the frame has another length.
+pub(crate) fn run<'a>(plan: &Plan, x: &[u8], memory: &'a mut Vec<Line>) -> &'a mut [Line] {
+    assert!(Isa::Avx512.is_available(), "this machine does not have avx512");
+    assert_eq!(x.len(), plan.words, "bytes of a frame");
+    if memory.len() < plan.lines {
+        memory.resize(plan.lines, Line::default());
+    }
+    // SAFETY: the machine has the instruction set, as asserted.
+    unsafe { run_avx512(plan, x, memory) };
+    memory
 }

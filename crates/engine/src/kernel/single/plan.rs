@@ -1,9 +1,8 @@
 //! The program for one frame as a plan that looks up 512 tables at a time.
 
-use super::{Operation, Single, split};
-use crate::kernel::SINGLE_WORDS;
-use crate::kernel::wide::{Gather, Plan, Segment, Step, Test};
-use crate::pack::transpose;
+use super::wide::{Gather, Plan, Segment, Step, Test};
+use super::{Operation, SINGLE_WORDS, Single, split};
+use crate::kernel::pack::transpose;
 use crate::rows::Line;
 use crate::tables;
 
@@ -255,8 +254,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::kernel::{run_plan, wide::bit};
-    use crate::single::Memory;
+    use crate::kernel::single::{Memory, wide};
     use crate::{Isa, common};
 
     proptest! {
@@ -274,11 +272,11 @@ mod tests {
             let mut lines = vec![Line([u64::MAX; 8]); plan.lines];
             for seed in 0..4 {
                 let x = common::bytes(&netlist, 1, seed);
-                let (mut alone, mut wide) = (Vec::new(), Vec::new());
+                let (mut alone, mut together) = (Vec::new(), Vec::new());
                 single.run(Isa::Avx512, &x, &mut Memory::default(), |_, bit| alone.push(bit));
-                let lines = run_plan(&plan, &x, &mut lines);
-                wide.extend(plan.outputs.iter().map(|&place| bit(lines, place)));
-                prop_assert_eq!(&alone, &wide);
+                let lines = wide::run(&plan, &x, &mut lines);
+                together.extend(plan.outputs.iter().map(|&place| wide::bit(lines, place)));
+                prop_assert_eq!(&alone, &together);
             }
         }
     }
