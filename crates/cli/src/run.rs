@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode> {
         let text = match emit {
             Emit::C => engine.to_c()?.into_bytes(),
             Emit::Rust => engine.to_rust()?.into_bytes(),
-            Emit::Program => engine.to_bytes(),
+            Emit::Program => engine.to_bytes()?,
         };
         store::write_atomic(out, &text)?;
         say!("{} written", out.display());

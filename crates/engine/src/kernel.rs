@@ -6,6 +6,7 @@
 
 #[cfg(all(feature = "jit", target_arch = "x86_64", unix, not(miri)))]
 pub(crate) mod jit;
+pub(crate) mod moved;
 pub(crate) mod pack;
 pub(crate) mod single;
 mod word;
@@ -23,11 +24,23 @@ use word::Word;
 pub(crate) fn run(isa: Isa, program: &Program, rows: &mut Rows) {
     assert!(isa.is_available(), "this machine does not have {isa}");
     assert_eq!(rows.lines.len(), program.slots() * rows.width, "rows of a program");
-    let base = rows.lines.as_mut_ptr();
-    let code = program.code();
-    match (isa, rows.width) {
-        // SAFETY: the machine has the instruction set, as asserted; `Program` is checked, so that
-        // every slot it names is below `slots`, and there are `slots * width` lines.
+    // SAFETY: the machine has the instruction set, as asserted; `Program` is checked, so that every
+    // slot it names is below `slots`, and there are `slots * width` lines.
+    unsafe { run_code(isa, program.code(), rows.width, rows.lines.as_mut_ptr()) };
+}
+
+/// Runs the code of a program on rows of `width` lines.
+///
+/// # Safety
+///
+/// As [`body`], and the machine has the instruction set.
+///
+/// # Panics
+///
+/// If rows are not 1, 2 or 4 lines wide.
+unsafe fn run_code(isa: Isa, code: &[u32], width: usize, base: *mut Line) {
+    match (isa, width) {
+        // SAFETY: the caller's promise.
         #[cfg(all(target_arch = "x86_64", not(miri)))]
         (Isa::Avx512, 1) => unsafe { avx512::<1>(code, base) },
         // SAFETY: as above.

@@ -15,6 +15,7 @@ mod measure;
 mod program;
 mod rows;
 mod schedule;
+mod stages;
 mod synth;
 mod tables;
 mod wire;
