@@ -221,8 +221,16 @@ unsafe impl Bytes for [u8; SIDE] {
 
     #[inline(always)]
     unsafe fn at_least(self, threshold: Self) -> u64 {
-        let each = self.iter().zip(&threshold).enumerate();
-        each.fold(0, |all, (i, (x, threshold))| all | u64::from(x >= threshold) << i)
+        let mut is = [0u8; SIDE];
+        for (is, (x, threshold)) in is.iter_mut().zip(self.iter().zip(&threshold)) {
+            *is = u8::from(x >= threshold);
+        }
+        // The product brings the low bits of eight bytes together in the highest byte.
+        let eights = is.as_chunks::<8>().0.iter().enumerate();
+        eights.fold(0, |all, (place, eight)| {
+            let bits = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+            all | bits << (8 * place)
+        })
     }
 }
 
