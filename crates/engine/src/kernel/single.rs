@@ -16,6 +16,7 @@ use lutweave_lut::{Netlist, Op};
 use self::wide::Plan;
 use crate::lower::{Row, lower_bytes};
 use crate::program::Broken;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 use crate::rows::Line;
 use crate::wire::{Reader, Writer, fault};
 use crate::{Isa, Result};
@@ -68,6 +69,7 @@ pub(crate) struct Single {
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     values: Vec<u8>,
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
     lines: Vec<Line>,
 }
 
@@ -250,7 +252,7 @@ impl Single {
     }
 
     /// Every place named exists, so that running cannot fail.
-    fn check(mut self) -> Result<Self> {
+    fn check(self) -> Result<Self> {
         let damaged = || fault("its program for one frame is damaged");
         let values = self.values;
         let exist = |places: &[u32]| places.iter().all(|&place| (place as usize) < values);
@@ -284,10 +286,12 @@ impl Single {
             return Err(damaged());
         }
         #[cfg(all(target_arch = "x86_64", not(miri)))]
-        if Isa::Avx512.is_available() {
-            self.plan = self.plan();
-        }
-        Ok(self)
+        let plan = if Isa::Avx512.is_available() { self.plan() } else { None };
+        Ok(Self {
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            plan,
+            ..self
+        })
     }
 
     /// One byte per input word in, one word per output bit out.
