@@ -10,7 +10,6 @@ mod dispatch;
 mod encode;
 mod gemm;
 mod grain;
-mod isa;
 mod modulate;
 mod node;
 mod norm;
@@ -22,8 +21,9 @@ mod switch;
 mod table;
 mod window;
 
-pub use dispatch::Kernel;
-pub use isa::Isa;
+use dispatch::TableDispatch;
+pub use dispatch::{Dispatch, Kernel};
+use lutweave_lut::Isa;
 
 use crate::{Backend, Error, Result};
 

@@ -4,7 +4,7 @@ use lutweave_tensor::{DType, FrameBuffer};
 use rayon::prelude::*;
 
 use crate::check::check_dtype;
-use crate::{Isa, Kernel, Result};
+use crate::{Dispatch, Isa, Kernel, Result};
 
 /// Numbers looked at by one thread at a time.
 const BLOCK: usize = 1 << 16;

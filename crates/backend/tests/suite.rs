@@ -5,7 +5,7 @@
 mod common;
 
 use lutweave_backend::{
-    Backend, Cpu, EncodeKernels, Entries, Isa, MakeEntries, Reference, Sites, Slopes,
+    Backend, Cpu, Dispatch, EncodeKernels, Entries, Isa, MakeEntries, Reference, Sites, Slopes,
     TableGradient, TableKernels, table_words,
 };
 use lutweave_lut::Wiring;

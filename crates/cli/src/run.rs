@@ -8,12 +8,18 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum, value_parser};
 use lutweave::engine::Engine;
+use lutweave::lut::{Operation, Stages};
+use lutweave::nn::Answer;
 use lutweave::prelude::*;
 use lutweave::tensor::Values;
 
 use crate::error::{Error, Result};
 use crate::open;
 use crate::report::{count, grouped, percent};
+
+/// Cells of a netlist above which a network is run stage by stage, where it can be: compiling time
+/// and memory grow with them.
+const MAX_CELLS: usize = 100_000;
 
 /// Options of `lutweave run`.
 #[derive(Debug, Clone, Args)]
@@ -22,6 +28,7 @@ Examples:
   lutweave run out/digits/digits.netlist --data digits --out predictions.csv
   lutweave run out/digits/digits.lutweave --data digits
   lutweave run net.netlist --data t10k-images-idx3-ubyte
+  lutweave run out/cnn/model.lutweave --data data/mnist --stages
   lutweave run net.netlist --emit c --out net.c")]
 pub(crate) struct RunArguments {
     /// A model file, a netlist (text, BLIF, AIGER or JSON), or a program that --emit program wrote.
@@ -40,6 +47,11 @@ pub(crate) struct RunArguments {
     /// Write the program instead of running it.
     #[arg(long, value_enum, requires = "out", conflicts_with = "data")]
     emit: Option<Emit>,
+
+    /// Run a network of windows stage by stage, without a netlist of the whole; it is done anyway where
+    /// that netlist would have more than 100,000 cells.
+    #[arg(long, conflicts_with = "emit")]
+    stages: bool,
 
     /// Threads to run on [default: one per core].
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
@@ -69,16 +81,12 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode> {
         rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
     }
     let bytes = fs::read(&arguments.model).map_err(Error::io("read", &arguments.model))?;
-    let engine = if bytes.starts_with(b"LWENGINE") {
-        Engine::from_bytes(&bytes)?
-    } else {
-        Engine::compile(&open::netlist(&arguments.model, &bytes)?)?
-    };
+    let engine = engine(arguments, &bytes)?;
     if let (Some(emit), Some(out)) = (arguments.emit, &arguments.out) {
         let text = match emit {
             Emit::C => engine.to_c()?.into_bytes(),
             Emit::Rust => engine.to_rust()?.into_bytes(),
-            Emit::Program => engine.to_bytes(),
+            Emit::Program => engine.to_bytes()?,
         };
         store::write_atomic(out, &text)?;
         say!("{} written", out.display());
@@ -107,6 +115,45 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode> {
         say!("{} written", out.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The program of a file, of a netlist, or of a network stage by stage.
+fn engine(arguments: &RunArguments, bytes: &[u8]) -> Result<Engine> {
+    if bytes.starts_with(b"LWENGINE") {
+        return Ok(Engine::from_bytes(bytes)?);
+    }
+    if bytes.starts_with(b"LUTWEAVE") && arguments.emit.is_none() {
+        let network = store::from_bytes(bytes)?;
+        let filter = network.to_filter("model", Answer::Auto);
+        if let (Ok(filter), [_, height, width]) = (&filter, &network.input().shape[..]) {
+            let image = [*height, *width];
+            if arguments.stages || cells(&filter.stages, image)? > MAX_CELLS {
+                return Ok(Engine::compile_stages(&filter.stages, image)?);
+            }
+        }
+        if arguments.stages {
+            filter?;
+        }
+    } else if arguments.stages {
+        return Err(Error::Options(
+            "--stages: a netlist has no windows that slide over images; give the model file that \
+             `lutweave train` wrote"
+                .to_owned(),
+        ));
+    }
+    Ok(Engine::compile(&open::netlist(&arguments.model, bytes)?)?)
+}
+
+/// Cells of the netlist of a whole image.
+fn cells(stages: &Stages, image: [usize; 2]) -> Result<usize> {
+    let images = stages.images(image)?;
+    let all = stages.stages().iter().zip(&images[1..]).map(|(stage, [height, width])| match &stage
+        .operation
+    {
+        Operation::Slide { netlist, .. } => netlist.cells().len() * height * width,
+        Operation::Enlarge { .. } => 0,
+    });
+    Ok(all.sum())
 }
 
 fn images(data: &str) -> Result<Images> {

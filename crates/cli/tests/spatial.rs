@@ -47,6 +47,17 @@ fn a_classifier_is_exported_and_verified_as_a_filter() {
     assert!(output.status.success(), "{}", said(&output));
     let model = "out/model.lutweave";
 
+    // The network runs stage by stage, or its netlist as a whole.
+    for (more, file) in [("", "netlist.csv"), (" --stages", "stages.csv")] {
+        let output = lutweave(&format!("run {model} --data digits --out {file}{more}"), home);
+        assert!(output.status.success(), "{}", said(&output));
+    }
+    let table = |file: &str| fs::read_to_string(home.join(file)).unwrap();
+    assert_eq!(table("netlist.csv"), table("stages.csv"));
+    assert_eq!(table("stages.csv").lines().count(), 361);
+    fs::remove_file(home.join("netlist.csv")).unwrap();
+    fs::remove_file(home.join("stages.csv")).unwrap();
+
     let export = format!("export {model} --to stream --image 14x21 --data digits --name f --out v");
     let output = lutweave(&export, home);
     let text = said(&output);

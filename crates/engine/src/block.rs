@@ -58,39 +58,47 @@ pub(crate) fn numbers(program: &Program, shape: &Shape, rows: &Rows, y: &mut [u3
     if results == 0 {
         return;
     }
-    let mut first = 0;
-    for (place, width) in shape.output_widths().enumerate() {
-        let outputs = &program.outputs()[first..first + width];
-        first += width;
-        for (index, y) in y.chunks_mut(64 * results).enumerate() {
-            if outputs.len() <= 8 {
-                let mut words = [0u64; 8];
-                for (to, &output) in words.iter_mut().zip(outputs) {
-                    *to = word(rows, output, index);
-                }
-                for (eight, y) in y.chunks_mut(8 * results).enumerate() {
-                    let words = words[..outputs.len()].iter().enumerate();
-                    let values = words.fold(0, |values, (bit, word)| {
-                        values | spread((word >> (8 * eight)) as u8) << bit
-                    });
-                    for (y, value) in y.chunks_mut(results).zip(values.to_le_bytes()) {
-                        y[place] = value.into();
+    let widths: Vec<usize> = shape.output_widths().collect();
+    let mut bits = Vec::with_capacity(program.outputs().len());
+    for (index, y) in y.chunks_mut(64 * results).enumerate() {
+        bits.clear();
+        bits.extend(program.outputs().iter().map(|&output| word(rows, output, index)));
+        // Eight frames at a time: their results are written to eight places that each go on, which
+        // caches can follow, however many results there are.
+        for (eight, y) in y.chunks_mut(8 * results).enumerate() {
+            let mut bits = &bits[..];
+            for (place, &width) in widths.iter().enumerate() {
+                let (words, rest) = bits.split_at(width);
+                bits = rest;
+                let values = eight_numbers(words, 8 * eight);
+                if y.len() == 8 * results {
+                    for (frame, value) in values.into_iter().enumerate() {
+                        y[frame * results + place] = value;
+                    }
+                } else {
+                    for (y, value) in y[place..].iter_mut().step_by(results).zip(values) {
+                        *y = value;
                     }
                 }
-                continue;
-            }
-            let mut values = [0u32; 64];
-            for (bit, &output) in outputs.iter().enumerate() {
-                let word = word(rows, output, index);
-                for (f, value) in values.iter_mut().enumerate() {
-                    *value |= ((word >> f & 1) as u32) << bit;
-                }
-            }
-            for (y, value) in y.chunks_mut(results).zip(values) {
-                y[place] = value;
             }
         }
     }
+}
+
+/// The numbers of eight frames from `shift` on, whose bits are in `words`.
+#[inline]
+fn eight_numbers(words: &[u64], shift: usize) -> [u32; 8] {
+    let mut values = [0u32; 8];
+    for (part, words) in words.chunks(8).enumerate() {
+        let bits = words
+            .iter()
+            .enumerate()
+            .fold(0, |bits, (bit, word)| bits | spread((word >> shift) as u8) << bit);
+        for (value, byte) in values.iter_mut().zip(bits.to_le_bytes()) {
+            *value |= u32::from(byte) << (8 * part);
+        }
+    }
+    values
 }
 
 /// Bit `i` of a byte as byte `i` of a word.

@@ -74,7 +74,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::Unsupported`] when a result does not fit in a byte.
+    /// [`Error::Unsupported`] when a result does not fit in a byte, and for stages.
     pub fn to_c(&self) -> Result<String> {
         Ok(c::print(&self.source(Dialect { declare: "const W", not: '~' })?))
     }
@@ -84,22 +84,23 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::Unsupported`] when a result does not fit in a byte.
+    /// [`Error::Unsupported`] when a result does not fit in a byte, and for stages.
     pub fn to_rust(&self) -> Result<String> {
         Ok(rust::print(&self.source(Dialect { declare: "let", not: '!' })?))
     }
 
     fn source(&self, dialect: Dialect) -> Result<Source<'_>> {
-        let parts = &*self.parts;
+        let op = "write source text";
+        let (parts, compiled) = (&*self.parts, self.parts.compiled(op)?);
         let widths: Vec<usize> = parts.shape.output_widths().collect();
         if let Some(width) = widths.iter().find(|&&width| width > 8) {
             let what = format!("a result of {width} bits does not fit in a byte");
-            return Err(Error::Unsupported { op: "write source text", what });
+            return Err(Error::Unsupported { op, what });
         }
-        let graph = gates_only(&parts.bytes.graph);
+        let graph = gates_only(&compiled.bytes.graph);
         let gates = graph.gates().len();
         let plan = plan(&graph, dialect);
-        Ok(Source { plan, rows: &parts.rows, words: self.input_words(), widths, gates })
+        Ok(Source { plan, rows: &compiled.rows, words: self.input_words(), widths, gates })
     }
 }
 

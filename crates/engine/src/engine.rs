@@ -1,22 +1,24 @@
 //! The engine: compile once, run on any number of frames.
 
+use std::cell::RefCell;
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lutweave_lut::Netlist;
+use lutweave_lut::{Netlist, Stages};
 use rayon::prelude::*;
 
 use crate::block;
 use crate::graph::Graph;
 use crate::kernel;
+use crate::kernel::pack::Packer;
+use crate::kernel::single::{Memory, Single};
 use crate::lower::{Row, lower_bits, lower_bytes};
 use crate::measure::Feed;
-use crate::pack::Packer;
 use crate::program::Program;
 use crate::rows::{FRAMES, Rows};
 use crate::schedule;
-use crate::single::Single;
+use crate::stages::Staged;
 use crate::{Error, Isa, Result};
 
 /// The ports of a netlist, as far as running it needs them.
@@ -76,11 +78,52 @@ impl Form {
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) shape: Shape,
+    pub(crate) body: Body,
+}
+
+/// What is run.
+#[derive(Debug)]
+pub(crate) enum Body {
+    Netlist(Box<Compiled>),
+    Stages(Box<Staged>),
+}
+
+/// A netlist in all its forms.
+#[derive(Debug)]
+pub(crate) struct Compiled {
     pub(crate) bits: Form,
     pub(crate) bytes: Form,
     /// The rows that `bytes` reads.
     pub(crate) rows: Vec<Row>,
     pub(crate) single: Single,
+}
+
+impl Parts {
+    /// The forms of the netlist.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`] where there are stages instead.
+    pub(crate) fn compiled(&self, op: &'static str) -> Result<&Compiled> {
+        match &self.body {
+            Body::Netlist(compiled) => Ok(compiled),
+            Body::Stages(_) => {
+                let what = "stages have no program as a whole; unroll them to a netlist".to_owned();
+                Err(Error::Unsupported { op, what })
+            }
+        }
+    }
+
+    /// What turns numbers into the rows of the program.
+    fn packer(&self) -> Packer {
+        let words = self.shape.input_words();
+        match &self.body {
+            Body::Netlist(compiled) => {
+                Packer::new(words, &compiled.rows, compiled.bytes.program.inputs())
+            }
+            Body::Stages(stages) => Packer::new(words, &stages.rows, &stages.packed),
+        }
+    }
 }
 
 /// A netlist compiled for this CPU.
@@ -111,7 +154,7 @@ pub struct Engine {
     packer: Packer,
     isa: Isa,
     #[cfg(all(feature = "jit", target_arch = "x86_64", unix, not(miri)))]
-    native: Option<Arc<[crate::jit::Native; 2]>>,
+    native: Option<Arc<[crate::kernel::jit::Native; 2]>>,
     /// Memory of earlier runs.
     scratch: Mutex<Vec<Rows>>,
 }
@@ -136,23 +179,48 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`Error::Netlist`] when a register feeds back; [`Error::Unavailable`] when `LUTWEAVE_ISA`
-    /// names no instruction set of this machine.
+    /// [`Error::Netlist`] when a register feeds back, or when `LUTWEAVE_ISA` names no instruction
+    /// set of this machine.
     pub fn compile(netlist: &Netlist) -> Result<Self> {
         let bits = Form::new(lower_bits(netlist)?)?;
         let (rows, graph) = lower_bytes(netlist)?;
         let bytes = Form::new(graph)?;
         let single = Single::compile(netlist)?;
-        Self::from_parts(Parts { shape: Shape::of(netlist), bits, bytes, rows, single })
+        let compiled = Box::new(Compiled { bits, bytes, rows, single });
+        Self::from_parts(Parts { shape: Shape::of(netlist), body: Body::Netlist(compiled) })
+    }
+
+    /// Compiles a network that slides over images for images of `[height, width]` pixels: it gives
+    /// what [`Stages::evaluate`] gives, and what the engine of [`Stages::unroll`] would give. The
+    /// program of each window is kept once and run at every position, so that time and memory to
+    /// compile do not depend on the size of the image but for a table of the positions.
+    ///
+    /// Input and output are words `[channels, height, width]`. Such an engine has no machine code,
+    /// no source text and no stored form; those are [`Error::Unsupported`] or
+    /// [`Error::Unavailable`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Netlist`] when a window does not fit its image, or as for
+    /// [`compile`](Self::compile); [`Error::Unsupported`] when the images of all stages are more than
+    /// four million bits.
+    pub fn compile_stages(stages: &Stages, image: [usize; 2]) -> Result<Self> {
+        let sizes = stages.images(image)?;
+        let [height, width] = sizes[sizes.len() - 1];
+        let (from, to) = (stages.input(), stages.output());
+        let shape = Shape {
+            inputs: vec![(from.channels * image[0] * image[1], from.width)],
+            outputs: vec![(to.channels * height * width, to.width)],
+        };
+        let staged = Box::new(Staged::new(stages, image)?);
+        Self::from_parts(Parts { shape, body: Body::Stages(staged) })
     }
 
     pub(crate) fn from_parts(parts: Parts) -> Result<Self> {
-        let words = parts.shape.input_words();
-        let packer = Packer::new(words, &parts.rows, parts.bytes.program.inputs());
         Ok(Self {
+            packer: parts.packer(),
             parts: Arc::new(parts),
-            packer,
-            isa: Isa::best()?,
+            isa: Isa::from_environment()?.unwrap_or_else(Isa::best),
             #[cfg(all(feature = "jit", target_arch = "x86_64", unix, not(miri)))]
             native: None,
             scratch: Mutex::default(),
@@ -160,24 +228,26 @@ impl Engine {
     }
 
     /// The same engine with machine code made now, about twice as fast as the program where the code
-    /// fits the cache; above 4 MiB it is refused. Takes the feature `jit`, an x86-64 machine with AVX-512, and a system that
-    /// lets memory become executable; results are the same.
+    /// fits the cache; above 4 MiB it is refused. Takes the feature `jit`, an x86-64 machine with
+    /// AVX-512 or AVX2, and a system that lets memory become executable; results are the same.
     ///
     /// # Errors
     ///
     /// [`Error::Unavailable`] where one of these is missing; the program runs everywhere.
     pub fn with_machine_code(self) -> Result<Self> {
         #[cfg(all(feature = "jit", target_arch = "x86_64", unix, not(miri)))]
-        if self.isa == Isa::Avx512 {
-            use crate::jit::Native;
-            let compile = |form: &Form| Native::new(&crate::emit::gates_only(&form.graph));
-            let native = [compile(&self.parts.bits)?, compile(&self.parts.bytes)?];
+        if self.isa >= Isa::Avx2 {
+            use crate::kernel::jit::Native;
+            let compiled = self.parts.compiled("make machine code")?;
+            let compile =
+                |form: &Form| Native::new(self.isa, &crate::emit::gates_only(&form.graph));
+            let native = [compile(&compiled.bits)?, compile(&compiled.bytes)?];
             let words = self.parts.shape.input_words();
-            let packer = Packer::new(words, &self.parts.rows, native[1].layout.inputs());
+            let packer = Packer::new(words, &compiled.rows, native[1].layout.inputs());
             return Ok(Self { packer, native: Some(Arc::new(native)), ..self });
         }
         let why = if cfg!(feature = "jit") {
-            format!("it is for avx512, this engine runs with {}", self.isa)
+            format!("it is for avx512 and avx2, this engine runs with {}", self.isa)
         } else {
             "this build does not have the feature `jit`".to_owned()
         };
@@ -205,8 +275,7 @@ impl Engine {
         self.isa = isa;
         #[cfg(all(feature = "jit", target_arch = "x86_64", unix, not(miri)))]
         if self.native.take().is_some() {
-            let words = self.parts.shape.input_words();
-            self.packer = Packer::new(words, &self.parts.rows, self.parts.bytes.program.inputs());
+            self.packer = self.parts.packer();
         }
         Ok(self)
     }
@@ -372,15 +441,16 @@ impl Engine {
             let (expected, what) = (self.input_words(), "numbers");
             return Err(Error::Length { op, what, expected, got: x.len() });
         }
+        let Body::Netlist(compiled) = &self.parts.body else { return self.run_u8(x, y) };
         thread_local! {
-            static VALUES: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
+            static MEMORY: RefCell<Memory> = RefCell::default();
         }
         y.fill(0);
         let mut widths = self.parts.shape.output_widths();
         let (mut word, mut bit) = (0, 0);
         let mut width = widths.next().unwrap_or(1);
-        VALUES.with_borrow_mut(|values| {
-            self.parts.single.run(x, values, |_, value| {
+        MEMORY.with_borrow_mut(|memory| {
+            compiled.single.run(self.isa, x, memory, |_, value| {
                 y[word] |= u32::from(value) << bit;
                 bit += 1;
                 if bit == width {
@@ -452,7 +522,9 @@ impl Engine {
 
     /// An error for the first number that does not fit its port.
     fn check_values(&self, op: &'static str, x: &[u8]) -> Result<()> {
-        if self.narrowest().0 >= 8 {
+        let (narrow, same) = self.narrowest();
+        let any = || x.iter().fold(0, |any, byte| any | byte);
+        if narrow >= 8 || same && u32::from(any()) >> narrow == 0 {
             return Ok(());
         }
         let inputs = self.parts.shape.inputs.iter();
@@ -488,6 +560,13 @@ impl Engine {
             native[feed as usize].run(rows);
             return;
         }
+        if let Body::Stages(stages) = &self.parts.body {
+            if feed == Feed::Bytes {
+                stages.clear_high(rows);
+            }
+            stages.run(self.isa, rows);
+            return;
+        }
         kernel::run(self.isa, self.layout(feed), rows);
     }
 
@@ -497,9 +576,13 @@ impl Engine {
         if let Some(native) = &self.native {
             return &native[feed as usize].layout;
         }
+        let compiled = match &self.parts.body {
+            Body::Netlist(compiled) => compiled,
+            Body::Stages(stages) => return &stages.layout,
+        };
         match feed {
-            Feed::Packed => &self.parts.bits.program,
-            Feed::Bytes => &self.parts.bytes.program,
+            Feed::Packed => &compiled.bits.program,
+            Feed::Bytes => &compiled.bytes.program,
         }
     }
 

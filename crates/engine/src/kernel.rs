@@ -1,6 +1,14 @@
-//! Running a program: one body for every instruction set.
+//! Running a program: one body for every instruction set, and all else that needs `unsafe`.
+//!
+//! Beside the program there are machine code in its place, the way of bytes into rows of bits, and
+//! the program for one frame.
 #![allow(unsafe_code)]
 
+#[cfg(all(feature = "jit", target_arch = "x86_64", unix, not(miri)))]
+pub(crate) mod jit;
+pub(crate) mod moved;
+pub(crate) mod pack;
+pub(crate) mod single;
 mod word;
 
 use crate::Isa;
@@ -16,11 +24,23 @@ use word::Word;
 pub(crate) fn run(isa: Isa, program: &Program, rows: &mut Rows) {
     assert!(isa.is_available(), "this machine does not have {isa}");
     assert_eq!(rows.lines.len(), program.slots() * rows.width, "rows of a program");
-    let base = rows.lines.as_mut_ptr();
-    let code = program.code();
-    match (isa, rows.width) {
-        // SAFETY: the machine has the instruction set, as asserted; `Program` is checked, so that
-        // every slot it names is below `slots`, and there are `slots * width` lines.
+    // SAFETY: the machine has the instruction set, as asserted; `Program` is checked, so that every
+    // slot it names is below `slots`, and there are `slots * width` lines.
+    unsafe { run_code(isa, program.code(), rows.width, rows.lines.as_mut_ptr()) };
+}
+
+/// Runs the code of a program on rows of `width` lines.
+///
+/// # Safety
+///
+/// As [`body`], and the machine has the instruction set.
+///
+/// # Panics
+///
+/// If rows are not 1, 2 or 4 lines wide.
+unsafe fn run_code(isa: Isa, code: &[u32], width: usize, base: *mut Line) {
+    match (isa, width) {
+        // SAFETY: the caller's promise.
         #[cfg(all(target_arch = "x86_64", not(miri)))]
         (Isa::Avx512, 1) => unsafe { avx512::<1>(code, base) },
         // SAFETY: as above.
@@ -216,27 +236,6 @@ unsafe fn one_table<W: Word, const WIDTH: usize, const FAN_IN: usize>(
             }
         };
         value.store(place::<W, WIDTH>(base, table[0], part));
-    }
-}
-
-/// Words of one table of a program for one frame: target, six sources, table (low, high).
-pub(crate) const SINGLE_WORDS: usize = 9;
-
-/// Looks up tables for one frame, one byte a bit.
-///
-/// # Safety
-///
-/// The first seven words of every nine of `code` are below the length of `values`.
-pub(crate) unsafe fn single_tables(code: &[u32], values: &mut [u8]) {
-    let values = values.as_mut_ptr();
-    for table in code.as_chunks::<SINGLE_WORDS>().0 {
-        let &[target, a, b, c, d, e, f, low, high] = table;
-        // SAFETY: the caller's promise.
-        let bit = |place: u32, at: u32| unsafe { u32::from(*values.add(place as usize)) << at };
-        let index = (bit(a, 0) | bit(b, 1)) | (bit(c, 2) | bit(d, 3)) | (bit(e, 4) | bit(f, 5));
-        let entries = u64::from(low) | u64::from(high) << 32;
-        // SAFETY: the caller's promise.
-        unsafe { *values.add(target as usize) = (entries >> index & 1) as u8 };
     }
 }
 

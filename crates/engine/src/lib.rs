@@ -2,26 +2,25 @@
 #![deny(unsafe_code)]
 
 mod block;
+#[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod common;
 mod emit;
 mod engine;
 mod error;
 mod graph;
-mod isa;
-#[cfg(all(feature = "jit", target_arch = "x86_64", unix, not(miri)))]
-mod jit;
 mod kernel;
 mod lower;
 mod measure;
-mod pack;
 mod program;
 mod rows;
 mod schedule;
-mod single;
+mod stages;
 mod synth;
 mod tables;
 mod wire;
 
 pub use engine::Engine;
 pub use error::{Error, Result};
-pub use isa::Isa;
+pub use lutweave_lut::Isa;
 pub use measure::{Feed, ternary_rate};

@@ -30,6 +30,15 @@ enum Step {
 
 /// The gates as a program runs them: tables that are dear as gates stay whole.
 pub(crate) fn program(graph: &Graph) -> Result<Program> {
+    build(graph, false)
+}
+
+/// The same, but inputs are never overwritten, and their slots come before all others.
+pub(crate) fn program_that_keeps_inputs(graph: &Graph) -> Result<Program> {
+    build(graph, true)
+}
+
+fn build(graph: &Graph, keep_inputs: bool) -> Result<Program> {
     let graph = graph.rebuild(|copy, gate, operands| {
         if stays_whole(gate) {
             copy.table(gate.table, operands)
@@ -39,7 +48,7 @@ pub(crate) fn program(graph: &Graph) -> Result<Program> {
     });
     let graph = graph.merge();
     let steps = order(&graph);
-    emit(&graph, &steps)
+    emit(&graph, &steps, keep_inputs)
 }
 
 fn stays_whole(gate: &Gate) -> bool {
@@ -157,7 +166,7 @@ impl Slots {
     }
 }
 
-fn emit(graph: &Graph, steps: &[Step]) -> Result<Program> {
+fn emit(graph: &Graph, steps: &[Step], keep_inputs: bool) -> Result<Program> {
     const NEVER: u32 = u32::MAX;
     let gate = |node: u32| graph.gate_of(node);
     // The step that reads a node last; later than all for outputs.
@@ -191,6 +200,9 @@ fn emit(graph: &Graph, steps: &[Step]) -> Result<Program> {
         if live[node] {
             slot[node] = slots.take();
             inputs.push((row, slot[node]));
+            if keep_inputs {
+                last[node] = NEVER;
+            }
         }
     }
     let mut code: Vec<u32> = Vec::new();

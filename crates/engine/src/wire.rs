@@ -13,11 +13,11 @@
 //! one frame. Whatever the bytes are, reading gives an engine that can be run, or an error, and takes
 //! no more memory than a small multiple of their length.
 
-use crate::engine::{Form, Parts, Shape};
+use crate::engine::{Body, Compiled, Form, Parts, Shape};
 use crate::graph::Graph;
+use crate::kernel::single::Single;
 use crate::lower::Row;
 use crate::program::Program;
-use crate::single::Single;
 use crate::{Engine, Error, Result};
 
 const MAGIC: &[u8; 8] = b"LWENGINE";
@@ -108,25 +108,29 @@ fn read_form(reader: &mut Reader<'_>, rows: usize, outputs: usize) -> Result<For
 impl Engine {
     /// The engine as bytes, for a file beside the model: reading them back takes milliseconds.
     /// They do not depend on the machine. The format is on the page of file formats of the book.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let parts = &*self.parts;
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`] for stages.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let (parts, compiled) = (&*self.parts, self.parts.compiled("store a program")?);
         let mut writer = Writer::default();
         let ports = |ports: &[(usize, usize)]| -> Vec<u32> {
             ports.iter().flat_map(|&(words, width)| [words as u32, width as u32]).collect()
         };
         writer.list(ports(&parts.shape.inputs));
         writer.list(ports(&parts.shape.outputs));
-        write_form(&mut writer, &parts.bits);
-        let rows = parts.rows.iter();
+        write_form(&mut writer, &compiled.bits);
+        let rows = compiled.rows.iter();
         writer.list(rows.flat_map(|row| [row.word, row.mask.into(), row.at_least.into()]));
-        write_form(&mut writer, &parts.bytes);
-        parts.single.write(&mut writer);
+        write_form(&mut writer, &compiled.bytes);
+        compiled.single.write(&mut writer);
         let payload = writer.0;
         let mut bytes = MAGIC.to_vec();
         bytes.extend(VERSION.to_le_bytes());
         bytes.extend(crc32fast::hash(&payload).to_le_bytes());
         bytes.extend(payload);
-        bytes
+        Ok(bytes)
     }
 
     /// The engine that [`to_bytes`](Self::to_bytes) wrote.
@@ -134,7 +138,7 @@ impl Engine {
     /// # Errors
     ///
     /// [`Error::Format`] when the bytes are no such engine, damaged, or of another version;
-    /// [`Error::Unavailable`] as for [`compile`](Self::compile).
+    /// [`Error::Netlist`] for `LUTWEAVE_ISA` as in [`compile`](Self::compile).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let head = bytes.split_first_chunk::<8>().filter(|(magic, _)| *magic == MAGIC);
         let word = |bytes: &[u8; 4]| u32::from_le_bytes(*bytes);
@@ -169,6 +173,7 @@ impl Engine {
         if !reader.0.is_empty() {
             return Err(fault("it goes on after its end"));
         }
-        Self::from_parts(Parts { shape, bits, bytes, rows, single })
+        let body = Body::Netlist(Box::new(Compiled { bits, bytes, rows, single }));
+        Self::from_parts(Parts { shape, body })
     }
 }

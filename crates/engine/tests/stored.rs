@@ -24,9 +24,9 @@ proptest! {
     fn comes_back(seed: u64, cells in 0usize..60) {
         let netlist = netlist(seed, cells);
         let engine = Engine::compile(&netlist).unwrap();
-        let stored = engine.to_bytes();
+        let stored = engine.to_bytes().unwrap();
         let again = Engine::from_bytes(&stored).unwrap();
-        prop_assert_eq!(again.to_bytes(), stored);
+        prop_assert_eq!(again.to_bytes().unwrap(), stored);
         let x = bytes(&netlist, 70, seed);
         prop_assert_eq!(run(&again, &x), run(&engine, &x));
     }
@@ -34,7 +34,7 @@ proptest! {
     #[test]
     fn a_strangers_bytes_give_an_engine_or_an_error(seed: u64, changes in 1usize..6, cut in any::<bool>()) {
         let netlist = netlist(seed, 12);
-        let mut stored = Engine::compile(&netlist).unwrap().to_bytes();
+        let mut stored = Engine::compile(&netlist).unwrap().to_bytes().unwrap();
         let mut numbers = Numbers::new(seed);
         let lengths = 16..stored.len();
         for _ in 0..changes {
@@ -58,7 +58,7 @@ proptest! {
 
 #[test]
 fn says_what_is_wrong() {
-    let stored = Engine::compile(&netlist(1, 5)).unwrap().to_bytes();
+    let stored = Engine::compile(&netlist(1, 5)).unwrap().to_bytes().unwrap();
     let says = |bytes: &[u8]| match Engine::from_bytes(bytes) {
         Err(Error::Format { what }) => what,
         other => panic!("{other:?}"),

@@ -92,6 +92,16 @@ pub enum Error {
         /// Width of the word it is for.
         width: usize,
     },
+    /// `LUTWEAVE_ISA` names no instruction set of this machine.
+    #[error(
+        "instruction set is not available: LUTWEAVE_ISA is `{name}`; this machine has {available}"
+    )]
+    InstructionSet {
+        /// What it names.
+        name: String,
+        /// The names it may have.
+        available: String,
+    },
     /// The text form of a netlist is malformed.
     #[error("line {line}, column {column}: {what}")]
     Text {

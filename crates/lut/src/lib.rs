@@ -4,6 +4,7 @@
 mod error;
 mod evaluate;
 mod expand;
+mod isa;
 mod netlist;
 pub mod opt;
 mod order;
@@ -23,6 +24,7 @@ mod wiring;
 
 pub use error::{Error, Result};
 pub use evaluate::Evaluator;
+pub use isa::Isa;
 pub use netlist::{
     Cell, Driver, Fault, Group, Input, MAX_NAME, MAX_NETS, MAX_WIDTH, Net, Netlist, NetlistBuilder,
     Op, Output, Role, bits_for,

@@ -4,7 +4,7 @@
 use lutweave_tensor::{DType, FrameBuffer, WORD};
 use rayon::prelude::*;
 
-use super::{Cpu, Isa, Kernel};
+use super::{Cpu, Dispatch, Isa, Kernel};
 use crate::Result;
 use crate::activation::{
     ActivationKernels, FixedPoint, TwoLevels, Window, check_clamp, check_dropout, check_levels,

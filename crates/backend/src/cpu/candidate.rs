@@ -8,7 +8,7 @@ use lutweave_tensor::{FrameBuffer, WORD};
 use rayon::prelude::*;
 
 use super::node::Node;
-use super::{Cpu, Kernel, portable};
+use super::{Cpu, Dispatch, Kernel, portable};
 use crate::candidate::{CandidateKernels, check_candidates};
 use crate::sites::Rows;
 use crate::{Result, Slopes};

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::gemm::{Matrix, Size, multiply};
 use super::norm::total;
-use super::{Cpu, Isa, Kernel};
+use super::{Cpu, Dispatch, Isa, Kernel};
 use crate::Result;
 use crate::check::check_size;
 use crate::dense::{DenseKernels, Group, check_affine};

@@ -1,7 +1,8 @@
 //! The kernels of one table on the chosen instruction set: the only calls into code that needs one.
 #![allow(unsafe_code)]
 
-use super::isa::Isa;
+use lutweave_lut::Isa;
+
 use super::node::{Node, Spread};
 use super::portable;
 
@@ -30,8 +31,24 @@ mod avx2 {
     avx2!(spread(node: Node<'_>, spread: &Spread<'_>, rows: &mut [&mut [f32]]));
 }
 
-impl Isa {
-    pub(super) fn counts(self, node: Node<'_>, frames: usize, counts: &mut [u32]) {
+/// The kernels of one table; the machine has the instruction set.
+pub(super) trait TableDispatch {
+    fn counts(self, node: Node<'_>, frames: usize, counts: &mut [u32]);
+
+    /// The first `words` words of each row of `y`, one a place. Bits past the last frame are the
+    /// table's entry 0; the caller masks them.
+    fn look_up(self, node: Node<'_>, table: &[u64], y: &mut [u64], words: usize);
+
+    fn values(self, node: Node<'_>, values: &[f32], y: &mut [f32], stride: usize, frames: usize);
+
+    /// `dy` has one row of `stride` numbers a place, zero past the last frame.
+    fn sums(self, node: Node<'_>, dy: &[f32], stride: usize, frames: usize, sums: &mut [f32]);
+
+    fn spread(self, node: Node<'_>, spread: &Spread<'_>, rows: &mut [&mut [f32]]);
+}
+
+impl TableDispatch for Isa {
+    fn counts(self, node: Node<'_>, frames: usize, counts: &mut [u32]) {
         debug_assert!(self.is_available());
         match self {
             #[cfg(all(target_arch = "x86_64", not(miri)))]
@@ -44,9 +61,7 @@ impl Isa {
         }
     }
 
-    /// The first `words` words of each row of `y`, one a place. Bits past the last frame are the
-    /// table's entry 0; the caller masks them.
-    pub(super) fn look_up(self, node: Node<'_>, table: &[u64], y: &mut [u64], words: usize) {
+    fn look_up(self, node: Node<'_>, table: &[u64], y: &mut [u64], words: usize) {
         debug_assert!(self.is_available());
         match self {
             #[cfg(all(target_arch = "x86_64", not(miri)))]
@@ -59,14 +74,7 @@ impl Isa {
         }
     }
 
-    pub(super) fn values(
-        self,
-        node: Node<'_>,
-        values: &[f32],
-        y: &mut [f32],
-        stride: usize,
-        frames: usize,
-    ) {
+    fn values(self, node: Node<'_>, values: &[f32], y: &mut [f32], stride: usize, frames: usize) {
         debug_assert!(self.is_available());
         match self {
             #[cfg(all(target_arch = "x86_64", not(miri)))]
@@ -77,15 +85,7 @@ impl Isa {
         }
     }
 
-    /// `dy` has one row of `stride` numbers a place, zero past the last frame.
-    pub(super) fn sums(
-        self,
-        node: Node<'_>,
-        dy: &[f32],
-        stride: usize,
-        frames: usize,
-        sums: &mut [f32],
-    ) {
+    fn sums(self, node: Node<'_>, dy: &[f32], stride: usize, frames: usize, sums: &mut [f32]) {
         debug_assert!(self.is_available());
         match self {
             #[cfg(all(target_arch = "x86_64", not(miri)))]
@@ -98,7 +98,7 @@ impl Isa {
         }
     }
 
-    pub(super) fn spread(self, node: Node<'_>, spread: &Spread<'_>, rows: &mut [&mut [f32]]) {
+    fn spread(self, node: Node<'_>, spread: &Spread<'_>, rows: &mut [&mut [f32]]) {
         debug_assert!(self.is_available());
         match self {
             #[cfg(all(target_arch = "x86_64", not(miri)))]
@@ -110,7 +110,10 @@ impl Isa {
             _ => portable::spread(node, spread, rows),
         }
     }
+}
 
+/// What an instruction set can run.
+pub trait Dispatch {
     /// Mixes each entry of a table with its neighbours, one input after the other:
     /// `t[k] ← own·t[k] + other·t[k ^ 1 << i]` for `i` = 0, 1, …; the same bits on every
     /// instruction set.
@@ -121,7 +124,18 @@ impl Isa {
     /// # Panics
     ///
     /// If this machine does not have the instruction set, or the length is no power of two.
-    pub fn mix(self, table: &mut [f32], own: f32, other: f32) {
+    fn mix(self, table: &mut [f32], own: f32, other: f32);
+
+    /// Runs a loop body compiled for this instruction set.
+    ///
+    /// # Panics
+    ///
+    /// If this machine does not have the instruction set.
+    fn run<K: Kernel>(self, kernel: K) -> K::Output;
+}
+
+impl Dispatch for Isa {
+    fn mix(self, table: &mut [f32], own: f32, other: f32) {
         assert!(self.is_available(), "this machine does not have {self}");
         assert!(table.len().is_power_of_two(), "a table of {} entries", table.len());
         match self {
@@ -135,12 +149,7 @@ impl Isa {
         }
     }
 
-    /// Runs a loop body compiled for this instruction set.
-    ///
-    /// # Panics
-    ///
-    /// If this machine does not have the instruction set.
-    pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
+    fn run<K: Kernel>(self, kernel: K) -> K::Output {
         assert!(self.is_available(), "this machine does not have {self}");
         match self {
             #[cfg(all(target_arch = "x86_64", not(miri)))]

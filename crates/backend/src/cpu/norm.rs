@@ -3,7 +3,7 @@
 use lutweave_tensor::FrameBuffer;
 use rayon::prelude::*;
 
-use super::{Cpu, Isa, Kernel};
+use super::{Cpu, Dispatch, Isa, Kernel};
 use crate::Result;
 use crate::norm::{
     GroupMap, GroupNorm, NormKernels, check_backward, check_groups, check_normalise,

@@ -11,7 +11,7 @@ use lutweave_tensor::{DType, FrameBuffer, WORD};
 
 use self::backward::{AnyBackward, AverageBackward, BitsBackward, MaxBackward, Share, each_run};
 use super::rows::{Readers, for_row_blocks};
-use super::{Cpu, Kernel};
+use super::{Cpu, Dispatch, Kernel};
 use crate::Result;
 use crate::check::check_dtype;
 use crate::pool::{Divisor, PoolKernels, check_pool, check_pool_backward};

@@ -5,7 +5,7 @@
 use lutweave_tensor::FrameBuffer;
 use rayon::prelude::*;
 
-use super::{Cpu, Isa, Kernel};
+use super::{Cpu, Dispatch, Isa, Kernel};
 use crate::real::{RealKernels, check_real, check_real_gradients, frame_blocks};
 use crate::sites::{Rows, real_ones};
 use crate::{Result, Sites};

@@ -4,7 +4,7 @@ use lutweave_lut::NO_SOURCE;
 use lutweave_tensor::{DType, Element, FrameBuffer, THRESHOLD};
 use rayon::prelude::*;
 
-use super::{Cpu, Kernel};
+use super::{Cpu, Dispatch, Kernel};
 use crate::Result;
 use crate::reference::Reference;
 use crate::rows::{RowKernels, check_gather, check_scatter};

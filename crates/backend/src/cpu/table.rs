@@ -4,9 +4,9 @@ use lutweave_lut::MAX_FAN_IN;
 use lutweave_tensor::{DType, FrameBuffer, WORD};
 use rayon::prelude::*;
 
-use super::Cpu;
 use super::blocks::{Blocks, apart, with_spare};
 use super::node::{Node, Spread};
+use super::{Cpu, TableDispatch};
 use crate::check::{check_rows, check_size};
 use crate::sites::{Rows, bit_ones};
 use crate::table::{

@@ -7,7 +7,7 @@ use lutweave_lut::NO_SOURCE;
 use lutweave_tensor::{DType, FrameBuffer, THRESHOLD, WORD};
 
 use super::rows::{Readers, for_row_blocks};
-use super::{Cpu, Kernel};
+use super::{Cpu, Dispatch, Kernel};
 use crate::Result;
 use crate::window::{WindowKernels, check_gradient, check_lower, check_raise};
 

@@ -140,6 +140,18 @@ pub(super) fn run(arguments: &EngineArguments) -> Result<()> {
             1e9 / row.rate,
         );
     }
+    let fastest =
+        rows.iter().filter(|row| row.input == "u8").max_by(|a, b| a.rate.total_cmp(&b.rate));
+    if let Some(row) = fastest {
+        say!(
+            "{} frames of bytes in {:.2} ms ({}, {}, threads: {})",
+            grouped(FRAMES),
+            1e3 * FRAMES as f64 / row.rate,
+            row.isa,
+            if row.machine_code { "machine code" } else { "program" },
+            row.threads,
+        );
+    }
     for row in rows.iter().filter(|row| row.input == "core" && !row.machine_code) {
         say!(
             "bound of {}: {:.2} G operations of 512 bits a second on one core",

@@ -5,7 +5,7 @@
 //! thread takes a block of frames, eight or sixteen of which go through the tree side by side; there
 //! is no batch norm. It is written for this comparison and used nowhere else.
 
-use lutweave::backend::{Isa, Kernel};
+use lutweave::backend::{Dispatch, Isa, Kernel};
 use lutweave::lut::Wiring;
 use rayon::prelude::*;
 

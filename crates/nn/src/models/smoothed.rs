@@ -31,7 +31,7 @@
 //! `t[k] ← (0.5 + b)·t[k] + (0.5 − b)·t[k ^ 1 << i]`. The mix is its own transpose, so the gradient
 //! of the table is the same pass over the gradient of the values.
 
-use lutweave_backend::Isa;
+use lutweave_backend::{Dispatch, Isa};
 use lutweave_tensor::rng::{self, Xoshiro256PlusPlus};
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,6 @@
 //! Gradients that are kept from being too large.
 
-use lutweave_backend::{Isa, Kernel};
+use lutweave_backend::{Dispatch, Isa, Kernel};
 use lutweave_nn::{Parameter, StateTensor};
 use rayon::prelude::*;
 

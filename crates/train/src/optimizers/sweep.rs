@@ -1,6 +1,6 @@
 //! One pass over all parameters.
 
-use lutweave_backend::{Isa, Kernel};
+use lutweave_backend::{Dispatch, Isa, Kernel};
 use lutweave_nn::Parameter;
 use rayon::prelude::*;
 

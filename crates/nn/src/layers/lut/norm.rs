@@ -1,7 +1,7 @@
 //! From the values of a node to its bits, and from pattern sums back to values: batch norm and the
 //! window of the straight-through estimator, on `2^fan_in` numbers instead of frames.
 
-use lutweave_backend::{Entries, Isa, Kernel};
+use lutweave_backend::{Dispatch, Entries, Isa, Kernel};
 use serde::{Deserialize, Serialize};
 
 /// Smallest variance; part of the numeric contract.

@@ -1,19 +1,22 @@
-//! Which instruction set the kernels use.
+//! Which instruction set kernels and programs use: one answer for all crates that compile code for
+//! several.
 
 use std::fmt;
 use std::sync::OnceLock;
 
 use crate::{Error, Result};
 
-/// An instruction set that the CPU kernels are written or compiled for, in rising order of speed.
+/// An instruction set that kernels and programs are written or compiled for, in rising order of
+/// speed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Isa {
     /// Whatever the compiler targets; on every machine.
     Portable,
-    /// AVX2 with FMA, BMI and POPCNT: the portable loops compiled for it.
+    /// AVX2 with FMA, BMI, LZCNT and POPCNT (Haswell, Zen).
     Avx2,
-    /// AVX-512 with BW, DQ, VL, VBMI and VPOPCNTDQ: kernels of its own.
+    /// AVX-512 with BW, DQ, VL, VBMI and VPOPCNTDQ, and GFNI (Ice Lake, Zen 4); one without all of
+    /// these counts as AVX2.
     Avx512,
 }
 
@@ -51,7 +54,7 @@ impl Isa {
     ///
     /// # Errors
     ///
-    /// [`Error::Unavailable`] when it names no instruction set of this machine.
+    /// [`Error::InstructionSet`] when it names no instruction set of this machine.
     pub fn from_environment() -> Result<Option<Self>> {
         Self::named(&std::env::var("LUTWEAVE_ISA").unwrap_or_default())
     }
@@ -63,9 +66,7 @@ impl Isa {
             None if name.is_empty() => Ok(None),
             None => {
                 let names: Vec<&str> = available.iter().map(|isa| isa.name()).collect();
-                let why =
-                    format!("LUTWEAVE_ISA is `{name}`; this machine has {}", names.join(", "));
-                Err(Error::Unavailable { what: "instruction set", why })
+                Err(Error::InstructionSet { name: name.to_owned(), available: names.join(", ") })
             }
         }
     }
@@ -97,6 +98,7 @@ impl Isa {
                     && has!("avx512vl")
                     && has!("avx512vbmi")
                     && has!("avx512vpopcntdq")
+                    && has!("gfni")
             }
         }
     }

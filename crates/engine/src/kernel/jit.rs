@@ -1,19 +1,20 @@
-//! Machine code made at run time, for AVX-512.
+//! Machine code made at run time, for AVX-512 and AVX2.
 //!
-//! The gates of at most three operands become one `vpternlogq` each, straight-line. Registers are
-//! given out by the rule of Belady: of the values in registers, the one whose next use is farthest
+//! For AVX-512 the gates of at most three operands become one `vpternlogq` each, for AVX2 gates of two
+//! operands one `vpand`, `vpandn`, `vpor` or `vpxor`, all straight-line. Registers are given out by the rule of Belady: of the values in registers, the one whose next use is farthest
 //! makes room, and is stored first if it will be needed again. A source that is needed once more only
 //! is read by the instruction itself.
 //!
 //! The memory is writable while the code is written, and executable afterwards, never both.
-#![allow(unsafe_code)]
+
+mod pairs;
 
 use iced_x86::{Code, Encoder, Instruction, MemoryOperand, Register};
 
 use crate::graph::{Gate, Graph};
 use crate::program::Program;
 use crate::rows::{Line, Rows};
-use crate::{Error, Result};
+use crate::{Error, Isa, Result};
 
 const REGISTERS: usize = 32;
 const NEVER: u32 = u32::MAX;
@@ -27,14 +28,17 @@ pub(crate) struct Native {
     memory: memmap2::Mmap,
     /// Slots, inputs and outputs; no operations.
     pub(crate) layout: Program,
+    isa: Isa,
 }
 
 impl Native {
     /// Compiles a graph of gates of at most three operands.
-    pub(crate) fn new(graph: &Graph) -> Result<Self> {
-        let mut compiler = Compiler::new(graph);
-        compiler.gates()?;
-        let (bytes, layout) = compiler.finish()?;
+    pub(crate) fn new(isa: Isa, graph: &Graph) -> Result<Self> {
+        let (bytes, layout) = match isa {
+            Isa::Avx512 => Compiler::new(isa, graph).code(Compiler::gate)?,
+            Isa::Avx2 => Compiler::new(isa, &pairs::graph(graph)).code(Compiler::pair)?,
+            _ => return Err(unavailable(format!("it is for avx512 and avx2, not for {isa}"))),
+        };
         if bytes.len() > MAX_BYTES {
             let size = bytes.len();
             let why = format!("{size} bytes of code would be slower than the program");
@@ -44,7 +48,7 @@ impl Native {
         let mut memory = memmap2::MmapMut::map_anon(bytes.len()).map_err(failed)?;
         memory.copy_from_slice(&bytes);
         let memory = memory.make_exec().map_err(failed)?;
-        Ok(Self { memory, layout })
+        Ok(Self { memory, layout, isa })
     }
 
     /// Bytes of code.
@@ -56,17 +60,22 @@ impl Native {
     ///
     /// # Panics
     ///
-    /// If the machine has no AVX-512, or the rows are those of another program.
+    /// If the machine does not have the instruction set, or the rows are those of another program.
     pub(crate) fn run(&self, rows: &mut Rows) {
-        assert!(crate::Isa::Avx512.is_available(), "this machine does not have avx512");
+        assert!(self.isa.is_available(), "this machine does not have {}", self.isa);
         assert!(rows.width == 1 && rows.lines.len() == self.layout.slots(), "rows of a program");
         // SAFETY: the memory holds a whole function of this type, written by `Compiler`; it is
         // never changed, and lives as long as `self`.
         let function = unsafe {
-            std::mem::transmute::<*const u8, extern "sysv64" fn(*mut Line)>(self.memory.as_ptr())
+            std::mem::transmute::<*const u8, extern "sysv64" fn(*mut u8)>(self.memory.as_ptr())
         };
-        // The function reads and writes slots below `slots` only, of which each is one line.
-        function(rows.lines.as_mut_ptr());
+        // The function reads and writes slots below `slots` only, of which each is one line: with
+        // AVX2 the half of it that the pointer is at.
+        let lines = rows.lines.as_mut_ptr().cast::<u8>();
+        function(lines);
+        if self.isa == Isa::Avx2 && self.layout.slots() > 0 {
+            function(lines.wrapping_add(size_of::<Line>() / 2));
+        }
     }
 }
 
@@ -75,6 +84,7 @@ fn unavailable(why: String) -> Error {
 }
 
 struct Compiler<'a> {
+    isa: Isa,
     graph: &'a Graph,
     /// The gates that read each node are `uses[start[node]..start[node + 1]]`, in order.
     start: Vec<u32>,
@@ -83,7 +93,8 @@ struct Compiler<'a> {
     /// Where each node is: its register and its slot, or `NEVER`.
     register: Vec<u32>,
     slot: Vec<u32>,
-    holds: [u32; REGISTERS],
+    /// The node that each register holds, or `NEVER`.
+    holds: Vec<u32>,
     free: Vec<u32>,
     slots: u32,
     inputs: Vec<(u32, u32)>,
@@ -91,7 +102,7 @@ struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    fn new(graph: &'a Graph) -> Self {
+    fn new(isa: Isa, graph: &'a Graph) -> Self {
         let nodes = graph.nodes();
         let mut start = vec![0u32; nodes + 1];
         for gate in graph.gates() {
@@ -110,13 +121,15 @@ impl<'a> Compiler<'a> {
         }
         let mut is_output = vec![false; nodes];
         graph.outputs.iter().for_each(|output| is_output[output.node() as usize] = true);
+        let registers = if isa == Isa::Avx512 { REGISTERS } else { REGISTERS / 2 };
         let mut made = Self {
+            isa,
             graph,
             start,
             uses,
             register: vec![NEVER; nodes],
             slot: vec![NEVER; nodes],
-            holds: [NEVER; REGISTERS],
+            holds: vec![NEVER; registers],
             free: Vec::new(),
             slots: 0,
             inputs: Vec::new(),
@@ -152,19 +165,32 @@ impl<'a> Compiler<'a> {
         MemoryOperand::with_base_displ(Register::RDI, place)
     }
 
+    /// The register of this number.
+    fn vector(&self, register: u32) -> Register {
+        let first = if self.isa == Isa::Avx512 { Register::ZMM0 } else { Register::YMM0 };
+        first + register
+    }
+
+    /// The instruction set's own of two codes.
+    fn own(&self, avx512: Code, avx2: Code) -> Code {
+        if self.isa == Isa::Avx512 { avx512 } else { avx2 }
+    }
+
     fn store(&mut self, node: u32) -> Result<()> {
         self.slot[node as usize] = self.free.pop().unwrap_or_else(|| {
             self.slots += 1;
             self.slots - 1
         });
-        let from = zmm(self.register[node as usize]);
+        let from = self.vector(self.register[node as usize]);
         let to = self.memory(node);
-        self.emit(Instruction::with2(Code::EVEX_Vmovdqa64_zmmm512_k1z_zmm, to, from))
+        let code = self.own(Code::EVEX_Vmovdqa64_zmmm512_k1z_zmm, Code::VEX_Vmovdqa_ymmm256_ymm);
+        self.emit(Instruction::with2(code, to, from))
     }
 
     fn load(&mut self, node: u32, to: u32) -> Result<()> {
-        let from = self.memory(node);
-        self.emit(Instruction::with2(Code::EVEX_Vmovdqa64_zmm_k1z_zmmm512, zmm(to), from))
+        let (from, to) = (self.memory(node), self.vector(to));
+        let code = self.own(Code::EVEX_Vmovdqa64_zmm_k1z_zmmm512, Code::VEX_Vmovdqa_ymm_ymmm256);
+        self.emit(Instruction::with2(code, to, from))
     }
 
     /// A register for a new value, none of `keep`.
@@ -196,15 +222,21 @@ impl<'a> Compiler<'a> {
         self.register[node as usize] = register;
     }
 
-    fn gates(&mut self) -> Result<()> {
-        for index in 0..self.graph.gates().len() as u32 {
-            let gate = self.graph.gates()[index as usize];
-            self.gate(index, &gate)?;
+    /// The whole code, every gate by `gate`.
+    fn code(
+        mut self,
+        gate: impl Fn(&mut Self, u32, &Gate) -> Result<()>,
+    ) -> Result<(Vec<u8>, Program)> {
+        let graph = self.graph;
+        for (index, each) in graph.gates().iter().enumerate() {
+            gate(&mut self, index as u32, each)?;
         }
         self.emit(Ok(Instruction::with(Code::VEX_Vzeroupper)))?;
-        self.emit(Ok(Instruction::with(Code::Retnq)))
+        self.emit(Ok(Instruction::with(Code::Retnq)))?;
+        self.finish()
     }
 
+    /// One ternary-logic instruction.
     fn gate(&mut self, index: u32, gate: &Gate) -> Result<()> {
         let mut sources = gate.operands().to_vec();
         // One source may stay in memory: the one that is needed last, if any is not in a register.
@@ -238,9 +270,9 @@ impl<'a> Compiler<'a> {
             if missing(self, first) {
                 self.load(first, register)?;
             } else {
-                let from = zmm(self.register[first as usize]);
+                let from = self.vector(self.register[first as usize]);
                 let copy = Code::EVEX_Vmovdqa64_zmm_k1z_zmmm512;
-                self.emit(Instruction::with2(copy, zmm(register), from))?;
+                self.emit(Instruction::with2(copy, self.vector(register), from))?;
             }
             register
         };
@@ -248,17 +280,25 @@ impl<'a> Compiler<'a> {
         let mut rest: Vec<u32> = sources[1..].to_vec();
         rest.sort_by_key(|&node| missing(self, node));
         let last = rest.last().copied().unwrap_or(sources[0]);
-        let middle =
-            if rest.len() > 1 { zmm(self.register[rest[0] as usize]) } else { zmm(target) };
+        let middle = if rest.len() > 1 {
+            self.vector(self.register[rest[0] as usize])
+        } else {
+            self.vector(target)
+        };
         let table = immediate(gate, sources[0], (rest.len() > 1).then(|| rest[0]), last);
         let code = Code::EVEX_Vpternlogq_zmm_k1z_zmm_zmmm512b64_imm8;
         let made = if missing(self, last) {
-            Instruction::with4(code, zmm(target), middle, self.memory(last), table)
+            Instruction::with4(code, self.vector(target), middle, self.memory(last), table)
         } else {
-            let last = zmm(self.register[last as usize]);
-            Instruction::with4(code, zmm(target), middle, last, table)
+            let last = self.vector(self.register[last as usize]);
+            Instruction::with4(code, self.vector(target), middle, last, table)
         };
         self.emit(made)?;
+        self.made(index, gate, target)
+    }
+
+    /// A gate is in this register; what it read for the last time is gone.
+    fn made(&mut self, index: u32, gate: &Gate, target: u32) -> Result<()> {
         let made = self.graph.first_gate() + index;
         for &node in gate.operands() {
             if self.next_use(node, index) == NEVER {
@@ -296,10 +336,6 @@ impl<'a> Compiler<'a> {
         let layout = Program::new(rows, self.slots, self.inputs, Vec::new(), outputs)?;
         Ok((self.encoder.take_buffer(), layout))
     }
-}
-
-fn zmm(register: u32) -> Register {
-    Register::ZMM0 + register
 }
 
 /// The gate's table with the target as bit 2 of the index, then `middle`, and `last` as bit 0.

@@ -2,17 +2,45 @@
 //!
 //! A word program computes 512 frames in the time of one. For a single frame each bit is a byte
 //! here, each table is looked up by an index that its inputs make, and each popcount is a sum:
-//! neighbouring tables do not wait for each other, so a core works on several at once.
+//! neighbouring tables do not wait for each other, so a core works on several at once. With AVX-512
+//! 512 tables that do not wait for each other are looked up together, where there are enough of them.
 
-#![allow(unsafe_code)]
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod plan;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+mod wide;
 
 use lutweave_lut::{Netlist, Op};
 
-use crate::Result;
-use crate::kernel::{SINGLE_WORDS, single_tables};
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+use self::wide::Plan;
 use crate::lower::{Row, lower_bytes};
 use crate::program::Broken;
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+use crate::rows::Line;
 use crate::wire::{Reader, Writer, fault};
+use crate::{Isa, Result};
+
+/// Words of one table of a program for one frame: target, six sources, table (low, high).
+const SINGLE_WORDS: usize = 9;
+
+/// Looks up tables for one frame, one byte a bit.
+///
+/// # Safety
+///
+/// The first seven words of every nine of `code` are below the length of `values`.
+unsafe fn single_tables(code: &[u32], values: &mut [u8]) {
+    let values = values.as_mut_ptr();
+    for table in code.as_chunks::<SINGLE_WORDS>().0 {
+        let &[target, a, b, c, d, e, f, low, high] = table;
+        // SAFETY: the caller's promise.
+        let bit = |place: u32, at: u32| unsafe { u32::from(*values.add(place as usize)) << at };
+        let index = (bit(a, 0) | bit(b, 1)) | (bit(c, 2) | bit(d, 3)) | (bit(e, 4) | bit(f, 5));
+        let entries = u64::from(low) | u64::from(high) << 32;
+        // SAFETY: the caller's promise.
+        unsafe { *values.add(target as usize) = (entries >> index & 1) as u8 };
+    }
+}
 
 /// Kinds of operations, each followed by its words.
 const TABLES: u32 = 0; // count, then count times: target, six sources, table (low, high)
@@ -21,7 +49,7 @@ const LARGEST: u32 = 2; // sources, target, width, words, then the sources
 const AT_LEAST: u32 = 3; // sources, target, threshold, then the sources
 
 /// A checked program for one frame.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Single {
     /// Input words, one byte each.
     words: usize,
@@ -33,6 +61,16 @@ pub(crate) struct Single {
     code: Vec<u32>,
     /// Where each output bit is.
     outputs: Vec<u32>,
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    plan: Option<Plan>,
+}
+
+/// Memory of runs, to be used again.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    values: Vec<u8>,
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    lines: Vec<Line>,
 }
 
 impl Single {
@@ -57,8 +95,16 @@ impl Single {
             place_of.insert(row, 2 + place as u32);
             *level += 1;
         }
-        let mut made =
-            Self { words, masks, at_least, values: 0, code: Vec::new(), outputs: Vec::new() };
+        let mut made = Self {
+            words,
+            masks,
+            at_least,
+            values: 0,
+            code: Vec::new(),
+            outputs: Vec::new(),
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            plan: None,
+        };
         made.values = 2 + made.masks.len();
         made.cells(netlist, &place_of)?;
         Self::check(made)
@@ -193,6 +239,8 @@ impl Single {
             values: values as usize,
             code: reader.list()?,
             outputs: reader.list()?,
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            plan: None,
         };
         // No operation makes more than a word of 32 bits.
         if read.outputs.len() != outputs
@@ -234,11 +282,38 @@ impl Single {
                 }
             };
         }
-        if fine { Ok(self) } else { Err(damaged()) }
+        if !fine {
+            return Err(damaged());
+        }
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        let plan = if Isa::Avx512.is_available() { self.plan() } else { None };
+        Ok(Self {
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            plan,
+            ..self
+        })
     }
 
-    /// One byte per input word in, one word per output bit out. `values` is memory to reuse.
-    pub(crate) fn run(&self, x: &[u8], values: &mut Vec<u8>, mut output: impl FnMut(usize, u8)) {
+    /// One byte per input word in, one word per output bit out.
+    pub(crate) fn run(
+        &self,
+        isa: Isa,
+        x: &[u8],
+        memory: &mut Memory,
+        mut output: impl FnMut(usize, u8),
+    ) {
+        #[cfg(all(target_arch = "x86_64", not(miri)))]
+        if isa == Isa::Avx512
+            && let Some(plan) = &self.plan
+        {
+            let lines = wide::run(plan, x, &mut memory.lines);
+            for (index, &place) in plan.outputs.iter().enumerate() {
+                output(index, wide::bit(lines, place));
+            }
+            return;
+        }
+        let _ = isa;
+        let values = &mut memory.values;
         values.resize(self.values, 0);
         values[1] = 1;
         if self.words > 0 {
@@ -293,6 +368,7 @@ impl Single {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Operation<'a> {
     Tables(&'a [u32]),
     Sum { target: u32, width: u32, sources: &'a [u32] },
