@@ -3,7 +3,7 @@
 
 use lutweave_tensor::WORD;
 
-use super::{Cpu, Kernel};
+use super::{Cpu, Dispatch, Kernel};
 use crate::Result;
 use crate::switch::{PATTERNS, SwitchKernels, check_switch};
 
