@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn other_networks_are_refused_by_name() {
-        let other = Sequential::new(&[6]).reading(DType::F32).then(Dense::new(2)).build(1).unwrap();
+        let other = Sequential::new(&[6]).reading(DType::F32).then(Dense::new(&[2])).build(1).unwrap();
         let error = other.lut_tail().unwrap_err().to_string();
         assert!(error.contains("dense") && error.contains("group_sum"), "{error}");
     }

@@ -169,7 +169,8 @@ impl Block {
             for (at, member) in cone.members.iter().enumerate().skip(1) {
                 let table = &nodes.layers[member.layer].tables[member.node];
                 let below = &self.rows[member.layer];
-                for way in 0..2 {
+                let mut answers = [0u64; 2];
+                for (way, answer) in answers.iter_mut().enumerate() {
                     operands.clear();
                     for operand in &member.operands {
                         operands.push(match *operand {
@@ -177,8 +178,9 @@ impl Block {
                             Operand::Source(source) => bits(below, source)?[word],
                         });
                     }
-                    forced[at][way] = table.evaluate(&operands);
+                    *answer = table.evaluate(&operands);
                 }
+                forced[at] = answers;
             }
             let mut differ = 0;
             for [zero, one] in &forced[cone.last..] {
@@ -223,7 +225,7 @@ impl Block {
         number: usize,
         node: usize,
         switching: bool,
-        cpu: &Cpu,
+        cpu: Cpu,
     ) -> Result<()> {
         self.patterns.fill(0);
         for (input, &source) in layer.sources(node).iter().enumerate() {

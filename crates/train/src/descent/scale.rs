@@ -11,9 +11,9 @@ pub(super) struct Scale {
 }
 
 impl Scale {
-    /// For differences of up to `most`.
+    /// For differences of up to `most`; larger ones are as good as that.
     pub(super) fn new(temperature: f32, most: usize) -> Self {
-        let most = most as i32;
+        let most = i32::try_from(most).unwrap_or(i32::MAX).min(1 << 20);
         // Far from the largest score, where only the order of size matters, nothing overflows.
         let exp = |d: i32| libm::expf((d as f32 / temperature).min(40.0));
         Self { inverse: 1.0 / temperature, exp: (-most..=most).map(exp).collect(), most }
