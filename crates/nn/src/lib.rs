@@ -27,7 +27,7 @@ pub use layers::{
 };
 pub use layers::{
     BatchNorm, Convolution, Graph, GroupSum, LutLayer, LutTree, Recurrent, Sequential, Spread,
-    Switcher, Thermometer, WiringRule,
+    Switcher, Thermometer, Tie, WiringRule,
 };
 pub use layers::{
     BatchNormalization, Binarize, BitValues, Dense, Dropout, DropoutScale, HardTanh, Initialise,

@@ -140,7 +140,7 @@ fn layer(table: &Value, live: Option<Live<'_>>) -> Checked<std::sync::Arc<dyn La
 }
 
 /// Kinds of layers, to find the one that was meant.
-const KINDS: [&str; 34] = [
+const KINDS: [&str; 35] = [
     "add",
     "average_pool",
     "batch_norm",
@@ -174,6 +174,7 @@ const KINDS: [&str; 34] = [
     "stochastic_max_pool",
     "switcher",
     "thermometer",
+    "tie",
     "up_sample",
 ];
 
