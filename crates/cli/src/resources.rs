@@ -115,6 +115,17 @@ fn mapped(netlist: &Netlist, target: Target) -> Result<Netlist> {
     Ok(netlist.optimise(&options)?.0)
 }
 
+/// The estimated LUTs of encoder, core and head, each alone, as the report has them.
+pub(crate) fn estimate(netlist: &Netlist, target: Target) -> Result<[usize; 3]> {
+    let mut luts = [0; 3];
+    for (luts, role) in luts.iter_mut().zip([Role::Encoder, Role::Core, Role::Head]) {
+        // A part without cells, or one that nothing reads, is none.
+        let Ok(part) = netlist.select(role) else { continue };
+        *luts = cells(&mapped(&part, target)?, |op| matches!(op, Op::Lut(_)));
+    }
+    Ok(luts)
+}
+
 fn cells(netlist: &Netlist, fits: fn(&Op) -> bool) -> usize {
     netlist.cells().iter().filter(|cell| fits(&cell.op)).count()
 }

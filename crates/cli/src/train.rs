@@ -1,6 +1,7 @@
 //! `lutweave train`: from a file of settings to a trained, saved network.
 
 mod backup;
+mod budget;
 pub(crate) mod config;
 pub(crate) mod folder;
 mod layers;
@@ -20,6 +21,7 @@ use lutweave::prelude::*;
 use lutweave::train::{self, Checkpoint, Flow, History};
 
 use self::backup::Copies;
+use self::budget::Budget;
 use self::config::{Config, Source};
 use self::folder::{CHECKPOINT, CONFIG, Folder, MODEL, REPORT};
 use self::show::Show;
@@ -45,6 +47,7 @@ Examples:
   lutweave train examples/configs/digits.toml --set training.epochs=5 --set seed=7
   lutweave train examples/configs/digits.toml --set data.validation=200 --backups 5
   lutweave train examples/configs/mnist-thermometer.toml --data-dir data --device cuda:0
+  lutweave train examples/configs/digits.toml --budget 500luts --out out/small
 
 Ctrl-C and SIGTERM end the step that is running, write a checkpoint and say how to go on; a second
 Ctrl-C ends the program at once. Training that was stopped, or killed, goes on with --resume to the
@@ -55,6 +58,11 @@ pub(crate) struct TrainArguments {
     /// Settings: data, encoder, network, loss, optimizer, schedule, training.
     #[arg(value_name = "CONFIG.toml")]
     pub(crate) config: PathBuf,
+
+    /// Most LUTs of the system, encoder and head included, such as 2000 or 2000luts: the network of the
+    /// settings is trained, and nodes are taken out of it until it fits; as `--set budget.luts=N`.
+    #[arg(long, value_name = "N", value_parser = budget::luts)]
+    pub(crate) budget: Option<usize>,
 
     #[command(flatten)]
     pub(crate) options: TrainOptions,
@@ -108,7 +116,9 @@ pub(crate) struct Trained {
 
 /// Trains.
 pub(crate) fn run(arguments: &TrainArguments) -> Result<ExitCode> {
-    let options = &arguments.options;
+    let mut options = arguments.options.clone();
+    options.set.extend(arguments.budget.map(|luts| format!("budget.luts={luts}")));
+    let options = &options;
     options.set_threads()?;
     let source = Source::read(&arguments.config, &options.set)?;
     let command = ["train", &arguments.config.to_string_lossy()].map(str::to_owned);
@@ -157,6 +167,7 @@ pub(crate) fn train(
     for drive in parts::drives(&config, source)? {
         drive.check(&mut parts::optimizer(&config), &mut parts::loss(&config.loss)?, &net)?;
     }
+    let budget = Budget::new(&config, source, &net, &samples.train, backend)?;
     if let Some(teacher) = &teacher {
         teacher.check(&net)?;
     }
@@ -192,6 +203,7 @@ pub(crate) fn train(
         folder: &folder,
         copies: copies.as_ref(),
         teacher: teacher.as_ref(),
+        budget: budget.as_ref(),
         backend,
     };
     let history = session.fit(interrupt, &mut net, checkpoint, &samples)?;
@@ -202,6 +214,9 @@ pub(crate) fn train(
     }
     store::save(folder.file(MODEL), &net)?;
     finished(&net, &history, config.training.keep_best, (&samples.test, backend))?;
+    if let Some(budget) = &budget {
+        budget.finish(&net, &folder)?;
+    }
     say!("model: {}", folder.file(MODEL).display());
     say!("report: {}", folder.file(REPORT).display());
     let last = history.epochs.last();
@@ -341,6 +356,7 @@ struct Session<'s> {
     folder: &'s Folder,
     copies: Option<&'s Copies>,
     teacher: Option<&'s Teacher>,
+    budget: Option<&'s Budget<'s>>,
     backend: &'s dyn Backend,
 }
 
@@ -391,6 +407,9 @@ impl<'s> Session<'s> {
         let mut trainer = self.trainer(checkpoint)?;
         for drive in parts::drives(self.config, self.source)? {
             trainer = trainer.drive(drive);
+        }
+        if let Some(budget) = self.budget {
+            trainer = trainer.reshape(|net, epoch, epochs| budget.reshape(net, epoch, epochs));
         }
         let (teacher, mut taught) = (self.teacher, None);
         match (augmentation.is_empty(), teacher) {

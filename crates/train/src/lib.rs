@@ -7,6 +7,7 @@ mod hyperparameter;
 pub mod losses;
 pub mod metrics;
 pub mod optimizers;
+mod prune;
 mod schedule;
 mod trainer;
 
@@ -19,6 +20,7 @@ pub use losses::{
 };
 pub use metrics::Metric;
 pub use optimizers::{AdaGrad, Adam, AdamW, Bop, Clip, Groups, Optimizer, Sgd, ShiftAdaMax};
+pub use prune::{Pruned, free_nodes, prune};
 pub use schedule::Schedule;
 pub use trainer::{
     Best, BoxError, Checkpoint, Epoch, Flow, History, Place, Position, Progress, Sum, Trainer,

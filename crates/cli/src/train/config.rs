@@ -37,6 +37,8 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) schedules: Vec<Spanned<DriveConfig>>,
     pub(crate) training: TrainingConfig,
+    /// Most LUTs of the whole system.
+    pub(crate) budget: Option<Spanned<BudgetConfig>>,
 }
 
 fn one() -> u64 {
@@ -281,6 +283,35 @@ impl ScheduleConfig {
         };
         if warm_up > 0 { schedule.warmed_up(warm_up) } else { schedule }
     }
+}
+
+/// How many LUTs the system may have, and when the nodes go that are too many.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BudgetConfig {
+    /// Encoder, core and head together, as `lutweave report` estimates them.
+    pub(crate) luts: usize,
+    /// The part of the epochs after which the first nodes go.
+    #[serde(default = "from")]
+    pub(crate) from: f64,
+    /// The part of the epochs after which the budget is met.
+    #[serde(default = "to")]
+    pub(crate) to: f64,
+    /// Training samples on which losses are measured.
+    #[serde(default = "measured")]
+    pub(crate) samples: NonZeroUsize,
+}
+
+fn from() -> f64 {
+    0.3
+}
+
+fn to() -> f64 {
+    0.7
+}
+
+fn measured() -> NonZeroUsize {
+    NonZeroUsize::MIN.saturating_add(1023)
 }
 
 /// How long, and in what portions.

@@ -8,7 +8,7 @@ use lutweave::nn::models::{GateMixture, HardTable, Light, MicroMlp, Smoothed, Wa
 use lutweave::nn::{
     AveragePool, BatchNormalization, Binarize, BitEncode, Convolution, Dense, Dropout, Graph,
     HardTanh, InsertBitError, LayerSpec, MaxPool, RealToBinary, Relu, Sigmoid, Softmax,
-    StochasticBatchNormalization, StochasticMaxPool, UpSample, registry,
+    StochasticBatchNormalization, StochasticMaxPool, Tie, UpSample, registry,
 };
 use lutweave::prelude::*;
 use serde_json::{Value, json};
@@ -33,7 +33,13 @@ pub(super) fn network(config: &Config, source: &Source, train: &Dataset) -> Resu
             for table in layers {
                 let live = || live(&chain, train, config.seed);
                 let spec = layer(&to_json(table.get_ref()), Some(&live));
-                chain = chain.then(spec.map_err(|what| at(source, table, &what))?);
+                let spec = spec.map_err(|what| at(source, table, &what))?;
+                let bits = spec.config().get("real_output") == Some(&json!(false));
+                let ties = config.budget.is_some() && spec.kind() == "lut" && bits;
+                chain = chain.then(spec);
+                if ties {
+                    chain = chain.then(Tie::new());
+                }
             }
         }
         (true, false) => chain = chain.then(graph(config, source)?),
