@@ -67,6 +67,8 @@ struct Part {
     estimated: usize,
     registers: usize,
     synthesised: Option<yosys::Cells>,
+    /// Whether the LUTs that synthesis found are those of lutweave, printed as primitives.
+    kept: bool,
 }
 
 /// All of it.
@@ -147,10 +149,19 @@ impl Figures {
                 estimated: cells(&small, luts),
                 registers: cells(&small, |op| matches!(op, Op::Register { .. })),
                 synthesised: None,
+                kept: false,
             };
             if !arguments.estimate {
                 match yosys::synthesise(&part, target, folder.path(), limit) {
-                    Ok(found) => one.synthesised = Some(found),
+                    Ok(mut found) => {
+                        let kept = yosys::synthesise_kept(&small, target, folder.path(), limit);
+                        if let Ok(kept) = kept
+                            && kept.luts < found.luts
+                        {
+                            (one.kept, found) = (true, kept);
+                        }
+                        one.synthesised = Some(found);
+                    }
                     Err(error) => notes.push(format!("{role} not synthesised: {error}")),
                 }
             }
@@ -243,14 +254,19 @@ impl Figures {
         }
         for part in &self.parts {
             if let Some(found) = &part.synthesised {
-                let _ = writeln!(text, "{:<10} {found}", part.role.name());
+                let how = if part.kept { "; as primitives" } else { "" };
+                let _ = writeln!(text, "{:<10} {found}{how}", part.role.name());
             }
         }
         if let (Some(flow), true) =
             (yosys::flow(self.target), self.parts.iter().any(|p| p.synthesised.is_some()))
         {
             let version = Tool::Yosys.find().map(|tool| tool.version).unwrap_or_default();
-            let _ = writeln!(text, "flow       Yosys {version}: {flow}; each part alone");
+            let _ = writeln!(
+                text,
+                "flow       Yosys {version}: {flow}; each part alone, from tables or, where that \
+                 takes fewer LUTs, as primitives (`export --primitives`)"
+            );
         }
         for note in &self.notes {
             let _ = writeln!(text, "note       {note}");
@@ -289,6 +305,7 @@ impl Figures {
                     "multiplexers": found.multiplexers,
                     "carries": found.carries,
                     "cells": found.kinds,
+                    "as_primitives": part.kept,
                 })),
             })
         };
@@ -319,6 +336,7 @@ mod tests {
             estimated,
             registers: 4,
             synthesised: Some(yosys::Cells { luts, registers: 5, ..yosys::Cells::default() }),
+            kept: false,
         };
         let figures = Figures {
             name: "net".to_owned(),

@@ -165,7 +165,9 @@ pub(crate) fn train(
     };
     parts::group(&config, source, &mut net)?;
     for drive in parts::drives(&config, source)? {
-        drive.check(&mut parts::optimizer(&config), &mut parts::loss(&config.loss)?, &net)?;
+        let (mut optimizer, mut loss) =
+            (parts::optimizer(&config, &net), parts::loss(&config.loss)?);
+        drive.check(&mut optimizer, &mut loss, &net)?;
     }
     let budget = Budget::new(&config, source, &net, &samples.train, backend)?;
     if let Some(teacher) = &teacher {
@@ -404,7 +406,7 @@ impl<'s> Session<'s> {
         };
         interrupt.begin();
         let augmentation = samples::augmentation(&self.config.data.augment, self.config.seed)?;
-        let mut trainer = self.trainer(checkpoint)?;
+        let mut trainer = self.trainer(checkpoint, net)?;
         for drive in parts::drives(self.config, self.source)? {
             trainer = trainer.drive(drive);
         }
@@ -477,9 +479,9 @@ impl<'s> Session<'s> {
     }
 
     /// The trainer that the settings describe.
-    fn trainer(&self, checkpoint: Checkpoint) -> Result<Trainer<'s>> {
+    fn trainer(&self, checkpoint: Checkpoint, net: &Network) -> Result<Trainer<'s>> {
         let (config, settings) = (self.config, &self.config.training);
-        let mut trainer = Trainer::new(parts::optimizer(config), parts::loss(&config.loss)?)
+        let mut trainer = Trainer::new(parts::optimizer(config, net), parts::loss(&config.loss)?)
             .schedule(config.schedule.schedule())
             .batch(settings.batch)
             .seed(config.seed)

@@ -19,7 +19,9 @@ pub use losses::{
     Reduction, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredHinge, WeightedSoftmaxCrossEntropy,
 };
 pub use metrics::Metric;
-pub use optimizers::{AdaGrad, Adam, AdamW, Bop, Clip, Groups, Optimizer, Sgd, ShiftAdaMax};
+pub use optimizers::{
+    AdaGrad, Adam, AdamW, Bop, Clip, EncoderCost, Groups, Optimizer, Sgd, ShiftAdaMax, WalshPenalty,
+};
 pub use prune::{Pruned, free_nodes, prune};
 pub use schedule::Schedule;
 pub use trainer::{

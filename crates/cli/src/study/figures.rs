@@ -114,6 +114,13 @@ impl Figures {
     pub(super) fn noise_of_difference(&self, count: usize) -> f64 {
         self.noise * (2.0 / (self.seeds.max(1) * count.max(1)) as f64).sqrt()
     }
+
+    /// The same of two single combinations among the best, which vary less than those that hardly learn.
+    pub(super) fn noise_among_best(&self) -> f64 {
+        let best = self.best();
+        let variances = best.iter().map(|figure| figure.spread * figure.spread);
+        (2.0 * variances.sum::<f64>() / (best.len() * self.seeds).max(1) as f64).sqrt()
+    }
 }
 
 /// Mean and standard deviation; a single value has none.

@@ -94,7 +94,7 @@ pub(super) fn summary(study: &Study, figures: &Figures) -> String {
             value(figure),
             tested.map_or("–".to_owned(), value),
             if behind > 0.0 {
-                verdict(behind, figures.noise_of_difference(1))
+                verdict(behind, figures.noise_among_best())
             } else {
                 "best".to_owned()
             }
@@ -144,12 +144,12 @@ fn markdown(study: &Study, results: &Results, figures: &Figures) -> String {
     let _ = writeln!(
         text,
         "From seed to seed accuracy varies by {:.2} points (root of the mean variance). Noise of a \
-         difference below is what that does to the difference of two means: {:.2} points where both are \
-         of {} trainings. Below two of it nothing is said.\n",
+         difference below is what that does to the difference of two means: for two of the best, which \
+         vary less, {:.2} points, for means of many combinations less. Below two of it nothing is said.\n",
         figures.noise,
-        figures.noise_of_difference(1),
-        figures.seeds
+        figures.noise_among_best()
     );
+    text.push_str(&at_the_edge(study, figures));
     let _ = writeln!(text, "## The best of each {}\n", study.factors[0].name);
     if let [first, second, ..] = figures.best()[..] {
         let behind = first.mean - second.mean;
@@ -161,7 +161,7 @@ fn markdown(study: &Study, results: &Results, figures: &Figures) -> String {
             value(first),
             study.names(&second.cell)[0],
             others(study, second),
-            verdict(behind, figures.noise_of_difference(1))
+            verdict(behind, figures.noise_among_best())
         );
     }
     text.push_str(&summary(study, figures));
@@ -193,6 +193,31 @@ fn markdown(study: &Study, results: &Results, figures: &Figures) -> String {
 
 fn names(study: &Study, factors: std::ops::Range<usize>) -> Vec<String> {
     study.factors[factors].iter().map(|factor| factor.name.to_owned()).collect()
+}
+
+/// What to say where the best rate may lie outside of those that were tried.
+fn at_the_edge(study: &Study, figures: &Figures) -> String {
+    let (Some(low), Some(high)) = (study.rates.first(), study.rates.last()) else {
+        return String::new();
+    };
+    let edge =
+        |figure: &&Figure| [low, high].iter().any(|rate| rate.total_cmp(&&figure.rate).is_eq());
+    let mut at: Vec<String> = Vec::new();
+    for figure in figures.cells.iter().filter(edge) {
+        let all = study.factors.iter().zip(study.names(&figure.cell)).take(study.rated);
+        let mut names = all.map(|(factor, level)| format!("{} {level}", factor.name));
+        let name = names.by_ref().collect::<Vec<_>>().join(" with ");
+        if !at.contains(&name) {
+            at.push(name);
+        }
+    }
+    if at.is_empty() {
+        return String::new();
+    }
+    format!(
+        "At an end of the range of rates, beyond which there may be better: {}.\n\n",
+        at.join("; ")
+    )
 }
 
 /// `a, b and c`.
@@ -262,4 +287,43 @@ pub(super) fn json(study: &Study, results: &Results, figures: &Figures) -> serde
         "test": list(&figures.tested),
         "effects": effects,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study::STUDIES;
+
+    #[test]
+    fn pages_of_the_book_are_what_their_results_give() {
+        let book = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/src");
+        let mut pages = 0;
+        for study in STUDIES {
+            let Ok(folders) = std::fs::read_dir(Path::new(book).join(study.name)) else {
+                eprintln!("skipped: no results of {} beside this package", study.name);
+                continue;
+            };
+            for folder in folders {
+                let folder = folder.unwrap().path();
+                let results = Results::read(study, &folder).unwrap();
+                let figures = Figures::of(study, &results);
+                let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+                assert!(read(PAGE) == markdown(study, &results, &figures), "{}", folder.display());
+                for (name, plot) in plots(study, &figures) {
+                    assert!(read(&name) == plot, "{name} in {}", folder.display());
+                }
+                pages += 1;
+            }
+        }
+        eprintln!("{pages} pages compared");
+    }
+
+    #[test]
+    fn differences_are_held_against_noise() {
+        let cases = [(0.1, "within noise"), (2.5, "likely"), (3.5, "clear"), (0.0, "0.0 × noise")];
+        for (points, says) in cases {
+            assert!(verdict(points, 1.0).contains(says), "{points}");
+        }
+        assert_eq!(listed(&["a", "b", "c"].map(str::to_owned)), "a, b and c");
+    }
 }

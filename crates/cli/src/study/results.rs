@@ -149,3 +149,62 @@ fn row(line: &Line) -> Result<String> {
     let text = serde_json::to_string(line).map_err(lutweave::zoo::Error::from)?;
     Ok(format!("{text}\n"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study::STUDIES;
+    use crate::study::figures::Figures;
+
+    fn setting() -> Setting {
+        let (study, data) = (STUDIES[0].name.to_owned(), "digits".to_owned());
+        Setting { study, data, seeds: 2, nodes: 50, epochs: 1, samples: None }
+    }
+
+    fn line(cell: &Cell, part: Part, rate: f32, seed: u64, right: usize) -> Line {
+        let cell = STUDIES[0].names(cell);
+        Line { cell, part, rate, seed, right, of: 100, nodes: 50, seconds: 0.1 }
+    }
+
+    #[test]
+    fn a_line_that_was_cut_off_is_done_again() {
+        let (study, home) = (STUDIES[0], tempfile::tempdir().unwrap());
+        let mut results = Results::open(study, &setting(), home.path()).unwrap();
+        let cell = &study.cells()[3];
+        results.add(line(cell, Part::Validation, 0.1, 1, 90)).unwrap();
+        results.add(line(cell, Part::Validation, 0.1, 2, 92)).unwrap();
+        let path = home.path().join(FILE);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, &text[..text.len() - 7]).unwrap();
+        let again = Results::open(study, &setting(), home.path()).unwrap();
+        assert_eq!(again.lines, results.lines[..1]);
+        // Other settings, or lines of another study, are refused.
+        let other = Setting { epochs: 2, ..setting() };
+        assert!(Results::open(study, &other, home.path()).is_err());
+        std::fs::write(&path, text.replace("random", "rundom")).unwrap();
+        let error = Results::open(study, &setting(), home.path()).unwrap_err().to_string();
+        assert!(error.contains("line 2") && error.contains("rundom"), "{error}");
+    }
+
+    #[test]
+    fn figures_are_of_whole_cells_and_rates_of_all_rates() {
+        let (study, home) = (STUDIES[0], tempfile::tempdir().unwrap());
+        let mut results = Results::open(study, &setting(), home.path()).unwrap();
+        let cells = study.cells();
+        let rated = study.rated_cell(&cells[0]);
+        for (number, &rate) in study.rates.iter().enumerate() {
+            assert_eq!(results.rate(study, &cells[0]), None);
+            let right = [50, 70, 70, 60, 10][number];
+            results.add(line(&rated, Part::Rate, rate, 0, right)).unwrap();
+        }
+        assert_eq!(results.rate(study, &cells[0]), Some(study.rates[1]));
+        results.add(line(&cells[0], Part::Validation, 0.01, 1, 90)).unwrap();
+        results.add(line(&cells[1], Part::Validation, 0.01, 1, 80)).unwrap();
+        results.add(line(&cells[1], Part::Validation, 0.01, 2, 84)).unwrap();
+        let figures = Figures::of(study, &results);
+        assert_eq!(figures.winners(), [cells[1].clone()]);
+        let best = figures.best()[0];
+        assert!((best.mean - 82.0).abs() < 1e-9 && (best.spread - 8f64.sqrt()).abs() < 1e-9);
+        assert!((figures.noise_among_best() - 8f64.sqrt()).abs() < 1e-9);
+    }
+}

@@ -37,6 +37,8 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) schedules: Vec<Spanned<DriveConfig>>,
     pub(crate) training: TrainingConfig,
+    #[serde(default)]
+    pub(crate) penalty: PenaltyConfig,
     /// Most LUTs of the whole system.
     pub(crate) budget: Option<Spanned<BudgetConfig>>,
 }
@@ -283,6 +285,16 @@ impl ScheduleConfig {
         };
         if warm_up > 0 { schedule.warmed_up(warm_up) } else { schedule }
     }
+}
+
+/// Terms of the loss that look at the network alone.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct PenaltyConfig {
+    /// λ of the Walsh coefficients of tables, weighted by their degree.
+    pub(crate) walsh: Option<f32>,
+    /// λ of each bit of the encoder that learned wiring reads.
+    pub(crate) encoder: Option<f32>,
 }
 
 /// How many LUTs the system may have, and when the nodes go that are too many.

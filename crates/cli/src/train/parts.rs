@@ -24,7 +24,18 @@ pub(super) fn loss(config: &LossConfig) -> Result<Box<dyn Loss>> {
 }
 
 /// The optimizer of all parameters, or one for each group of them.
-pub(super) fn optimizer(config: &Config) -> Box<dyn Optimizer> {
+pub(super) fn optimizer(config: &Config, net: &Network) -> Box<dyn Optimizer> {
+    let mut optimizer = grouped(config);
+    if let Some(lambda) = config.penalty.walsh {
+        optimizer = Box::new(train::WalshPenalty::new(optimizer, lambda, net));
+    }
+    if let Some(lambda) = config.penalty.encoder {
+        optimizer = Box::new(train::EncoderCost::new(optimizer, lambda, net));
+    }
+    optimizer
+}
+
+fn grouped(config: &Config) -> Box<dyn Optimizer> {
     let learning = config.groups.iter().filter_map(|group| {
         let group = group.get_ref();
         Some((group.layers.clone(), group.optimizer.as_ref()?))
