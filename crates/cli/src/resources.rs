@@ -87,7 +87,7 @@ struct Figures {
 
 /// Counts, and prints the table.
 pub(crate) fn run(arguments: &ReportArguments) -> Result<ExitCode> {
-    let given = open_netlist(&arguments.input)?;
+    let given = without_constants(open_netlist(&arguments.input)?)?;
     let target = arguments.target.target();
     if target == Target::Generic && !arguments.estimate {
         let what = "the generic target has no cells to count; choose another, or --estimate";
@@ -115,6 +115,13 @@ fn mapped(netlist: &Netlist, target: Target) -> Result<Netlist> {
     let options =
         opt::Options { inputs: target.lut_inputs(), expand: true, ..opt::Options::default() };
     Ok(netlist.optimise(&options)?.0)
+}
+
+/// The netlist without constants and what they make superfluous, so that its parts, each looked at alone,
+/// do not take for inputs what never changes.
+pub(crate) fn without_constants(netlist: Netlist) -> Result<Netlist> {
+    let constant = netlist.cells().iter().any(|cell| matches!(cell.op, Op::Constant(_)));
+    Ok(if constant { opt::simplify(&netlist)? } else { netlist })
 }
 
 /// The estimated LUTs of encoder, core and head, each alone, as the report has them.

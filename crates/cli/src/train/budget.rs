@@ -126,7 +126,7 @@ impl<'s> Budget<'s> {
 }
 
 fn netlist(net: &Network) -> Result<Netlist> {
-    Ok(net.to_hardware("network", Answer::Auto)?.netlist)
+    resources::without_constants(net.to_hardware("network", Answer::Auto)?.netlist)
 }
 
 /// The estimated LUTs of encoder, core and head.

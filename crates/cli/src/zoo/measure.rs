@@ -45,6 +45,7 @@ pub(super) fn depth(netlist: &Netlist) -> Result<usize> {
 pub(super) fn luts(netlist: &Netlist) -> Result<Option<Luts>> {
     let folder =
         TempDir::with_prefix("lutweave-zoo").map_err(Error::io("make", &std::env::temp_dir()))?;
+    let netlist = crate::resources::without_constants(netlist.clone())?;
     let mut luts = [0; 3];
     let roles = [Role::Core, Role::Encoder, Role::Head];
     for (luts, role) in luts.iter_mut().zip(roles) {
