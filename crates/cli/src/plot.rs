@@ -78,7 +78,7 @@ impl Plot {
         svg.text("tick", (middle, HEIGHT - 12.0), Anchor::Middle, &self.x_label);
         let at = self.across(&mut svg);
         for (number, series) in self.series.iter().enumerate() {
-            let colour = format!("c{}", number % COLOURS.len());
+            let colour = number % COLOURS.len();
             // Series side by side, so that their bars can be told apart.
             let aside = match self.across {
                 Across::Kinds(_) => 4.0 * (number as f64 - (self.series.len() - 1) as f64 / 2.0),
@@ -87,27 +87,32 @@ impl Plot {
             let points: Vec<(f64, f64)> =
                 series.dots.iter().map(|dot| (at(dot.x) + aside, up.at(dot.y))).collect();
             if series.joined {
-                svg.path(&format!("line {colour}"), &points, false);
+                svg.path(&format!("l{colour}"), &points, false);
             }
-            for (dot, &(x, y)) in series.dots.iter().zip(&points) {
+            for (place, (dot, &(x, y))) in series.dots.iter().zip(&points).enumerate() {
                 if dot.spread > 0.0 {
                     let [top, bottom] = [dot.y + dot.spread, dot.y - dot.spread].map(|y| up.at(y));
-                    svg.line(&format!("line {colour}"), (x, top), (x, bottom));
+                    svg.line(&format!("l{colour}"), (x, top), (x, bottom));
                 }
                 let hint = format!("{} {}: {:.2} %", series.name, dot.name, dot.y);
-                svg.dot(&format!("dot {colour}"), (x, y), 3.5, &hint);
+                svg.dot(&format!("d{colour}"), (x, y), 3.5, &hint);
                 if !dot.name.is_empty() {
-                    svg.text("tick", (x + 7.0, y + 13.0), Anchor::Start, &dot.name);
+                    // Above and below by turns: neighbours may be as good as one another.
+                    let below = if place % 2 == 0 { 15.0 } else { -7.0 };
+                    let left = x < f64::midpoint(AREA[0], AREA[1]);
+                    let anchor = if left { Anchor::Start } else { Anchor::End };
+                    let x = if left { x + 5.0 } else { x - 5.0 };
+                    svg.text("tick", (x, y + below), anchor, &dot.name);
                 }
             }
             let y = AREA[2] + LINE * number as f64;
-            svg.dot(&format!("dot {colour}"), (AREA[1] + 18.0, y), 4.0, "");
+            svg.dot(&format!("d{colour}"), (AREA[1] + 18.0, y), 4.0, "");
             svg.text("name", (AREA[1] + 28.0, y + 4.0), Anchor::Start, &series.name);
         }
         let colours: String = COLOURS
             .iter()
             .enumerate()
-            .map(|(i, c)| format!(".line.c{i}{{stroke:{c};fill:none}}.dot.c{i}{{fill:{c}}}"))
+            .map(|(i, c)| format!(".l{i}{{stroke:{c};fill:none}}.d{i}{{fill:{c}}}"))
             .collect();
         svg.alone(&format!("{STYLE}{colours}"))
     }

@@ -184,14 +184,12 @@ impl Layer for Tied {
         for (bit, tied) in bits.iter_mut().zip(&self.tied) {
             let Some(one) = *tied else { continue };
             let made = &mut constants[usize::from(one)];
-            let net = match *made {
-                Some(net) => net,
-                None => {
-                    let name = format!("{name}_{}", if one { "high" } else { "low" });
-                    *made.insert(build.constant(name, one)?)
-                }
+            *bit = if let Some(net) = *made {
+                net
+            } else {
+                let name = format!("{name}_{}", if one { "high" } else { "low" });
+                *made.insert(build.constant(name, one)?)
             };
-            *bit = net;
         }
         Ok(input.with(bits.into_iter().map(|bit| vec![bit]).collect()))
     }
