@@ -410,9 +410,6 @@ impl<'s> Session<'s> {
         for drive in parts::drives(self.config, self.source)? {
             trainer = trainer.drive(drive);
         }
-        if let Some(budget) = self.budget {
-            trainer = trainer.reshape(|net, epoch, epochs| budget.reshape(net, epoch, epochs));
-        }
         let (teacher, mut taught) = (self.teacher, None);
         match (augmentation.is_empty(), teacher) {
             (true, None) => {}
@@ -502,6 +499,9 @@ impl<'s> Session<'s> {
         }
         if let Some(samples) = settings.soft_samples {
             trainer = trainer.soft_samples(samples);
+        }
+        if let Some(budget) = self.budget {
+            trainer = trainer.reshape(|net, epoch, epochs| budget.reshape(net, epoch, epochs));
         }
         Ok(trainer)
     }

@@ -319,7 +319,7 @@ mod tests {
         };
         let (net, pruned) = run();
         assert_eq!((pruned.tied, pruned.cost, free_nodes(&net)), (28, 20, (20, 48)));
-        assert!(pruned.loss.1 >= 0.0 && pruned.loss.0 != pruned.loss.1);
+        assert!(pruned.loss.0 > 0.0 && pruned.loss.1 > 0.0, "{pruned:?}");
         // Most of the nodes are not needed here.
         let after = crate::accuracy(&net, &data).unwrap();
         assert!(after > before - 0.1 && after > 0.8, "{before} {after}");

@@ -201,7 +201,7 @@ fn at_the_edge(study: &Study, figures: &Figures) -> String {
         return String::new();
     };
     let edge =
-        |figure: &&Figure| [low, high].iter().any(|rate| rate.total_cmp(&&figure.rate).is_eq());
+        |figure: &&Figure| [low, high].iter().any(|rate| rate.total_cmp(&figure.rate).is_eq());
     let mut at: Vec<String> = Vec::new();
     for figure in figures.cells.iter().filter(edge) {
         let all = study.factors.iter().zip(study.names(&figure.cell)).take(study.rated);

@@ -210,7 +210,8 @@ mod tests {
             .build(1)
             .map_err(|error| error.to_string())?;
         group(&config, &source, &mut net).map_err(|error| error.text())?;
-        Ok((net, optimizer(&config)))
+        let optimizer = optimizer(&config, &net);
+        Ok((net, optimizer))
     }
 
     #[test]

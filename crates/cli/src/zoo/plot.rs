@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::plot::{Across, Dot, Plot, Series};
 
 /// What is counted, and how.
-const COUNTS: [(&str, fn(&Luts) -> usize); 2] =
-    [("all LUTs", Luts::total), ("LUTs of the core", |luts| luts.core)];
+type Count = (&'static str, fn(&Luts) -> usize);
+const COUNTS: [Count; 2] = [("all LUTs", Luts::total), ("LUTs of the core", |luts| luts.core)];
 
 /// Accuracy on the test samples of every entry by its LUTs, in total and of the core, for each data set.
 pub(super) fn svg() -> Result<String> {
