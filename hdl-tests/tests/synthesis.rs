@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // in the functions that the tests share
 
 use lutweave_hdl_tests::{LIMIT, core_of, find, folder, write};
-use lutweave_lut::Op;
+use lutweave_lut::{NetlistBuilder, Op, Role, opt};
 use lutweave_rtl::{Target, Tool, yosys};
 
 /// How many cells of a kind Yosys counts in a flat design.
@@ -40,4 +40,29 @@ fn the_estimate_and_synthesis_agree() {
     let small = yosys::synthesise(&core, Target::Ice40, dir.path(), LIMIT).unwrap();
     let expected = Target::Ice40.luts(6) * 60;
     assert!(small.luts.abs_diff(expected) * 20 <= expected, "{small}");
+}
+
+#[test]
+fn sums_as_primitives_are_kept_and_smaller() {
+    if find(Tool::Yosys).is_none() {
+        return;
+    }
+    let dir = folder();
+    // Four sums of 23 bits, and the largest of them.
+    let mut build = NetlistBuilder::new("head").unwrap();
+    let bits = build.input("x", 4 * 23, 1).unwrap();
+    build.group("sums", Role::Head).unwrap();
+    let words: Vec<_> = bits
+        .chunks(23)
+        .enumerate()
+        .map(|(class, bits)| build.popcount(format!("sum{class}"), bits).unwrap())
+        .collect();
+    let best = build.argmax("best", &words).unwrap();
+    build.output("class", 1, &best).unwrap();
+    let options = opt::Options { expand: true, ..opt::Options::default() };
+    let mapped = build.finish().unwrap().optimise(&options).unwrap().0;
+    let tables = yosys::synthesise(&mapped, Target::Xilinx7, dir.path(), LIMIT).unwrap();
+    let kept = yosys::synthesise_kept(&mapped, Target::Xilinx7, dir.path(), LIMIT).unwrap();
+    assert_eq!(kept.luts, mapped.lut_count(Role::Head), "{kept}");
+    assert!(kept.luts < tables.luts, "{kept} against {tables}");
 }

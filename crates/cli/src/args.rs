@@ -15,6 +15,7 @@ use crate::optimise::OptimiseArguments;
 use crate::prove::ProveArguments;
 use crate::resources::ReportArguments;
 use crate::run::RunArguments;
+use crate::study::StudyArguments;
 use crate::train::TrainArguments;
 use crate::verify::VerifyArguments;
 use crate::zoo::ZooCommand;
@@ -72,6 +73,8 @@ pub(crate) enum Command {
     /// Data sets: list, download, look at.
     #[command(subcommand)]
     Data(DataCommand),
+    /// Train all combinations of some choices, and say what each is worth.
+    Study(StudyArguments),
     /// Ready networks: list, train, check, compare.
     #[command(subcommand)]
     Zoo(ZooCommand),

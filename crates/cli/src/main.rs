@@ -20,6 +20,7 @@ mod interrupt;
 mod open;
 mod optimise;
 mod output;
+mod plot;
 mod progress;
 mod prove;
 mod report;
@@ -27,6 +28,7 @@ mod resources;
 mod run;
 mod samples;
 mod spatial;
+mod study;
 mod train;
 mod verify;
 mod zoo;
@@ -67,6 +69,7 @@ fn run(command: &Command) -> error::Result<ExitCode> {
         Command::Verify(arguments) => verify::run(arguments),
         Command::Optimise(arguments) => optimise::run(arguments),
         Command::Zoo(command) => zoo::run(command),
+        Command::Study(arguments) => study::run(arguments),
         Command::Prove(arguments) => Ok(prove::run(arguments)),
     }
 }

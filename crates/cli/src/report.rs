@@ -6,7 +6,7 @@
 mod curves;
 mod hardware;
 mod pictures;
-mod svg;
+pub(crate) mod svg;
 pub(crate) mod training;
 
 use std::fmt::Write as _;

@@ -67,6 +67,8 @@ struct Part {
     estimated: usize,
     registers: usize,
     synthesised: Option<yosys::Cells>,
+    /// Whether the LUTs that synthesis found are those of lutweave, printed as primitives.
+    kept: bool,
 }
 
 /// All of it.
@@ -85,7 +87,7 @@ struct Figures {
 
 /// Counts, and prints the table.
 pub(crate) fn run(arguments: &ReportArguments) -> Result<ExitCode> {
-    let given = open_netlist(&arguments.input)?;
+    let given = without_constants(open_netlist(&arguments.input)?)?;
     let target = arguments.target.target();
     if target == Target::Generic && !arguments.estimate {
         let what = "the generic target has no cells to count; choose another, or --estimate";
@@ -115,6 +117,24 @@ fn mapped(netlist: &Netlist, target: Target) -> Result<Netlist> {
     Ok(netlist.optimise(&options)?.0)
 }
 
+/// The netlist without constants and what they make superfluous, so that its parts, each looked at alone,
+/// do not take for inputs what never changes.
+pub(crate) fn without_constants(netlist: Netlist) -> Result<Netlist> {
+    let constant = netlist.cells().iter().any(|cell| matches!(cell.op, Op::Constant(_)));
+    Ok(if constant { opt::simplify(&netlist)? } else { netlist })
+}
+
+/// The estimated LUTs of encoder, core and head, each alone, as the report has them.
+pub(crate) fn estimate(netlist: &Netlist, target: Target) -> Result<[usize; 3]> {
+    let mut luts = [0; 3];
+    for (luts, role) in luts.iter_mut().zip([Role::Encoder, Role::Core, Role::Head]) {
+        // A part without cells, or one that nothing reads, is none.
+        let Ok(part) = netlist.select(role) else { continue };
+        *luts = cells(&mapped(&part, target)?, |op| matches!(op, Op::Lut(_)));
+    }
+    Ok(luts)
+}
+
 fn cells(netlist: &Netlist, fits: fn(&Op) -> bool) -> usize {
     netlist.cells().iter().filter(|cell| fits(&cell.op)).count()
 }
@@ -136,10 +156,19 @@ impl Figures {
                 estimated: cells(&small, luts),
                 registers: cells(&small, |op| matches!(op, Op::Register { .. })),
                 synthesised: None,
+                kept: false,
             };
             if !arguments.estimate {
                 match yosys::synthesise(&part, target, folder.path(), limit) {
-                    Ok(found) => one.synthesised = Some(found),
+                    Ok(mut found) => {
+                        let kept = yosys::synthesise_kept(&small, target, folder.path(), limit);
+                        if let Ok(kept) = kept
+                            && kept.luts < found.luts
+                        {
+                            (one.kept, found) = (true, kept);
+                        }
+                        one.synthesised = Some(found);
+                    }
                     Err(error) => notes.push(format!("{role} not synthesised: {error}")),
                 }
             }
@@ -232,14 +261,19 @@ impl Figures {
         }
         for part in &self.parts {
             if let Some(found) = &part.synthesised {
-                let _ = writeln!(text, "{:<10} {found}", part.role.name());
+                let how = if part.kept { "; as primitives" } else { "" };
+                let _ = writeln!(text, "{:<10} {found}{how}", part.role.name());
             }
         }
         if let (Some(flow), true) =
             (yosys::flow(self.target), self.parts.iter().any(|p| p.synthesised.is_some()))
         {
             let version = Tool::Yosys.find().map(|tool| tool.version).unwrap_or_default();
-            let _ = writeln!(text, "flow       Yosys {version}: {flow}; each part alone");
+            let _ = writeln!(
+                text,
+                "flow       Yosys {version}: {flow}; each part alone, from tables or, where that \
+                 takes fewer LUTs, as primitives (`export --primitives`)"
+            );
         }
         for note in &self.notes {
             let _ = writeln!(text, "note       {note}");
@@ -278,6 +312,7 @@ impl Figures {
                     "multiplexers": found.multiplexers,
                     "carries": found.carries,
                     "cells": found.kinds,
+                    "as_primitives": part.kept,
                 })),
             })
         };
@@ -308,6 +343,7 @@ mod tests {
             estimated,
             registers: 4,
             synthesised: Some(yosys::Cells { luts, registers: 5, ..yosys::Cells::default() }),
+            kept: false,
         };
         let figures = Figures {
             name: "net".to_owned(),

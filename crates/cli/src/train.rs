@@ -1,6 +1,7 @@
 //! `lutweave train`: from a file of settings to a trained, saved network.
 
 mod backup;
+mod budget;
 pub(crate) mod config;
 mod descend;
 pub(crate) mod folder;
@@ -23,6 +24,7 @@ use lutweave::prelude::*;
 use lutweave::train::{self, Checkpoint, Flow, History};
 
 use self::backup::Copies;
+use self::budget::Budget;
 use self::config::{Config, Source, TargetsConfig};
 use self::folder::{CHECKPOINT, CONFIG, Folder, MODEL, REPORT};
 use self::loss::LossOf;
@@ -46,6 +48,7 @@ Examples:
   lutweave train examples/configs/digits.toml --set training.epochs=5 --set seed=7
   lutweave train examples/configs/digits.toml --set data.validation=200 --backups 5
   lutweave train examples/configs/mnist-thermometer.toml --data-dir data --device cuda:0
+  lutweave train examples/configs/digits.toml --budget 500luts --out out/small
 
 Ctrl-C and SIGTERM end the step that is running, write a checkpoint and say how to go on; a second
 Ctrl-C ends the program at once. Training that was stopped, or killed, goes on with --resume to the
@@ -56,6 +59,11 @@ pub(crate) struct TrainArguments {
     /// Settings: data, encoder, network, loss, optimizer, schedule, training.
     #[arg(value_name = "CONFIG.toml")]
     pub(crate) config: PathBuf,
+
+    /// Most LUTs of the system, encoder and head included, such as 2000 or 2000luts: the network of the
+    /// settings is trained, and nodes are taken out of it until it fits; as `--set budget.luts=N`.
+    #[arg(long, value_name = "N", value_parser = budget::luts)]
+    pub(crate) budget: Option<usize>,
 
     #[command(flatten)]
     pub(crate) options: TrainOptions,
@@ -109,7 +117,9 @@ pub(crate) struct Trained {
 
 /// Trains.
 pub(crate) fn run(arguments: &TrainArguments) -> Result<ExitCode> {
-    let options = &arguments.options;
+    let mut options = arguments.options.clone();
+    options.set.extend(arguments.budget.map(|luts| format!("budget.luts={luts}")));
+    let options = &options;
     options.set_threads()?;
     let source = Source::read(&arguments.config, &options.set)?;
     let command = ["train", &arguments.config.to_string_lossy()].map(str::to_owned);
@@ -163,8 +173,10 @@ pub(crate) fn train(
     let loss = LossOf::new(&config, source, &net, &samples.train)?;
     parts::group(&config, source, &mut net)?;
     for drive in parts::drives(&config, source)? {
-        drive.check(&mut parts::optimizer(&config), &mut loss.make()?, &net)?;
+        let (mut optimizer, mut loss) = (parts::optimizer(&config, &net), loss.make()?);
+        drive.check(&mut optimizer, &mut loss, &net)?;
     }
+    let budget = Budget::new(&config, source, &net, &samples.train, backend)?;
     if let Some(teacher) = &teacher {
         teacher.check(&net)?;
     }
@@ -201,6 +213,7 @@ pub(crate) fn train(
         folder: &folder,
         copies: copies.as_ref(),
         teacher: teacher.as_ref(),
+        budget: budget.as_ref(),
         backend,
     };
     let (history, judged) = match &config.descent {
@@ -214,6 +227,9 @@ pub(crate) fn train(
     };
     store::save(folder.file(MODEL), &net)?;
     finished(&history, config.training.keep_best, judged.value);
+    if let Some(budget) = &budget {
+        budget.finish(&net, &folder)?;
+    }
     say!("model: {}", folder.file(MODEL).display());
     say!("report: {}", folder.file(REPORT).display());
     let last = history.epochs.last();
@@ -370,6 +386,7 @@ struct Session<'s> {
     folder: &'s Folder,
     copies: Option<&'s Copies>,
     teacher: Option<&'s Teacher>,
+    budget: Option<&'s Budget<'s>>,
     backend: &'s dyn Backend,
 }
 
@@ -394,7 +411,7 @@ impl<'s> Session<'s> {
         let steps = samples.train.len().div_ceil(settings.batch.max(1)) as u64;
         interrupt.begin();
         let augmentation = samples::augmentation(&self.config.data.augment, self.config.seed)?;
-        let mut trainer = self.trainer(checkpoint)?;
+        let mut trainer = self.trainer(checkpoint, net)?;
         let (teacher, mut taught) = (self.teacher, None);
         match (augmentation.is_empty(), teacher) {
             (true, None) => {}
@@ -453,9 +470,9 @@ impl<'s> Session<'s> {
     }
 
     /// The trainer that the settings describe.
-    fn trainer(&self, checkpoint: Checkpoint) -> Result<Trainer<'s>> {
+    fn trainer(&self, checkpoint: Checkpoint, net: &Network) -> Result<Trainer<'s>> {
         let (config, settings) = (self.config, &self.config.training);
-        let mut trainer = Trainer::new(parts::optimizer(config), self.loss.make()?)
+        let mut trainer = Trainer::new(parts::optimizer(config, net), self.loss.make()?)
             .schedule(config.schedule.schedule())
             .batch(settings.batch)
             .seed(config.seed)
@@ -479,6 +496,9 @@ impl<'s> Session<'s> {
         }
         for drive in parts::drives(self.config, self.source)? {
             trainer = trainer.drive(drive);
+        }
+        if let Some(budget) = self.budget {
+            trainer = trainer.reshape(|net, epoch, epochs| budget.reshape(net, epoch, epochs));
         }
         Ok(trainer)
     }

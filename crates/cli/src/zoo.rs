@@ -1,6 +1,7 @@
 //! `lutweave zoo`: ready networks, their settings and their recorded figures.
 
 mod measure;
+mod plot;
 mod train;
 mod verify;
 
@@ -95,7 +96,8 @@ pub(crate) struct VerifyArguments {
 #[command(after_help = "\
 Examples:
   lutweave zoo table
-  lutweave zoo table --markdown > docs/src/results.md")]
+  lutweave zoo table --markdown > docs/src/results.md
+  lutweave zoo table --plot docs/src/images/zoo.svg")]
 pub(crate) struct TableArguments {
     /// Print JSON.
     #[arg(long, conflicts_with = "markdown")]
@@ -104,6 +106,10 @@ pub(crate) struct TableArguments {
     /// Print the page of the book.
     #[arg(long)]
     markdown: bool,
+
+    /// Write a plot of accuracy by LUTs instead, as SVG.
+    #[arg(long, value_name = "FILE.svg", conflicts_with_all = ["json", "markdown"])]
+    plot: Option<PathBuf>,
 }
 
 /// Options of `lutweave zoo get`.
@@ -159,7 +165,10 @@ fn list(arguments: &ListArguments) -> Result<ExitCode> {
 }
 
 fn table(arguments: &TableArguments) -> Result<ExitCode> {
-    if arguments.json {
+    if let Some(path) = &arguments.plot {
+        lutweave::store::write_atomic(path, plot::svg()?.as_bytes())?;
+        say!("{} written", path.display());
+    } else if arguments.json {
         let records = zoo::records()?;
         say!("{:#}", serde_json::json!(records));
     } else if arguments.markdown {

@@ -91,3 +91,18 @@ fn the_page_of_the_book_is_what_the_table_says() {
     let remedy = "write it anew: lutweave zoo table --markdown > docs/src/results.md";
     assert!(page == made, "{remedy}");
 }
+
+#[test]
+fn the_plot_of_the_book_is_what_the_table_says() {
+    let plot = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src/images/zoo.svg");
+    let Ok(plot) = fs::read_to_string(plot) else {
+        eprintln!("skipped: no book beside this package");
+        return;
+    };
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("zoo.svg");
+    let output = zoo(&["table", "--plot", path.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", said(&output));
+    let remedy = "write it anew: lutweave zoo table --plot docs/src/images/zoo.svg";
+    assert!(plot == fs::read_to_string(path).unwrap(), "{remedy}");
+}

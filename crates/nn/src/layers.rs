@@ -42,6 +42,7 @@ mod stochastic_batch_norm;
 mod stochastic_max_pool;
 mod switcher;
 mod thermometer;
+mod tie;
 mod up_sample;
 
 pub use add::Add;
@@ -77,4 +78,5 @@ pub use stochastic_batch_norm::StochasticBatchNormalization;
 pub use stochastic_max_pool::StochasticMaxPool;
 pub use switcher::Switcher;
 pub use thermometer::Thermometer;
+pub use tie::Tie;
 pub use up_sample::UpSample;

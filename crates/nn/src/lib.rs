@@ -26,8 +26,8 @@ pub use layers::{
     UpSample,
 };
 pub use layers::{
-    BatchNorm, Convolution, Graph, GroupSum, LutLayer, LutTables, LutTree, Recurrent, Sequential, Spread,
-    Switcher, Thermometer, WiringRule,
+    BatchNorm, Convolution, Graph, GroupSum, LutLayer, LutTables, LutTree, Recurrent, Sequential,
+    Spread, Switcher, Thermometer, Tie, WiringRule,
 };
 pub use layers::{
     BatchNormalization, Binarize, BitValues, Dense, Dropout, DropoutScale, HardTanh, Initialise,

@@ -59,6 +59,7 @@ const LAYERS: &[(&str, MakeLayer)] = &[
     layer!("stochastic_max_pool", StochasticMaxPool),
     layer!("switcher", Switcher),
     layer!("thermometer", Thermometer),
+    layer!("tie", Tie),
     layer!("up_sample", UpSample),
 ];
 

@@ -13,8 +13,8 @@ use lutweave_nn::{
     Convolution, Dense, Dropout, Graph, GroupSum, HardTanh, Initialise, InsertBitError, LayerSpec,
     LutLayer, LutTree, MaxPool, Network, Pad, Precision, Quantise, RealToBinary, Recurrent, Reduce,
     Relu, Reshape, Result, Sequential, Shuffle, Sigmoid, Signal, Slice, Softmax, Spread,
-    StochasticBatchNormalization, StochasticMaxPool, Switcher, Thermometer, UpSample, WiringRule,
-    registry,
+    StochasticBatchNormalization, StochasticMaxPool, Switcher, Thermometer, Tie, UpSample,
+    WiringRule, registry,
 };
 use lutweave_tensor::{DType, Dataset, FrameBuffer, Targets, Values};
 use proptest::prelude::*;
@@ -106,6 +106,7 @@ fn good() -> Vec<Good> {
         reals(&image, StochasticMaxPool::new([1, 3]).stride([2, 1])),
         reals(&image, UpSample::new([2, 3]).sparse()),
         reals(&[4, 2], Shuffle::new(2)),
+        bits(&[6], Tie::new()),
         reals(&image, Slice::channels(0..1).axis(2, 1..2)),
         reals(&image, Pad::new([1, 0, 2, 1]).border(Border::Wrap)),
         bits(&[12], Reshape::to(&[2, 6])),

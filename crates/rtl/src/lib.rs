@@ -24,6 +24,7 @@ mod vectors;
 pub mod verilog;
 pub mod vhdl;
 pub mod yosys;
+mod yosys_kept;
 
 pub use error::{Error, Result};
 pub use open::{Format, read};

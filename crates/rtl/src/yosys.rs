@@ -66,7 +66,7 @@ impl Cells {
     }
 
     /// Reads the table of `stat`.
-    fn of(report: &str) -> Self {
+    pub(crate) fn of(report: &str) -> Self {
         let mut cells = Self::default();
         // Every module has a table; the last one is of the whole design.
         let table = report.rsplit("Number of cells:").next().unwrap_or_default();
@@ -128,6 +128,8 @@ pub fn flow(target: Target) -> Option<&'static str> {
         Target::Gowin => Some("synth_gowin -noiopads"),
     }
 }
+
+pub use crate::yosys_kept::synthesise_kept;
 
 /// How many cells of a target Yosys takes for a netlist.
 ///

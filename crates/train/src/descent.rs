@@ -341,8 +341,7 @@ impl<'a> Descent<'a> {
         let mut left = self.switches;
         let table = loop {
             let own = &nodes.layers[layer];
-            let gather =
-                |block: &mut Block| block.gather(own, layer, node, left > 0, plan.cpu);
+            let gather = |block: &mut Block| block.gather(own, layer, node, left > 0, plan.cpu);
             blocks.par_iter_mut().try_for_each(gather)?;
             let looked = if left > 0 { candidates.len() } else { 0 };
             let sums = Sums::of(blocks, fan_in, looked);

@@ -8,6 +8,7 @@ mod hyperparameter;
 pub mod losses;
 pub mod metrics;
 pub mod optimizers;
+mod prune;
 mod schedule;
 mod trainer;
 
@@ -21,7 +22,10 @@ pub use losses::{
     balanced_weights,
 };
 pub use metrics::Metric;
-pub use optimizers::{AdaGrad, Adam, AdamW, Bop, Clip, Groups, Optimizer, Sgd, ShiftAdaMax};
+pub use optimizers::{
+    AdaGrad, Adam, AdamW, Bop, Clip, EncoderCost, Groups, Optimizer, Sgd, ShiftAdaMax, WalshPenalty,
+};
+pub use prune::{Pruned, free_nodes, prune};
 pub use schedule::Schedule;
 pub use trainer::{
     Best, BoxError, Checkpoint, Epoch, Flow, History, Place, Position, Progress, Sum, Trainer,

@@ -9,6 +9,7 @@ mod adam;
 mod adam_w;
 mod bop;
 mod clip;
+mod encoder_cost;
 mod groups;
 mod sgd;
 mod shift_ada_max;
@@ -16,6 +17,7 @@ mod slots;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod walsh_penalty;
 
 use std::fmt::Debug;
 
@@ -26,9 +28,11 @@ pub use self::adam::Adam;
 pub use self::adam_w::AdamW;
 pub use self::bop::Bop;
 pub use self::clip::Clip;
+pub use self::encoder_cost::EncoderCost;
 pub use self::groups::Groups;
 pub use self::sgd::Sgd;
 pub use self::shift_ada_max::ShiftAdaMax;
+pub use self::walsh_penalty::WalshPenalty;
 use crate::{Error, Hyperparameter, Result};
 
 /// Changes parameters along their gradients.

@@ -46,11 +46,14 @@ pub struct Trainer<'a> {
     backend: &'a dyn Backend,
     prepare: Option<Box<Prepare<'a>>>,
     resume: Option<Checkpoint>,
+    reshape: Option<Box<Reshape<'a>>>,
     on_step: Box<dyn FnMut(&Progress) -> Flow + 'a>,
     on_epoch: Box<OnEpoch<'a>>,
     on_checkpoint: Box<OnCheckpoint<'a>>,
 }
 
+/// What changes the network after the steps of an epoch.
+type Reshape<'a> = dyn FnMut(&mut Network, usize, usize) -> std::result::Result<(), BoxError> + 'a;
 /// What to call after an epoch.
 type OnEpoch<'a> = dyn FnMut(&Epoch, &Network) -> Flow + 'a;
 /// What to call with a checkpoint.
@@ -81,6 +84,7 @@ impl<'a> Trainer<'a> {
             backend: cpu(),
             prepare: None,
             resume: None,
+            reshape: None,
             on_step: Box::new(|_| Flow::Continue),
             on_epoch: Box::new(|_, _| Flow::Continue),
             on_checkpoint: Box::new(|_, _| Ok(())),
@@ -179,6 +183,17 @@ impl<'a> Trainer<'a> {
     #[must_use]
     pub fn resume(self, checkpoint: Checkpoint) -> Self {
         Self { resume: Some(checkpoint), ..self }
+    }
+
+    /// Changes the network after the last step of every epoch, before it is evaluated: as pruning
+    /// does. The function gets the network, the epoch, from 1, and how many there are. What it does
+    /// follows from these alone, so that training goes on from a checkpoint as if it had not stopped.
+    #[must_use]
+    pub fn reshape(
+        self,
+        reshape: impl FnMut(&mut Network, usize, usize) -> std::result::Result<(), BoxError> + 'a,
+    ) -> Self {
+        Self { reshape: Some(Box::new(reshape)), ..self }
     }
 
     /// Calls a function after every step. What it gives says how training goes on: nothing, a

@@ -114,7 +114,8 @@ fn add<const W: usize>(rows: &[u64], words: usize, at: usize, values: &[f32], su
                     *bits = (column >> (32 * half)) as u32;
                 }
                 for (place, part) in parts.iter_mut().enumerate() {
-                    *part += (masked(values[0], bits[0], place) + masked(values[1], bits[1], place))
+                    *part += (masked(values[0], bits[0], place)
+                        + masked(values[1], bits[1], place))
                         + (masked(values[2], bits[2], place) + masked(values[3], bits[3], place));
                 }
             }

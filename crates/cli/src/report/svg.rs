@@ -103,6 +103,18 @@ impl Svg {
             self.body
         )
     }
+
+    /// The drawing as a file of its own with this style.
+    pub(crate) fn alone(self, style: &str) -> String {
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" role=\"img\" \
+             aria-label=\"{}\">\n<style>{style}</style>\n{}\n</svg>\n",
+            number(self.width),
+            number(self.height),
+            escape(&self.label),
+            self.body.replace("><", ">\n<")
+        )
+    }
 }
 
 fn title(hint: &str) -> String {

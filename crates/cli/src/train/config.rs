@@ -40,6 +40,10 @@ pub(crate) struct Config {
     pub(crate) training: TrainingConfig,
     /// Coordinate descent instead of gradients.
     pub(crate) descent: Option<DescentConfig>,
+    #[serde(default)]
+    pub(crate) penalty: PenaltyConfig,
+    /// Most LUTs of the whole system.
+    pub(crate) budget: Option<Spanned<BudgetConfig>>,
 }
 
 fn one() -> u64 {
@@ -360,6 +364,45 @@ impl ScheduleConfig {
     }
 }
 
+/// Terms of the loss that look at the network alone.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct PenaltyConfig {
+    /// λ of the Walsh coefficients of tables, weighted by their degree.
+    pub(crate) walsh: Option<f32>,
+    /// λ of each bit of the encoder that learned wiring reads.
+    pub(crate) encoder: Option<f32>,
+}
+
+/// How many LUTs the system may have, and when the nodes go that are too many.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BudgetConfig {
+    /// Encoder, core and head together, as `lutweave report` estimates them.
+    pub(crate) luts: usize,
+    /// The part of the epochs after which the first nodes go.
+    #[serde(default = "from")]
+    pub(crate) from: f64,
+    /// The part of the epochs after which the budget is met.
+    #[serde(default = "to")]
+    pub(crate) to: f64,
+    /// Training samples on which losses are measured.
+    #[serde(default = "measured")]
+    pub(crate) samples: NonZeroUsize,
+}
+
+fn from() -> f64 {
+    0.3
+}
+
+fn to() -> f64 {
+    0.7
+}
+
+fn measured() -> NonZeroUsize {
+    NonZeroUsize::MIN.saturating_add(1023)
+}
+
 /// How long, and in what portions.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -489,6 +532,10 @@ impl Source {
             (Some(_), _) if epochs.is_some() || steps.is_some() => {
                 at(&["[training]"], "a [descent] has its own length, `sweeps`: leave out this one")
             }
+            (Some(_), _) if config.budget.is_some() => at(
+                &["[budget]"],
+                "a budget is for [training]; a [descent] takes fewer nodes instead",
+            ),
             _ => Ok(config),
         }
     }

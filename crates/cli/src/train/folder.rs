@@ -20,8 +20,10 @@ pub(crate) const LOG: &str = "log.jsonl";
 pub(crate) const REPORT: &str = "report.html";
 /// The trained network.
 pub(crate) const MODEL: &str = "model.lutweave";
+/// Its netlist in LUTs, where there is a budget of them.
+pub(crate) const NETLIST: &str = "small.netlist";
 /// All files that a training writes.
-const FILES: [&str; 5] = [CONFIG, CHECKPOINT, LOG, REPORT, MODEL];
+const FILES: [&str; 6] = [CONFIG, CHECKPOINT, LOG, REPORT, MODEL, NETLIST];
 
 /// A folder that belongs to one training.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use lutweave::nn::models::{GateMixture, HardTable, Light, MicroMlp, Smoothed, Wa
 use lutweave::nn::{
     self, AveragePool, BatchNormalization, Binarize, BitEncode, Convolution, Dense, Dropout, Graph,
     HardTanh, InsertBitError, LayerSpec, MaxPool, RealToBinary, Relu, Sigmoid, Softmax,
-    StochasticBatchNormalization, StochasticMaxPool, UpSample, registry,
+    StochasticBatchNormalization, StochasticMaxPool, Tie, UpSample, registry,
 };
 use lutweave::prelude::*;
 use serde_json::{Value, json};
@@ -35,7 +35,13 @@ pub(super) fn network(config: &Config, source: &Source, train: &Dataset) -> Resu
             for table in layers {
                 let live = || live(&chain, train, config.seed);
                 let spec = layer(&to_json(table.get_ref()), Some(&live));
-                chain = chain.then(spec.map_err(|what| at(source, table, &what))?);
+                let spec = spec.map_err(|what| at(source, table, &what))?;
+                let bits = spec.config().get("real_output") == Some(&json!(false));
+                let ties = config.budget.is_some() && spec.kind() == "lut" && bits;
+                chain = chain.then(spec);
+                if ties {
+                    chain = chain.then(Tie::new());
+                }
             }
         }
         (true, false) => chain = chain.then(graph(config, source)?),
@@ -174,7 +180,7 @@ fn layer(table: &Value, live: Option<Live<'_>>) -> Checked<std::sync::Arc<dyn La
 }
 
 /// Kinds of layers, to find the one that was meant.
-const KINDS: [&str; 34] = [
+const KINDS: [&str; 35] = [
     "add",
     "average_pool",
     "batch_norm",
@@ -208,6 +214,7 @@ const KINDS: [&str; 34] = [
     "stochastic_max_pool",
     "switcher",
     "thermometer",
+    "tie",
     "up_sample",
 ];
 

@@ -9,7 +9,18 @@ use super::place::nearest;
 use crate::error::Result;
 
 /// The optimizer of all parameters, or one for each group of them.
-pub(super) fn optimizer(config: &Config) -> Box<dyn Optimizer> {
+pub(super) fn optimizer(config: &Config, net: &Network) -> Box<dyn Optimizer> {
+    let mut optimizer = grouped(config);
+    if let Some(lambda) = config.penalty.walsh {
+        optimizer = Box::new(train::WalshPenalty::new(optimizer, lambda, net));
+    }
+    if let Some(lambda) = config.penalty.encoder {
+        optimizer = Box::new(train::EncoderCost::new(optimizer, lambda, net));
+    }
+    optimizer
+}
+
+fn grouped(config: &Config) -> Box<dyn Optimizer> {
     let learning = config.groups.iter().filter_map(|group| {
         let group = group.get_ref();
         Some((group.layers.clone(), group.optimizer.as_ref()?))
@@ -217,7 +228,8 @@ mod tests {
             .build(1)
             .map_err(|error| error.to_string())?;
         group(&config, &source, &mut net).map_err(|error| error.text())?;
-        Ok((net, optimizer(&config)))
+        let optimizer = optimizer(&config, &net);
+        Ok((net, optimizer))
     }
 
     #[test]

@@ -39,11 +39,13 @@ pub(super) fn depth(netlist: &Netlist) -> Result<usize> {
     Ok(netlist.optimise(&mapping())?.0.summary().depth)
 }
 
-/// LUTs of the parts on Xilinx devices, each optimised, then synthesised alone, without registers.
+/// LUTs of the parts on Xilinx devices, each optimised, then synthesised alone, without registers: from
+/// its tables, or with these as primitives, whichever takes fewer.
 /// None where Yosys could not tell, which is said.
 pub(super) fn luts(netlist: &Netlist) -> Result<Option<Luts>> {
     let folder =
         TempDir::with_prefix("lutweave-zoo").map_err(Error::io("make", &std::env::temp_dir()))?;
+    let netlist = crate::resources::without_constants(netlist.clone())?;
     let mut luts = [0; 3];
     let roles = [Role::Core, Role::Encoder, Role::Head];
     for (luts, role) in luts.iter_mut().zip(roles) {
@@ -51,7 +53,10 @@ pub(super) fn luts(netlist: &Netlist) -> Result<Option<Luts>> {
         let Ok(part) = netlist.select(role) else { continue };
         let part = part.optimise(&mapping())?.0;
         match yosys::synthesise(&part, Target::Xilinx7, folder.path(), LIMIT) {
-            Ok(cells) => *luts = cells.luts,
+            Ok(cells) => {
+                let kept = yosys::synthesise_kept(&part, Target::Xilinx7, folder.path(), LIMIT);
+                *luts = kept.map_or(cells.luts, |kept| kept.luts.min(cells.luts));
+            }
             Err(error) => {
                 say!("note: {role} not synthesised: {error}");
                 return Ok(None);

@@ -33,7 +33,8 @@ impl Network {
     pub fn lut_tail(&self) -> Result<LutTail<'_>> {
         let refuse = |layer: &dyn Layer| {
             let kind = layer.base().spec().kind();
-            let what = format!("expected a chain that ends in lut layers and group_sum, got {kind}");
+            let what =
+                format!("expected a chain that ends in lut layers and group_sum, got {kind}");
             Err(layer.base().state_error(what))
         };
         if self.spec().kind() != "sequential" {
@@ -158,7 +159,8 @@ mod tests {
 
     #[test]
     fn other_networks_are_refused_by_name() {
-        let other = Sequential::new(&[6]).reading(DType::F32).then(Dense::new(&[2])).build(1).unwrap();
+        let other =
+            Sequential::new(&[6]).reading(DType::F32).then(Dense::new(&[2])).build(1).unwrap();
         let error = other.lut_tail().unwrap_err().to_string();
         assert!(error.contains("dense") && error.contains("group_sum"), "{error}");
     }

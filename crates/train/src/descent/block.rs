@@ -96,7 +96,12 @@ impl Block {
     }
 
     /// Makes ready to look for better sources of a layer's nodes among these candidates.
-    pub(super) fn prepare(&mut self, layer: usize, candidates: &[u32], entries: usize) -> Result<()> {
+    pub(super) fn prepare(
+        &mut self,
+        layer: usize,
+        candidates: &[u32],
+        entries: usize,
+    ) -> Result<()> {
         self.columns = self.rows[layer].frame_words(candidates)?;
         self.candidates = candidates.len();
         self.sums.resize(entries * candidates.len(), 0.0);

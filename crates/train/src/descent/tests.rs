@@ -10,7 +10,8 @@ fn data(samples: usize, seed: u64) -> Dataset {
     let (mut values, mut labels) = (Vec::new(), Vec::new());
     for _ in 0..samples {
         let sample: Vec<u8> = (0..12).map(|_| rng::below(&mut stream, 256) as u8).collect();
-        let score = i32::from(sample[1] > 90) + i32::from(sample[4] > 150) + i32::from(sample[7] > 60);
+        let score =
+            i32::from(sample[1] > 90) + i32::from(sample[4] > 150) + i32::from(sample[7] > 60);
         let noise = rng::below(&mut stream, 20) == 0;
         labels.push(if noise { 0 } else { score.min(2) as u32 });
         values.extend(sample);

@@ -124,6 +124,10 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
                     return Ok(Some(Early::Stopped));
                 }
             }
+            if let Some(reshape) = &mut self.trainer.reshape {
+                let (epoch, epochs) = (self.position.epoch + 1, self.plan.epochs());
+                reshape(self.net, epoch, epochs).map_err(Error::Callback)?;
+            }
             let report = self.end_epoch(metric.as_ref())?;
             let flow = (self.trainer.on_epoch)(&report, self.net);
             if self.obey(flow)? {

@@ -1,0 +1,191 @@
+//! Plots as SVG files of their own, for pages of the book: shares by kinds or by sizes.
+
+use crate::report::svg::{Anchor, Axis, Svg};
+
+const WIDTH: f64 = 760.0;
+const HEIGHT: f64 = 380.0;
+/// Where the axes are: left, right, top and bottom of the area of the points.
+const AREA: [f64; 4] = [62.0, 548.0, 44.0, 326.0];
+/// Between two lines of the legend.
+const LINE: f64 = 20.0;
+
+/// Colours that can be told apart in light and dark (after Okabe and Ito 2008), in order.
+const COLOURS: [&str; 8] =
+    ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6fdf", "#7f7f7f"];
+
+/// The style of a file that stands alone.
+const STYLE: &str = "text{font:12px system-ui,sans-serif;fill:#777}text.name{font-size:13px}\
+    text.title{font-size:15px;font-weight:600}\
+    .grid{stroke:#9993;fill:none}.axis{stroke:#999;fill:none}";
+
+/// What lies along the horizontal axis.
+#[derive(Debug)]
+pub(crate) enum Across {
+    /// Kinds side by side; the `x` of a point is the number of its kind.
+    Kinds(Vec<String>),
+    /// Sizes above zero, each tenfold as far from the last.
+    Sizes,
+}
+
+/// One value.
+#[derive(Debug, Clone)]
+pub(crate) struct Dot {
+    pub(crate) x: f64,
+    /// In percent.
+    pub(crate) y: f64,
+    /// Drawn as a bar up and down; 0 for none.
+    pub(crate) spread: f64,
+    /// Written beside the dot, if anything.
+    pub(crate) name: String,
+}
+
+/// Values of one name.
+#[derive(Debug)]
+pub(crate) struct Series {
+    pub(crate) name: String,
+    pub(crate) dots: Vec<Dot>,
+    /// Whether a line joins them.
+    pub(crate) joined: bool,
+}
+
+/// A plot of percentages.
+#[derive(Debug)]
+pub(crate) struct Plot {
+    pub(crate) title: String,
+    pub(crate) across: Across,
+    pub(crate) x_label: String,
+    pub(crate) series: Vec<Series>,
+}
+
+impl Plot {
+    /// The file.
+    pub(crate) fn svg(&self) -> String {
+        let mut svg = Svg::new(WIDTH, HEIGHT, &self.title);
+        svg.text("title", (AREA[0], 24.0), Anchor::Start, &self.title);
+        let dots = || self.series.iter().flat_map(|series| &series.dots);
+        let low = dots().map(|dot| dot.y - dot.spread).fold(f64::INFINITY, f64::min);
+        let high = dots().map(|dot| dot.y + dot.spread).fold(f64::NEG_INFINITY, f64::max);
+        let range = if low <= high { (low, high.min(100.0)) } else { (0.0, 100.0) };
+        let up = Axis::rounded(range.0, range.1, 6, (AREA[3], AREA[2]));
+        for tick in up.ticks() {
+            let y = up.at(tick);
+            svg.line("grid", (AREA[0], y), (AREA[1], y));
+            let text = format!("{} %", up.label(tick));
+            svg.text("tick", (AREA[0] - 8.0, y + 4.0), Anchor::End, &text);
+        }
+        svg.line("axis", (AREA[0], AREA[3]), (AREA[1], AREA[3]));
+        let middle = f64::midpoint(AREA[0], AREA[1]);
+        svg.text("tick", (middle, HEIGHT - 12.0), Anchor::Middle, &self.x_label);
+        let at = self.across(&mut svg);
+        for (number, series) in self.series.iter().enumerate() {
+            let colour = number % COLOURS.len();
+            // Series side by side, so that their bars can be told apart.
+            let aside = match self.across {
+                Across::Kinds(_) => 4.0 * (number as f64 - (self.series.len() - 1) as f64 / 2.0),
+                Across::Sizes => 0.0,
+            };
+            let points: Vec<(f64, f64)> =
+                series.dots.iter().map(|dot| (at(dot.x) + aside, up.at(dot.y))).collect();
+            if series.joined {
+                svg.path(&format!("l{colour}"), &points, false);
+            }
+            for (place, (dot, &(x, y))) in series.dots.iter().zip(&points).enumerate() {
+                if dot.spread > 0.0 {
+                    let [top, bottom] = [dot.y + dot.spread, dot.y - dot.spread].map(|y| up.at(y));
+                    svg.line(&format!("l{colour}"), (x, top), (x, bottom));
+                }
+                let hint = format!("{} {}: {:.2} %", series.name, dot.name, dot.y);
+                svg.dot(&format!("d{colour}"), (x, y), 3.5, &hint);
+                if !dot.name.is_empty() {
+                    // Above and below by turns: neighbours may be as good as one another.
+                    let below = if place % 2 == 0 { 15.0 } else { -7.0 };
+                    let left = x < f64::midpoint(AREA[0], AREA[1]);
+                    let anchor = if left { Anchor::Start } else { Anchor::End };
+                    let x = if left { x + 5.0 } else { x - 5.0 };
+                    svg.text("tick", (x, y + below), anchor, &dot.name);
+                }
+            }
+            let y = AREA[2] + LINE * number as f64;
+            svg.dot(&format!("d{colour}"), (AREA[1] + 18.0, y), 4.0, "");
+            svg.text("name", (AREA[1] + 28.0, y + 4.0), Anchor::Start, &series.name);
+        }
+        let colours: Vec<String> = COLOURS
+            .iter()
+            .enumerate()
+            .map(|(i, c)| format!(".l{i}{{stroke:{c};fill:none}}.d{i}{{fill:{c}}}"))
+            .collect();
+        let colours = colours.concat();
+        svg.alone(&format!("{STYLE}{colours}"))
+    }
+
+    /// Draws the horizontal axis; gives where a value is on it.
+    fn across(&self, svg: &mut Svg) -> Box<dyn Fn(f64) -> f64> {
+        match &self.across {
+            Across::Kinds(names) => {
+                let each = (AREA[1] - AREA[0]) / names.len().max(1) as f64;
+                let at = move |x: f64| AREA[0] + (x + 0.5) * each;
+                for (number, name) in names.iter().enumerate() {
+                    let place = (at(number as f64), AREA[3] + 18.0);
+                    svg.text("tick", place, Anchor::Middle, name);
+                }
+                Box::new(at)
+            }
+            Across::Sizes => {
+                let sizes = self.series.iter().flat_map(|s| &s.dots).map(|dot| dot.x.max(1.0));
+                let low = sizes.clone().fold(f64::INFINITY, f64::min).min(1e12).log10() - 0.1;
+                let high = sizes.fold(1.0, f64::max).log10() + 0.2;
+                let at = move |x: f64| {
+                    let part = (x.max(1.0).log10() - low) / (high - low).max(1e-9);
+                    AREA[0] + part.clamp(0.0, 1.0) * (AREA[1] - AREA[0])
+                };
+                for power in low.floor() as i32..=high.ceil() as i32 {
+                    for digit in [1.0, 2.0, 5.0] {
+                        let size: f64 = digit * 10f64.powi(power);
+                        if (low..=high).contains(&size.log10()) {
+                            let text = crate::report::grouped(size.round() as usize);
+                            svg.line("grid", (at(size), AREA[2]), (at(size), AREA[3]));
+                            let place = (at(size), AREA[3] + 18.0);
+                            svg.text("tick", place, Anchor::Middle, &text);
+                        }
+                    }
+                }
+                Box::new(at)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plot(across: Across, y: f64) -> String {
+        let dot = |x: f64, y: f64| Dot { x, y, spread: 0.5, name: "<n>".to_owned() };
+        let series = Series {
+            name: "one & two".to_owned(),
+            dots: vec![dot(1.0, y), dot(0.0, 99.9)],
+            joined: true,
+        };
+        let (title, x_label) = ("of \"kinds\"".to_owned(), "kind".to_owned());
+        Plot { title, across, x_label, series: vec![series] }.svg()
+    }
+
+    #[test]
+    fn a_plot_is_one_file_with_its_style_and_no_raw_text() {
+        let kinds = || Across::Kinds(vec!["a".to_owned(), "b".to_owned()]);
+        let text = plot(kinds(), 90.0);
+        assert!(
+            text.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\"")
+                && text.ends_with("</svg>\n")
+        );
+        assert!(
+            text.contains("one &amp; two") && text.contains("&lt;n&gt;") && !text.contains("<n>")
+        );
+        assert!(text.contains("92 %") && text.contains("<style>"), "{text}");
+        assert_eq!(plot(kinds(), 90.0), text);
+        // Numbers that are none do not get into the file.
+        for text in [plot(Across::Sizes, 90.0), plot(Across::Sizes, f64::NAN)] {
+            assert!(!text.contains("\"NaN") && !text.contains("\"inf"), "{text}");
+        }
+    }
+}

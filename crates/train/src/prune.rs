@@ -1,0 +1,339 @@
+//! Pruning to a budget: nodes are tied to constants until the network is cheap enough.
+//!
+//! For each free node of the [`Tie`] layers the loss is measured with that node at the constant
+//! nearer to its mean (at zero in the last of them, whose ones would be summed), all else as it is, on the frozen network and a sample: no estimate, since a
+//! row of bits is changed in place and only the layers behind it are computed again. The nodes that cost
+//! least are tied, in portions of at most a sixteenth of the free ones and of half of what is too much,
+//! after each of which everything is measured again: two nodes of which either alone can be spared
+//! need not both be. What counts is the loss for each LUT that goes with the node: its own, one of the sum behind
+//! the last layer, and of each of its sources, which hardware needs no more when nobody reads it,
+//! one by the number of its readers. Classes stay equally large, as hardware likes best. The temperature of a group sum goes down in proportion to the
+//! nodes that are left to it, so that scores keep their range. What a network costs is for the caller to say, and is asked after every portion.
+//!
+//! With `n` free nodes, `p` portions and a sample of `f` frames it takes `n · p` evaluations of `f`
+//! frames, each of the layers behind the node. The same network, sample and target give the same
+//! ties, for any number of threads.
+//!
+//! Training between rounds mends what a round broke. Source: ties of nodes to constants are unit tying
+//! (see the book's chapter on training for the field's numbers); pruning in rounds with training in
+//! between is of Han, Pool, Tran and Dally, "Learning both weights and connections for efficient
+//! neural networks" (NeurIPS 2015).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lutweave_backend::Backend;
+use lutweave_nn::{Layer, Network, StateData, Tie, scale_setting};
+use lutweave_tensor::{Dataset, FrameBuffer, Target};
+
+use crate::trainer::BoxError;
+use crate::{Error, Loss as _, Result, SoftmaxCrossEntropy};
+
+/// The largest part of the free nodes that is tied before all are measured anew: one in so many.
+const PORTION: usize = 16;
+
+/// What pruning did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pruned {
+    /// Nodes that were tied.
+    pub tied: usize,
+    /// What the network costs now.
+    pub cost: usize,
+    /// The softmax cross-entropy of the frozen network on the sample before and after.
+    pub loss: (f64, f64),
+}
+
+/// A free node, and the constant that it would be tied to.
+#[derive(Debug)]
+struct Candidate {
+    layer: String,
+    node: usize,
+    one: bool,
+    /// What the loss gains, for each LUT that is saved.
+    price: f64,
+    /// The class that counts it, behind the last tie.
+    class: Option<usize>,
+}
+
+/// Ties nodes of the network's [`Tie`] layers until `cost` is at most `target`; nothing where it is
+/// already. Layers follow one another ([`Sequential`](lutweave_nn::Sequential)), and the sample has
+/// classes; a thousand frames are enough to tell nodes apart.
+///
+/// # Errors
+///
+/// [`Error::Option`] where no node is left and the cost is still above the target,
+/// [`Error::Callback`] when `cost` fails, and what evaluation has.
+pub fn prune(
+    net: &mut Network,
+    sample: &Dataset,
+    target: usize,
+    cost: &mut dyn FnMut(&Network) -> std::result::Result<usize, BoxError>,
+    backend: &dyn Backend,
+) -> Result<Pruned> {
+    let all: Vec<usize> = (0..sample.len()).collect();
+    let (batch, wanted) = (net.batch(sample, &all)?, sample.target(&all)?);
+    let mut now = cost(net).map_err(Error::Callback)?;
+    let (mut tied, mut first, mut last) = (0, None, 0.0);
+    loop {
+        let (loss, mut free) = measure(net, &batch, &wanted, now > target, backend)?;
+        first.get_or_insert(loss);
+        last = if now > target { last } else { loss };
+        if now <= target {
+            break;
+        }
+        if free.is_empty() {
+            return Err(Error::Option {
+                option: "budget",
+                expected: "at least what the network costs without a node",
+                got: format!("{target}, where {now} are left"),
+            });
+        }
+        let order = |a: &Candidate, b: &Candidate| a.price.total_cmp(&b.price);
+        free.sort_by(order); // stable: of equals the first
+        let most = (free.len() / PORTION).max(1);
+        let chosen = choose(free, ((now - target) / 2).clamp(1, most));
+        tied += chosen.len();
+        tie(net, &chosen)?;
+        now = cost(net).map_err(Error::Callback)?;
+    }
+    Ok(Pruned { tied, cost: now, loss: (first.unwrap_or(last), last) })
+}
+
+/// How many nodes of the network's [`Tie`] layers are free, and how many there are.
+pub fn free_nodes(net: &Network) -> (usize, usize) {
+    let (mut free, mut all) = (0, 0);
+    net.for_each(|layer| {
+        for tied in Tie::tied(layer).unwrap_or_default() {
+            all += 1;
+            free += usize::from(tied.is_none());
+        }
+    });
+    (free, all)
+}
+
+/// The loss, and that with each free node tied where `each` asks for it.
+fn measure(
+    net: &Network,
+    batch: &FrameBuffer,
+    wanted: &Target,
+    each: bool,
+    backend: &dyn Backend,
+) -> Result<(f64, Vec<Candidate>)> {
+    let mut root: Option<&dyn Layer> = None;
+    net.for_each(|layer| {
+        root.get_or_insert(layer);
+    });
+    let layers: Vec<&dyn Layer> =
+        root.map_or(Vec::new(), |root| root.children().into_iter().map(|child| child.1).collect());
+    rayon::scope(|_| {
+        let mut candidates = Vec::new();
+        let ties = layers.iter().rposition(|layer| Tie::tied(*layer).is_some());
+        let mut x = Arc::new(batch.clone());
+        for (place, layer) in layers.iter().enumerate() {
+            x = Arc::new(layer.evaluate(&x, backend)?);
+            let Some(tied) = Tie::tied(*layer).filter(|_| each) else { continue };
+            let behind = &layers[place + 1..];
+            let first = candidates.len();
+            let last = Some(place) == ties;
+            let saved = saved(&layers[..place], &tied, last);
+            let class = class_of(behind, tied.len(), last);
+            let loss_now = loss(behind, &x, wanted, backend)?;
+            let x = Arc::make_mut(&mut x);
+            for (node, _) in tied.iter().enumerate().filter(|(_, tied)| tied.is_none()) {
+                let (stride, frames) = (x.stride(), x.frames());
+                let row = node * stride..(node + 1) * stride;
+                let old = x.rows::<u64>()?[row.clone()].to_vec();
+                let ones: usize = old.iter().map(|word| word.count_ones() as usize).sum();
+                // A one would stay in the sums, and cost as much as what it stands for.
+                let one = 2 * ones > frames && !last;
+                let constant: Vec<u64> =
+                    (0..stride).map(|word| if one { x.frame_mask(word) } else { 0 }).collect();
+                x.rows_mut::<u64>()?[row.clone()].copy_from_slice(&constant);
+                let loss = loss(behind, x, wanted, backend);
+                x.rows_mut::<u64>()?[row].copy_from_slice(&old);
+                let layer = layer.base().path().to_owned();
+                candidates.push(Candidate { layer, node, one, price: loss?, class: class(node) });
+            }
+            for candidate in &mut candidates[first..] {
+                candidate.price = (candidate.price - loss_now) / saved[candidate.node];
+            }
+        }
+        Ok((loss(&[], &x, wanted, backend)?, candidates))
+    })
+}
+
+/// The first `count` of the candidates, but of those that are counted only ones of the largest classes.
+///
+/// Sums of equal size are cheapest: the largest sets the width of all comparisons.
+fn choose(mut free: Vec<Candidate>, count: usize) -> Vec<Candidate> {
+    let mut sizes: BTreeMap<usize, usize> = BTreeMap::new();
+    for class in free.iter().filter_map(|candidate| candidate.class) {
+        *sizes.entry(class).or_default() += 1;
+    }
+    let mut chosen = Vec::with_capacity(count);
+    while chosen.len() < count {
+        let largest = sizes.values().copied().max();
+        let fits = |candidate: &Candidate| {
+            candidate.class.is_none_or(|class| sizes.get(&class).copied() == largest)
+        };
+        let Some(first) = free.iter().position(fits) else { break };
+        let candidate = free.remove(first);
+        if let Some(size) = candidate.class.and_then(|class| sizes.get_mut(&class)) {
+            *size -= 1;
+        }
+        chosen.push(candidate);
+    }
+    chosen
+}
+
+/// The class of each of so many nodes, where a group sum counts them.
+fn class_of(
+    behind: &[&dyn Layer],
+    nodes: usize,
+    last: bool,
+) -> impl Fn(usize) -> Option<usize> + use<> {
+    let spec = behind.first().map(|layer| layer.base().spec());
+    let sum = spec.filter(|spec| last && spec.kind() == "group_sum");
+    let classes = sum.and_then(|spec| spec.config().get("classes")?.as_u64());
+    let size = classes.map(|classes| (nodes / (classes as usize).max(1)).max(1));
+    move |node| Some(node / size?)
+}
+
+/// The LUTs that go with each node of a tie: its own, a share of each source of the layer before, and
+/// one of the sum where the tie is the last.
+fn saved(before: &[&dyn Layer], tied: &[Option<bool>], last: bool) -> Vec<f64> {
+    let mut saved = vec![if last { 2.0 } else { 1.0 }; tied.len()];
+    let state = before.last().map(|layer| layer.state()).unwrap_or_default();
+    let wiring = state.iter().find(|tensor| tensor.name == "wiring").map(|tensor| &tensor.data);
+    let Some(StateData::U32(sources)) = wiring else { return saved };
+    let fan_in = sources.len() / tied.len().max(1);
+    if fan_in == 0 || fan_in * tied.len() != sources.len() {
+        return saved;
+    }
+    let nodes = || sources.chunks(fan_in).zip(tied).filter(|(_, tied)| tied.is_none());
+    let mut readers: BTreeMap<u32, f64> = BTreeMap::new();
+    for &source in nodes().flat_map(|(sources, _)| sources) {
+        *readers.entry(source).or_default() += 1.0;
+    }
+    for (saved, sources) in saved.iter_mut().zip(sources.chunks(fan_in)) {
+        let share = |source: &u32| readers.get(source).map_or(0.0, |readers| 1.0 / readers);
+        *saved += sources.iter().map(share).sum::<f64>();
+    }
+    saved
+}
+
+/// The loss of what the last layers make of `x`.
+fn loss(
+    layers: &[&dyn Layer],
+    x: &FrameBuffer,
+    wanted: &Target,
+    backend: &dyn Backend,
+) -> Result<f64> {
+    let mut y: Option<FrameBuffer> = None;
+    for layer in layers {
+        y = Some(layer.evaluate(y.as_ref().unwrap_or(x), backend)?);
+    }
+    let loss = SoftmaxCrossEntropy;
+    let whole = loss.weight(wanted)?;
+    let (value, _) = loss.evaluate_part(y.as_ref().unwrap_or(x), wanted, whole)?;
+    Ok(f64::from(value))
+}
+
+/// Ties these nodes.
+fn tie(net: &mut Network, nodes: &[Candidate]) -> Result<()> {
+    let mut result = Ok(());
+    // What part of the nodes of the layer before is left.
+    let mut left = 1.0;
+    net.for_each_mut(|layer| {
+        let Some(mut tied) = Tie::tied(layer) else {
+            let part: f32 = std::mem::replace(&mut left, 1.0);
+            if part < 1.0 && layer.base().spec().kind() == "group_sum" && result.is_ok() {
+                result = scale_setting(layer, "temperature", part).map(|_| ());
+            }
+            return;
+        };
+        let free = |tied: &[Option<bool>]| tied.iter().filter(|node| node.is_none()).count() as f32;
+        let before = free(&tied);
+        for candidate in nodes.iter().filter(|node| node.layer == layer.base().path()) {
+            tied[candidate.node] = Some(candidate.one);
+        }
+        left = (free(&tied) / before.max(1.0)).max(f32::MIN_POSITIVE);
+        if result.is_ok() {
+            result = layer.restore(&[Tie::state(&tied)]);
+        }
+    });
+    Ok(result?)
+}
+
+#[cfg(test)]
+mod tests {
+    use lutweave_backend::Cpu;
+    use lutweave_nn::{GroupSum, LutLayer, Sequential, Thermometer};
+    use lutweave_tensor::{Targets, Values, rng};
+
+    use super::*;
+    use crate::{Adam, Trainer};
+
+    /// Points of two coordinates in four quadrants.
+    fn points() -> Dataset {
+        let mut stream = rng::stream(1, &[]);
+        let values: Vec<u8> = (0..800).map(|_| rng::word(&mut stream) as u8).collect();
+        let class = |point: &[u8]| u32::from(point[0] > 127) + 2 * u32::from(point[1] > 127);
+        let labels = values.chunks(2).map(class).collect();
+        let targets = Targets::Classes { count: 4, labels };
+        Dataset::new("points", &[2], Values::U8(values), targets).unwrap()
+    }
+
+    fn trained(data: &Dataset) -> Network {
+        let mut net = Sequential::new(&[2])
+            .then(Thermometer::uniform(data, 7).unwrap())
+            .then(LutLayer::new(24).fan_in(3))
+            .then(Tie::new())
+            .then(LutLayer::new(24).fan_in(3))
+            .then(Tie::new())
+            .then(GroupSum::new(4))
+            .build(1)
+            .unwrap();
+        Trainer::new(Adam::new(0.02), SoftmaxCrossEntropy)
+            .epochs(10)
+            .fit(&mut net, data, data)
+            .unwrap();
+        net
+    }
+
+    fn free(net: &Network) -> usize {
+        free_nodes(net).0
+    }
+
+    #[test]
+    fn the_target_is_met_at_little_loss_and_is_the_same_again() {
+        let data = points();
+        let net = trained(&data);
+        let before = crate::accuracy(&net, &data).unwrap();
+        let run = || {
+            let mut net = Network::build(net.spec(), net.input().clone(), 1).unwrap();
+            let state = trained(&data).state();
+            net.restore(&state).unwrap();
+            let pruned = prune(&mut net, &data, 20, &mut |net| Ok(free(net)), &Cpu::new()).unwrap();
+            (net, pruned)
+        };
+        let (net, pruned) = run();
+        assert_eq!((pruned.tied, pruned.cost, free_nodes(&net)), (28, 20, (20, 48)));
+        assert!(pruned.loss.0 > 0.0 && pruned.loss.1 > 0.0, "{pruned:?}");
+        // Most of the nodes are not needed here.
+        let after = crate::accuracy(&net, &data).unwrap();
+        assert!(after > before - 0.1 && after > 0.8, "{before} {after}");
+        assert_eq!(run().0.state(), net.state());
+    }
+
+    #[test]
+    fn what_cannot_be_met_is_an_error() {
+        let data = points();
+        let mut net = trained(&data);
+        let error = prune(&mut net, &data, 3, &mut |net| Ok(7 + free(net)), &Cpu::new());
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("3, where 7 are left"), "{error}");
+        let failed = prune(&mut net, &data, 3, &mut |_| Err("no".into()), &Cpu::new());
+        assert!(matches!(failed, Err(Error::Callback(_))));
+    }
+}
