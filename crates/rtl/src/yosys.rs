@@ -189,7 +189,11 @@ fn write(path: &Path, text: &str) -> Result<()> {
 }
 
 fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).map_err(|source| Error::Io { op: "read", path: path.to_owned(), source })
+    fs::read_to_string(path).map_err(|source| Error::Io {
+        op: "read",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]
