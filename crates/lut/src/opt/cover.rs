@@ -214,7 +214,8 @@ impl<'a> Cover<'a, '_> {
                     continue;
                 }
                 let Some(leaves) = union(&part.leaves, leaves, self.inputs) else { continue };
-                if made.iter().any(|other| other.leaves == leaves) {
+                let same = |other: &Part| other.signature == signature && other.leaves == leaves;
+                if made.iter().any(same) {
                     continue;
                 }
                 let flow = leaves.as_slice().iter().map(|&leaf| self.flow[leaf as usize]).sum();
