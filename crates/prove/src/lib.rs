@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod bdd;
 mod cones;
 mod cover;
+mod cut;
 mod equivalent;
 mod error;
 mod exhaustive;

@@ -27,6 +27,8 @@ struct Budget {
     limit: u64,
     deadline: Instant,
     polls: Cell<u32>,
+    /// Whether the deadline was seen to have passed: the solver asks again whether to stop.
+    passed: Cell<bool>,
 }
 
 impl Callbacks for Budget {
@@ -37,8 +39,10 @@ impl Callbacks for Budget {
     fn stop(&self) -> bool {
         let polls = self.polls.get();
         self.polls.set(polls.wrapping_add(1));
-        self.conflicts > self.limit
-            || polls.is_multiple_of(POLLS) && Instant::now() >= self.deadline
+        if polls.is_multiple_of(POLLS) && Instant::now() >= self.deadline {
+            self.passed.set(true);
+        }
+        self.conflicts > self.limit || self.passed.get()
     }
 }
 
@@ -60,8 +64,13 @@ impl std::fmt::Debug for Solver {
 impl Solver {
     /// A solver over so many nodes, of which node 0 is zero.
     pub(crate) fn new(nodes: usize) -> Self {
-        let budget =
-            Budget { conflicts: 0, limit: u64::MAX, deadline: Instant::now(), polls: Cell::new(0) };
+        let budget = Budget {
+            conflicts: 0,
+            limit: u64::MAX,
+            deadline: Instant::now(),
+            polls: Cell::new(0),
+            passed: Cell::new(false),
+        };
         let mut sat = batsat::Solver::new(SolverOpts::default(), budget);
         let zero = sat.new_var_default();
         sat.add_clause_reuse(&mut vec![batsat::Lit::new(zero, false)]);
@@ -86,6 +95,7 @@ impl Solver {
             let budget = self.sat.cb_mut();
             (budget.conflicts, budget.limit, budget.deadline) = (0, conflicts, deadline);
             budget.polls.set(0);
+            budget.passed.set(false);
             let result = self.sat.solve_limited(&assumptions);
             if result == lbool::TRUE {
                 let ones = self.inputs.iter().copied().filter(|&node| {
@@ -185,5 +195,31 @@ mod tests {
         let Answer::Differ(ones) = ask(whole, other) else { panic!("they differ") };
         assert!(ones.len() == 1 || ones.len() == 2, "{ones:?}");
         assert!(matches!(ask(other, Lit::ZERO), Answer::Differ(ones) if ones.len() > 1));
+    }
+
+    #[test]
+    fn stops_when_its_time_is_over() {
+        // Bits counted in two orders: minutes for the solver.
+        let mut graph = Graph::new(60);
+        let full = |bit: usize| {
+            TruthTable::from_fn(3, |k| k.count_ones() as usize >> bit & 1 == 1).unwrap()
+        };
+        let mut count = |order: &mut dyn Iterator<Item = usize>| {
+            let mut word = [Lit::ZERO; 6];
+            for input in order {
+                let mut carry = Lit::of(input);
+                for digit in &mut word {
+                    let reads = [*digit, carry, Lit::ZERO];
+                    (*digit, carry) = (graph.add(&full(0), &reads), graph.add(&full(1), &reads));
+                }
+            }
+            word[5]
+        };
+        let pair = (count(&mut (1..=60)), count(&mut (1..=60).rev()));
+        let start = Instant::now();
+        let deadline = start + Duration::from_millis(100);
+        let mut solver = Solver::new(graph.gates.len());
+        assert_eq!(solver.differ(pair, &graph.gates, u64::MAX, deadline), Answer::Unknown);
+        assert!(start.elapsed() < Duration::from_secs(20));
     }
 }

@@ -7,12 +7,14 @@
 //! two networks that are built alike are proved equal in many easy steps. What is not gives inputs
 //! that tell nodes apart, and these are simulated as well.
 //!
-//! Solvers are bad at sums: that bits are counted alike in two orders takes them ages. Where both
-//! netlists have popcount blocks, those of equal bits are taken as equal, by what a popcount is.
+//! Solvers are bad at sums: that bits are counted alike in two orders takes them ages. What a solver
+//! does not decide, decision diagrams may ([`cut`]). Where both netlists have popcount blocks, those of
+//! equal bits are taken as equal, by what a popcount is.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use crate::cut;
 use crate::graph::{self, Form, Gate, Graph, Lit};
 use crate::simulate::Numbers;
 use crate::solver::{Answer, Solver};
@@ -23,6 +25,8 @@ const WORDS: usize = 16;
 const CONFLICTS: u64 = 500;
 /// Nodes with the same signature that a node is compared with.
 const TRIES: usize = 3;
+/// Most nodes of a decision diagram, and of one after many that were too small.
+const DIAGRAM: std::ops::RangeInclusive<usize> = 1 << 12..=1 << 21;
 /// Inputs from the solver that are simulated together.
 const BATCH: usize = 16;
 
@@ -51,6 +55,8 @@ pub(crate) struct Sweep<'a> {
     /// Inputs from the solver to simulate next: the nodes that are one.
     found: Vec<Vec<usize>>,
     numbers: Numbers,
+    /// Nodes that the next decision diagram may have.
+    diagram: usize,
     /// Pairs proved equal by the solver.
     pub(crate) merged: usize,
 }
@@ -79,6 +85,7 @@ impl<'a> Sweep<'a> {
             classes: BTreeMap::new(),
             found: Vec::new(),
             numbers: Numbers::new(nodes as u64),
+            diagram: *DIAGRAM.end(),
             merged: 0,
         }
     }
@@ -146,7 +153,21 @@ impl<'a> Sweep<'a> {
         if a == b {
             return Answer::Equal;
         }
-        self.solver.differ((a, b), &self.gates, conflicts, deadline)
+        match self.above_cut(a, b, deadline) {
+            Answer::Unknown => self.solver.differ((a, b), &self.gates, conflicts, deadline),
+            answer => answer,
+        }
+    }
+
+    /// The same, by decision diagrams of what both share. These get fewer nodes each time that they
+    /// are not enough.
+    fn above_cut(&mut self, a: Lit, b: Lit, deadline: Instant) -> Answer {
+        let answer = cut::compare(&self.gates, (a, b), self.diagram, deadline);
+        self.diagram = match answer {
+            Answer::Unknown => (self.diagram / 2).max(*DIAGRAM.start()),
+            _ => *DIAGRAM.end(),
+        };
+        answer
     }
 
     fn rep(&self, lit: Lit) -> Lit {
@@ -180,7 +201,11 @@ impl<'a> Sweep<'a> {
         for other in others {
             let other = other as usize;
             let same = self.reps[other].not_if(self.first[other] != self.first[node]);
-            match self.solver.differ((own, same), &self.gates, CONFLICTS, deadline) {
+            let mut answer = self.solver.differ((own, same), &self.gates, CONFLICTS, deadline);
+            if answer == Answer::Unknown {
+                answer = self.above_cut(own, same, deadline);
+            }
+            match answer {
                 Answer::Equal => return Some(same),
                 Answer::Differ(ones) => self.found.push(ones),
                 Answer::Unknown => {}

@@ -7,7 +7,8 @@ use crate::verilog::{Signals, Style, range};
 /// Most bits that one `$display` shows; Verilator refuses more than 8192.
 const MAX_DISPLAYED: usize = 2048;
 
-/// Prints the bench of `module` for vector files of `samples` lines.
+/// Prints the bench of `module` for vector files of `samples` lines, those of inputs for `hold` samples
+/// each.
 ///
 /// One process makes the clock and does everything in a fixed order, so no result depends on the
 /// order in which a simulator runs things: each cycle drives at its start, compares after 4 time
@@ -16,16 +17,16 @@ const MAX_DISPLAYED: usize = 2048;
 pub(crate) fn emit(
     signals: &Signals<'_>,
     module: &str,
-    samples: usize,
+    (samples, hold): (usize, usize),
     out: &mut impl Write,
 ) -> Result {
     header(signals.style, module, out)?;
-    declarations(signals, module, samples, out)?;
+    declarations(signals, module, (samples, hold), out)?;
     instance(signals, module, out)?;
     out.write_str(CHECK_LINES)?;
     check(signals, out)?;
     clock(signals, out)?;
-    run(signals.style, module, out)
+    run(signals.style, module, hold, out)
 }
 
 fn header(style: Style, module: &str, out: &mut impl Write) -> Result {
@@ -61,20 +62,26 @@ module {module}_tb;
 fn declarations(
     signals: &Signals<'_>,
     module: &str,
-    samples: usize,
+    (samples, hold): (usize, usize),
     out: &mut impl Write,
 ) -> Result {
     let inputs = signals.netlist.input_bits();
     let outputs: usize = signals.netlist.outputs().iter().map(|port| port.nets.len()).sum();
     let latency = signals.style.latency();
     let (inputs, outputs) = (range(inputs), range(outputs));
+    let held = if hold == 1 {
+        String::new()
+    } else {
+        format!("  localparam HOLD = {hold}; // clock cycles that each line of inputs is for\n")
+    };
+    let last = if hold == 1 { "SAMPLES-1" } else { "SAMPLES/HOLD-1" };
     write!(
         out,
         "  localparam SAMPLES = {samples};
-  localparam LATENCY = {latency};
+{held}  localparam LATENCY = {latency};
   localparam MAX_REPORTS = 5; // samples that differ and are shown
 
-  reg {inputs}inputs [0:SAMPLES-1];
+  reg {inputs}inputs [0:{last}];
   reg {outputs}expected [0:SAMPLES-1];
   integer driven [0:SAMPLES-1]; // the cycle in which each sample was driven
   reg [8*1024-1:0] inputs_path;
@@ -288,7 +295,7 @@ fn clock(signals: &Signals<'_>, out: &mut impl Write) -> Result {
     )
 }
 
-fn run(style: Style, module: &str, out: &mut impl Write) -> Result {
+fn run(style: Style, module: &str, hold: usize, out: &mut impl Write) -> Result {
     let gaps = match style {
         Style::StateMachine => "",
         _ => {
@@ -331,6 +338,9 @@ fn run(style: Style, module: &str, out: &mut impl Write) -> Result {
 "
         }
     };
+    let line = if hold == 1 { "inputs[sent]" } else { "inputs[sent / HOLD]" };
+    let drive = drive.replace("inputs[sent]", line);
+    let lines = if hold == 1 { "SAMPLES" } else { "SAMPLES / HOLD" };
     write!(
         out,
         "
@@ -339,7 +349,7 @@ fn run(style: Style, module: &str, out: &mut impl Write) -> Result {
       inputs_path = \"{module}_inputs.mem\";
     if (!$value$plusargs(\"expected=%s\", expected_path))
       expected_path = \"{module}_expected.mem\";{gaps}
-    check_lines(inputs_path, SAMPLES);
+    check_lines(inputs_path, {lines});
     check_lines(expected_path, SAMPLES);
     $readmemb(inputs_path, inputs);
     $readmemb(expected_path, expected);

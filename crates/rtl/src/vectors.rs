@@ -19,6 +19,8 @@ pub struct Vectors {
     output_widths: Vec<usize>,
     inputs: Vec<u64>,
     expected: Vec<u64>,
+    /// Samples for which a line of inputs stands.
+    hold: usize,
 }
 
 impl Vectors {
@@ -51,7 +53,7 @@ impl Vectors {
         check("test inputs", inputs, samples, &input_widths)?;
         check("expected outputs", expected, samples, &output_widths)?;
         let (inputs, expected) = (inputs.to_vec(), expected.to_vec());
-        Ok(Self { samples, input_widths, output_widths, inputs, expected })
+        Ok(Self { samples, input_widths, output_widths, inputs, expected, hold: 1 })
     }
 
     /// Samples of random bits, the same for the same seed, with what the netlist says to them.
@@ -67,6 +69,27 @@ impl Vectors {
             .map(|width| random.next_u64() & ((1 << width) - 1))
             .collect();
         Self::from_inputs(netlist, &inputs)
+    }
+
+    /// Writes the inputs of `clocks` samples in a row as one line of the file, which the bench then
+    /// holds for as many clock cycles: a network that takes several for a sample has the same inputs in
+    /// all of them. Where they are not the same everywhere, each keeps its line.
+    #[must_use]
+    pub fn held(mut self, clocks: usize) -> Self {
+        let words = self.input_widths.len();
+        let same = |block: &[u64]| block.chunks(words).all(|sample| *sample == block[..words]);
+        if clocks > 0
+            && self.samples.is_multiple_of(clocks)
+            && self.inputs.chunks(clocks * words).all(same)
+        {
+            self.hold = clocks;
+        }
+        self
+    }
+
+    /// Samples for which a line of the inputs' file stands; see [`held`](Self::held).
+    pub(crate) fn hold(&self) -> usize {
+        self.hold
     }
 
     /// Number of samples, at least one.
@@ -87,12 +110,17 @@ impl Vectors {
     /// The inputs for `$readmemb`: one line of bits a sample. The last bit of a line is bit 0 of
     /// word 0 of the first port.
     pub fn inputs_text(&self) -> String {
-        text(&self.inputs, &self.input_widths)
+        text(&self.inputs, &self.input_widths, 1)
     }
 
     /// The expected outputs, in the form of [`inputs_text`](Self::inputs_text).
     pub fn expected_text(&self) -> String {
-        text(&self.expected, &self.output_widths)
+        text(&self.expected, &self.output_widths, 1)
+    }
+
+    /// The lines of inputs that a bench for [`hold`](Self::hold) reads.
+    pub(crate) fn held_text(&self) -> String {
+        text(&self.inputs, &self.input_widths, self.hold)
     }
 
     /// Whether these vectors are for the ports of `netlist`.
@@ -132,10 +160,11 @@ fn check(op: &'static str, values: &[u64], samples: usize, widths: &[usize]) -> 
     Ok(())
 }
 
-fn text(values: &[u64], widths: &[usize]) -> String {
+/// A line for every so many samples.
+fn text(values: &[u64], widths: &[usize], every: usize) -> String {
     let bits: usize = widths.iter().sum();
-    let mut text = String::with_capacity(values.len() / widths.len() * (bits + 1));
-    for sample in values.chunks(widths.len()) {
+    let mut text = String::with_capacity(values.len() / widths.len() / every * (bits + 1));
+    for sample in values.chunks(widths.len()).step_by(every) {
         for (value, width) in sample.iter().zip(widths).rev() {
             text.extend((0..*width).rev().map(|bit| if value >> bit & 1 == 1 { '1' } else { '0' }));
         }
@@ -194,6 +223,22 @@ mod tests {
         assert_eq!(vectors.inputs_text(), "1110001\n0011111\n");
         assert_eq!(vectors.expected(), [2, 1, 2, 7]);
         assert_eq!(vectors.expected_text(), "00110\n11110\n");
+    }
+
+    #[test]
+    fn inputs_that_stay_are_one_line() {
+        let [a, b] = [[1, 6, 1], [7, 3, 0]];
+        let of = |inputs: &[[u64; 3]]| {
+            Vectors::from_inputs(&adder(), inputs.as_flattened()).unwrap().held(2)
+        };
+        let held = of(&[a, a, b, b]);
+        assert_eq!((held.samples(), held.hold()), (4, 2));
+        assert_eq!(held.held_text(), "1110001\n0011111\n");
+        assert_eq!(held.inputs_text().lines().count(), 4);
+        for changing in [&[a, b, b, b][..], &[a, a, a]] {
+            let vectors = of(changing);
+            assert_eq!((vectors.hold(), vectors.held_text()), (1, vectors.inputs_text()));
+        }
     }
 
     #[test]

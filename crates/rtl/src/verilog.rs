@@ -203,6 +203,11 @@ impl Verilog {
     ///
     /// As [`validate`].
     pub fn bench_text(&self, netlist: &Netlist, samples: usize) -> Result<String> {
+        self.held_bench(netlist, (samples, 1))
+    }
+
+    /// The bench for so many samples, and so many samples a line of inputs.
+    fn held_bench(&self, netlist: &Netlist, samples: (usize, usize)) -> Result<String> {
         let signals = prepare(netlist, self)?;
         let mut text = String::new();
         bench::emit(&signals, &self.module, samples, &mut text)?;
@@ -225,8 +230,8 @@ impl Verilog {
         vectors.check_fit(netlist)?;
         let texts = [
             &self.module_text(netlist)?,
-            &self.bench_text(netlist, vectors.samples())?,
-            &vectors.inputs_text(),
+            &self.held_bench(netlist, (vectors.samples(), vectors.hold()))?,
+            &vectors.held_text(),
             &vectors.expected_text(),
         ];
         Files::save(dir.as_ref(), &self.module, texts.map(String::as_str))

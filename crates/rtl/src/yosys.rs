@@ -8,14 +8,35 @@ use std::time::Duration;
 
 use lutweave_lut::Netlist;
 
-use crate::{Error, Result, Target, Tool, Verilog, aiger, blif};
+use crate::{Error, Result, Target, Tool, Verilog, blif};
 
-/// The netlist that Yosys reads in Verilog: elaborated, made of gates, and read back as an
-/// and-inverter graph. It has the ports of `like`: what printing adds (clock, reset, valid bits) is
+/// How Yosys is told that a constant read at an index is a table. Its own rules make a shifter of
+/// each, in time quadratic in the size of the module.
+const TABLES: &str = r#"(* techmap_celltype = "$shiftx" *)
+module lutweave_table (A, B, Y);
+  parameter A_SIGNED = 0;
+  parameter B_SIGNED = 0;
+  parameter A_WIDTH = 1;
+  parameter B_WIDTH = 1;
+  parameter Y_WIDTH = 1;
+  input [A_WIDTH-1:0] A;
+  input [B_WIDTH-1:0] B;
+  output [Y_WIDTH-1:0] Y;
+  parameter _TECHMAP_CONSTMSK_A_ = 0;
+  parameter _TECHMAP_CONSTVAL_A_ = 0;
+  wire _TECHMAP_FAIL_ = B_SIGNED || Y_WIDTH != 1 || B_WIDTH > 8 || A_WIDTH != (1 << B_WIDTH) ||
+    ~&_TECHMAP_CONSTMSK_A_;
+  \$lut #(.WIDTH(B_WIDTH), .LUT(_TECHMAP_CONSTVAL_A_)) _TECHMAP_REPLACE_ (.A(B), .Y(Y));
+endmodule
+"#;
+
+/// The netlist that Yosys reads in Verilog: elaborated, made of tables and gates, and read back as
+/// BLIF. It has the ports of `like`: what printing adds (clock, reset, valid bits) is
 /// left out, and ports get back the names that they had before `printed` printed them.
 ///
 /// It is made without Yosys' optimisation of logic and without ABC; registers come back without an
-/// initial value as 0. Costs minutes from some thousand tables on: Yosys takes each for a shifter.
+/// initial value as 0. A constant that is read at an index becomes one table, all else gates. Costs
+/// some five seconds a thousand tables.
 ///
 /// # Errors
 ///
@@ -32,13 +53,14 @@ pub fn elaborate(
     let tool = Tool::Yosys.find()?;
     let file = "module.v";
     copy(text, &work.join(file))?;
+    write(&work.join("tables.v"), TABLES)?;
     let script = format!(
-        "read_verilog {file}; hierarchy -check -top {top}; proc; flatten; opt_expr; opt_clean; \
-         techmap; opt_expr; opt_clean; dfflegalize -cell $_DFF_P_ 01; \
-         setundef -init -zero; opt_clean; aigmap; write_aiger -symbols module.aig"
+        "read_verilog {file}; hierarchy -check -top {top}; proc; flatten; memory_map; opt_expr; \
+         opt_clean; techmap -map tables.v; opt_clean; techmap t:$lut %n; opt_expr; opt_clean; \
+         dfflegalize -cell $_DFF_P_ 01; setundef -init -zero; opt_clean; write_blif module.blif"
     );
     tool.run(&["-q", "-p", &script], work, limit)?;
-    let read = aiger::read(&read(&work.join("module.aig"))?)?;
+    let read = blif::read(&read(&work.join("module.blif"))?)?;
     Ok(read.with_ports_of(like, |name| names.get(name).map_or(name, String::as_str))?)
 }
 
@@ -152,7 +174,7 @@ pub fn synthesise(
     let text = blif::text(netlist, "top")?;
     let tool = Tool::Yosys.find()?;
     let path = work.join("netlist.blif");
-    fs::write(&path, text).map_err(|source| Error::Io { op: "write", path, source })?;
+    write(&path, &text)?;
     let script = format!("read_blif -wideports netlist.blif; {flow} -top top; stat");
     Ok(Cells::of(&tool.run(&["-Q", "-T", "-p", &script], work, limit)?))
 }
@@ -164,8 +186,16 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|source| Error::Io { op: "read", path: path.to_owned(), source })
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).map_err(|source| Error::Io { op: "write", path: path.to_owned(), source })
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(|source| Error::Io {
+        op: "read",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ pub(super) fn vectors(subject: &Subject, netlist: &Netlist) -> Result<Vectors> {
     if subject.clocks == 1 {
         return Ok(Vectors::with_expected(netlist, &subject.inputs, &subject.expected)?);
     }
-    Ok(Vectors::from_inputs(netlist, &subject.inputs)?)
+    Ok(Vectors::from_inputs(netlist, &subject.inputs)?.held(subject.clocks))
 }
 
 pub(super) fn folder() -> Result<TempDir> {

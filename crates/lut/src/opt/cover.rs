@@ -47,6 +47,14 @@ struct Part {
     chosen: [u8; MAX_FAN_IN],
 }
 
+/// Lists that are used for one node after the other.
+#[derive(Debug, Default)]
+struct Room {
+    parts: Vec<Part>,
+    more: Vec<Part>,
+    cuts: Vec<Cut>,
+}
+
 struct Cover<'a, 'b> {
     graph: &'b Graph<'a>,
     inputs: usize,
@@ -62,6 +70,8 @@ struct Cover<'a, 'b> {
     level: Vec<u32>,
     /// Readers of each node in the cover, of the graph itself before the first.
     readers: Vec<u32>,
+    /// What [`take`](Self::take) and [`release`](Self::release) have yet to look at; empty between.
+    pending: Vec<u32>,
 }
 
 /// A graph of LUTs of at most `inputs` inputs, none of which may have more now. Never of more LUTs
@@ -77,6 +87,7 @@ pub(super) fn cover<'a>(graph: &Graph<'a>, inputs: usize) -> Graph<'a> {
         flow: vec![0; graph.nodes.len()],
         level: vec![0; graph.nodes.len()],
         readers: vec![0; graph.nodes.len()],
+        pending: Vec::new(),
     };
     cover.count_readers(Cover::operands);
     for _ in 0..2 {
@@ -142,31 +153,34 @@ impl<'a> Cover<'a, '_> {
     fn choose_by_flow(&mut self) {
         self.cuts.clear();
         self.start.clear();
+        let mut room = Room::default();
         for node in 0..self.graph.nodes.len() {
             self.start.push(self.cuts.len());
             if self.live[node] && self.is_lut(node) {
-                let made = self.make_cuts(node);
+                self.make_cuts(node, &mut room);
+                let made = &room.cuts;
                 let readers = u64::from(self.readers[node].max(1));
                 self.flow[node] = made.first().map_or(0, |cut| cut.flow) / readers;
                 self.best[node] = 0;
-                self.cuts.extend(made);
+                self.cuts.extend_from_slice(made);
             }
         }
         self.start.push(self.cuts.len());
     }
 
-    /// The best cuts of a LUT node, that of least flow first. Those of its operands are made.
-    fn make_cuts(&self, node: usize) -> Vec<Cut> {
-        let Kind::Lut { table, operands } = &self.graph.nodes[node].kind else {
-            return Vec::new();
-        };
-        let mut parts =
-            vec![Part { leaves: Few::EMPTY, signature: 0, flow: 0, chosen: [0; MAX_FAN_IN] }];
+    /// The best cuts of a LUT node, that of least flow first, in `room`. Those of its operands are
+    /// made.
+    fn make_cuts(&self, node: usize, room: &mut Room) {
+        let Room { parts, more, cuts } = room;
+        cuts.clear();
+        let Kind::Lut { table, operands } = &self.graph.nodes[node].kind else { return };
+        parts.clear();
+        parts.push(Part { leaves: Few::EMPTY, signature: 0, flow: 0, chosen: [0; MAX_FAN_IN] });
         for (place, &operand) in operands.as_slice().iter().enumerate() {
-            parts = self.extend_parts(&parts, place, operand, operands);
+            self.extend_parts(parts, place, operand, operands, more);
+            std::mem::swap(parts, more);
         }
-        let mut cuts: Vec<Cut> = Vec::with_capacity(parts.len());
-        for part in &parts {
+        for part in &*parts {
             let cut = self.finish_cut(part, table, operands);
             if cuts.iter().all(|other| other.leaves != cut.leaves) {
                 cuts.push(cut);
@@ -174,19 +188,19 @@ impl<'a> Cover<'a, '_> {
         }
         cuts.sort_by_key(|cut| (cut.flow, cut.leaves.as_slice().len()));
         cuts.truncate(CUTS);
-        cuts
     }
 
-    /// All ways of adding an operand, by itself or by one of its cuts, to partial cuts; the best
-    /// few, the one of operands only always among them.
+    /// All ways of adding an operand, by itself or by one of its cuts, to partial cuts; `made` is the
+    /// best few, the one of operands only always among them.
     fn extend_parts(
         &self,
         parts: &[Part],
         place: usize,
         operand: u32,
         operands: &Few,
-    ) -> Vec<Part> {
-        let mut made: Vec<Part> = Vec::with_capacity(parts.len());
+        made: &mut Vec<Part>,
+    ) {
+        made.clear();
         let cuts = if self.is_lut(operand as usize) { self.cuts_of(operand as usize) } else { &[] };
         for part in parts {
             for choice in 0..=cuts.len() {
@@ -200,7 +214,8 @@ impl<'a> Cover<'a, '_> {
                     continue;
                 }
                 let Some(leaves) = union(&part.leaves, leaves, self.inputs) else { continue };
-                if made.iter().any(|other| other.leaves == leaves) {
+                let same = |other: &Part| other.signature == signature && other.leaves == leaves;
+                if made.iter().any(same) {
                     continue;
                 }
                 let flow = leaves.as_slice().iter().map(|&leaf| self.flow[leaf as usize]).sum();
@@ -218,7 +233,6 @@ impl<'a> Cover<'a, '_> {
             }
             made.truncate(PARTS);
         }
-        made
     }
 
     /// The function of a cut, and the cut without the leaves that it does not depend on.
@@ -281,7 +295,8 @@ impl<'a> Cover<'a, '_> {
 
     /// Counts a reader for each of the leaves; the LUTs this adds to the cover. No recursion.
     fn take(&mut self, leaves: Few) -> u64 {
-        let mut pending: Vec<u32> = leaves.as_slice().to_vec();
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.extend_from_slice(leaves.as_slice());
         let mut area = 0;
         while let Some(node) = pending.pop() {
             let node = node as usize;
@@ -292,12 +307,14 @@ impl<'a> Cover<'a, '_> {
                 pending.extend_from_slice(cut.leaves.as_slice());
             }
         }
+        self.pending = pending;
         area
     }
 
     /// Undoes [`take`](Self::take).
     fn release(&mut self, leaves: Few) {
-        let mut pending: Vec<u32> = leaves.as_slice().to_vec();
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.extend_from_slice(leaves.as_slice());
         while let Some(node) = pending.pop() {
             let node = node as usize;
             self.readers[node] -= 1;
@@ -305,6 +322,7 @@ impl<'a> Cover<'a, '_> {
                 pending.extend_from_slice(self.best_of(node).leaves.as_slice());
             }
         }
+        self.pending = pending;
     }
 
     fn build(&self) -> Graph<'a> {

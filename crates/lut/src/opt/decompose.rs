@@ -9,7 +9,7 @@
 //! - *Shannon's expansion*: two cofactors and a multiplexer, or, from `k = 6` on, four and one of 4:1;
 //!   for the inputs that leave the least. Equal and complementary cofactors are one.
 
-use super::function::{self, spread};
+use super::function;
 use super::graph::{Graph, Kind, Lit};
 use crate::{MAX_FAN_IN, TruthTable};
 
@@ -116,8 +116,9 @@ fn cheapest(table: &TruthTable, inputs: usize) -> Split {
         if !(2..=inputs).contains(&count) || free > 6 {
             continue;
         }
-        let codes = bits(classes(table, bound).1.len());
-        if codes < count {
+        // More classes than that take as many codes as there are bound inputs.
+        if let Some(classes) = class_count(table, bound, 1 << (count - 1)) {
+            let codes = bits(classes);
             let cost = codes + estimate(free + codes, inputs);
             best = best.min((cost, Split::Bound(bound)));
         }
@@ -141,15 +142,8 @@ fn estimate(n: usize, inputs: usize) -> usize {
 /// For each pattern of the bound inputs its class, and the column of each class: the table as a
 /// function of the free inputs.
 fn classes(table: &TruthTable, bound: usize) -> (Vec<usize>, Vec<u64>) {
-    let n = table.fan_in();
-    let places = |mask: usize| (0..n).filter(|i| mask >> i & 1 == 1).collect::<Vec<_>>();
-    let (bound, free) = (places(bound), places(!bound & ((1 << n) - 1)));
     let mut columns: Vec<u64> = Vec::new();
-    let classes = (0..1usize << bound.len()).map(|k| {
-        let base = spread(k, &bound);
-        let column = (0..1usize << free.len())
-            .map(|f| u64::from(table.get(base | spread(f, &free))) << f)
-            .sum();
+    let classes = columns_of(table, bound).map(|column| {
         columns.iter().position(|&other| other == column).unwrap_or_else(|| {
             columns.push(column);
             columns.len() - 1
@@ -157,6 +151,44 @@ fn classes(table: &TruthTable, bound: usize) -> (Vec<usize>, Vec<u64>) {
     });
     let classes = classes.collect();
     (classes, columns)
+}
+
+/// How many classes there are, if they are at most `most`, which is 128 at most.
+fn class_count(table: &TruthTable, bound: usize, most: usize) -> Option<usize> {
+    let mut columns = [0; 128];
+    let mut count = 0;
+    for column in columns_of(table, bound) {
+        if !columns[..count].contains(&column) {
+            if count == most {
+                return None;
+            }
+            columns[count] = column;
+            count += 1;
+        }
+    }
+    Some(count)
+}
+
+/// The column of each pattern of the bound inputs. At most six inputs are free.
+fn columns_of(table: &TruthTable, bound: usize) -> impl Iterator<Item = u64> {
+    let free = !bound & (table.entries() - 1);
+    let words = table.words();
+    subsets(bound).map(move |base| {
+        let bits = subsets(free).map(|rest| words[(base | rest) / 64] >> ((base | rest) % 64) & 1);
+        bits.enumerate().fold(0, |column, (at, bit)| column | bit << at)
+    })
+}
+
+/// All numbers whose bits are among those of `mask`, ascending.
+fn subsets(mask: usize) -> impl Iterator<Item = usize> {
+    let mut next = Some(0usize);
+    std::iter::from_fn(move || {
+        let now = next?;
+        // The borrow of the subtraction runs over the places that are not in the mask.
+        let above = now.wrapping_sub(mask) & mask;
+        next = (above != 0).then_some(above);
+        Some(now)
+    })
 }
 
 /// The cofactors for all values of the inputs in `select`, over the other inputs.

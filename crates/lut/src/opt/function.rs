@@ -83,7 +83,7 @@ fn places(keep: u32) -> [usize; MAX_FAN_IN] {
 }
 
 /// Bit `i` of `k` at place `places[i]`.
-pub(super) fn spread(k: usize, places: &[usize]) -> usize {
+fn spread(k: usize, places: &[usize]) -> usize {
     places.iter().enumerate().map(|(bit, &place)| (k >> bit & 1) << place).sum()
 }
 

@@ -1,7 +1,5 @@
 //! How many pairs of LUTs fit one LUT with two outputs.
 
-use std::collections::BTreeSet;
-
 use crate::{Net, Netlist, Op};
 
 /// Inputs that both tables of a `LUT6_2` share.
@@ -20,7 +18,12 @@ pub(super) fn pairs(netlist: &Netlist) -> usize {
         .cells()
         .iter()
         .filter(|cell| matches!(cell.op, Op::Lut(_)))
-        .map(|cell| cell.operands.iter().copied().collect::<BTreeSet<_>>().into_iter().collect())
+        .map(|cell| {
+            let mut operands = cell.operands.clone();
+            operands.sort_unstable();
+            operands.dedup();
+            operands
+        })
         .filter(|operands: &Vec<Net>| operands.len() <= SHARED)
         .collect();
     let mut readers: Vec<Vec<u32>> = vec![Vec::new(); netlist.net_count()];
