@@ -235,10 +235,14 @@ pub(crate) fn train(
     let last = history.epochs.last();
     let a_epoch = samples.train.len().div_ceil(config.training.batch.max(1));
     let epochs = last.map_or(0, |last| last.epoch);
+    let steps = match config.descent {
+        Some(_) => epochs * net.luts(),
+        None => config.training.steps.unwrap_or(epochs * a_epoch),
+    };
     Ok(Some(Trained {
         net,
         test: samples.test,
-        steps: config.training.steps.unwrap_or(epochs * a_epoch) as u64,
+        steps: steps as u64,
         seconds: last.map_or(0.0, |last| last.seconds),
     }))
 }

@@ -19,7 +19,7 @@ use crate::train::TrainOptions;
 pub(crate) enum ZooCommand {
     /// Which networks there are, what was aimed at, and what was reached.
     List(ListArguments),
-    /// Train an entry anew from its settings, its teacher first, and measure it.
+    /// Train an entry anew from its settings, and measure it.
     Train(ZooTrainArguments),
     /// Evaluate the trained netlist of an entry and compare with the recorded figure.
     Verify(VerifyArguments),
@@ -46,8 +46,7 @@ Examples:
   lutweave zoo train mnist-tiny --data-dir data --out out/tiny
   lutweave zoo train mnist-tiny --data-dir data --out out/tiny --resume
 
-The teacher of an entry is trained first, in a folder of its name beside that of the results, unless
-a finished one is there. LUTs are counted by Yosys where it is installed. Exit status: 0 done, 1 failed or
+LUTs are counted by Yosys where it is installed. Exit status: 0 done, 1 failed or
 stopped, 2 wrong usage.")]
 pub(crate) struct ZooTrainArguments {
     /// The entry.
@@ -149,7 +148,6 @@ fn list(arguments: &ListArguments) -> Result<ExitCode> {
                 "about": entry.about,
                 "target": entry.target,
                 "data": entry.data,
-                "teacher": entry.teacher,
                 "netlist": entry.netlist_text().is_some(),
                 "accuracy": accuracy,
             }));

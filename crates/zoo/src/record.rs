@@ -25,9 +25,9 @@ pub struct Record {
     pub luts: Option<Luts>,
     /// LUTs on the longest path from an input to an output, without registers.
     pub depth: Option<usize>,
-    /// Steps of the optimizer.
+    /// Steps of the optimizer, or visits of nodes in coordinate descent.
     pub steps: u64,
-    /// Seconds of training by the clock, evaluation included, a teacher's not.
+    /// Seconds of training by the clock, evaluation included.
     pub seconds: f64,
     /// Threads that it was trained with.
     pub threads: usize,

@@ -118,14 +118,14 @@ const PAGE: &str = "\
 The [zoo](zoo.md) is a list of ready networks. This page is generated from their recorded figures.
 
 - **accuracy**: of the frozen netlist on the full test set. The settings were chosen on training
-  samples that were kept aside; for MNIST these 10,000 were not trained on.
+  samples that were kept aside.
 - **LUT nodes**: tables that were trained. **core, encoder, head**: LUTs of Yosys `synth_xilinx`, each
   part optimised and synthesised alone, without registers, from its tables or with these as primitives
   (`export --primitives`), whichever takes fewer; a dash where it was not done.
 - **depth**: LUTs on the longest path through the whole system, as estimated.
 - **frames**: clocks that one image takes.
-- **seconds**: of training by the clock, on two cores that other programs used as well; a teacher's
-  training is its own row.
+- **steps**: of the optimizer, or visits of nodes in coordinate descent.
+- **seconds**: of training by the clock, on two cores that other programs used as well.
 
 ";
 

@@ -385,6 +385,7 @@ mod tests {
             ("digits", 4 * 900), // and of six
             ("digits-auto-encoder", 4 * 1824),
             ("mnist-cnn", 4 * 3594),
+            ("mnist-descent", 4 * 690),
             ("mnist-simple", 4 * 3182),
             ("mnist-thermometer", 4 * 3000 + 6 * 1000), // sixteen candidates for each input
         ];
@@ -404,6 +405,7 @@ mod tests {
                 "mnist-tiny" => zoo::mnist_tiny(&data, 1),
                 "mnist-small" => zoo::mnist_small(&data, 1),
                 "mnist-mid" => zoo::mnist_mid(&data, 1),
+                "mnist-large" => zoo::mnist_large(&data, 1),
                 _ => continue,
             };
             let coded = coded.unwrap();

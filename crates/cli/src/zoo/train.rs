@@ -1,6 +1,6 @@
 //! `lutweave zoo train`: an entry from its settings to its figures.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use lutweave::backend::Cpu;
@@ -13,7 +13,6 @@ use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::report::grouped;
 use crate::train::config::Source;
-use crate::train::folder::MODEL;
 use crate::train::{TrainOptions, Trained, train};
 
 /// The figures, in the folder of the training and in that of the source.
@@ -27,12 +26,6 @@ pub(super) fn run(arguments: &ZooTrainArguments) -> Result<ExitCode> {
     let mut options = arguments.options.clone();
     let out = options.out.clone().unwrap_or_else(|| Path::new("out").join(entry.name));
     options.out = Some(out.clone());
-    if let Some(teacher) = entry.teacher {
-        let Some(path) = teach(&interrupt, zoo::find(teacher)?, &out, &options)? else {
-            return Ok(ExitCode::FAILURE);
-        };
-        options.set.push(format!("loss.teacher={}", path.display()));
-    }
     let Some(trained) = train_entry(&interrupt, entry, &options, &arguments.options)? else {
         return Ok(ExitCode::FAILURE);
     };
@@ -69,30 +62,6 @@ fn train_entry(
     train(interrupt, entry.name, &source, &command, options, &given.set)
 }
 
-/// The model file of a teacher, in a folder beside that of its pupil: the one that is there, or a new
-/// one. None when it was stopped.
-fn teach(
-    interrupt: &Interrupt,
-    teacher: &Entry,
-    out: &Path,
-    options: &TrainOptions,
-) -> Result<Option<PathBuf>> {
-    let folder = out.with_file_name(teacher.name);
-    let path = folder.join(MODEL);
-    if path.exists() {
-        return Ok(Some(path));
-    }
-    let own = TrainOptions {
-        out: Some(folder),
-        set: Vec::new(),
-        // A teacher that was begun is ended, whatever becomes of its pupil.
-        resume: true,
-        overwrite: false,
-        ..options.clone()
-    };
-    Ok(train_entry(interrupt, teacher, &own, &own)?.map(|_| path))
-}
-
 /// The figures of a network, and its netlist where a clock is enough for a sample.
 fn measured(
     entry: &Entry,
@@ -118,9 +87,6 @@ fn measured(
         seconds: (seconds * 10.0).round() / 10.0,
         threads: rayon::current_num_threads(),
     };
-    if net.luts() == 0 {
-        return Ok((record, None)); // a teacher
-    }
     let hardware = net.to_hardware(&entry.name.replace('-', "_"), Answer::Auto)?;
     record.frames = hardware.clocks;
     let single = hardware.clocks == 1;
