@@ -447,6 +447,10 @@ impl Default for TrainingConfig {
     }
 }
 
+/// Sections that coordinate descent has no use for.
+const BY_GRADIENT: [&str; 7] =
+    ["loss", "optimizer", "groups", "schedule", "schedules", "penalty", "budget"];
+
 /// How tables and wiring are chosen.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -524,20 +528,25 @@ impl Source {
     /// The settings, checked for keys that do not exist.
     pub(crate) fn parse(&self) -> Result<Config> {
         let config: Config = toml::from_str(&self.text).map_err(|error| self.error(&error))?;
-        let at = |names: &[&str], what| Err(self.error_at(self.place_of(names), what));
-        let TrainingConfig { epochs, steps, .. } = config.training;
         let table: toml::Table = toml::from_str(&self.text).map_err(|error| self.error(&error))?;
-        match (&config.descent, table.contains_key("training")) {
-            (None, false) => at(&[], "missing field `training` (or `descent`)"),
-            (Some(_), _) if epochs.is_some() || steps.is_some() => {
-                at(&["[training]"], "a [descent] has its own length, `sweeps`: leave out this one")
+        let Some(descent) = &config.descent else {
+            if table.contains_key("training") {
+                return Ok(config);
             }
-            (Some(_), _) if config.budget.is_some() => at(
-                &["[budget]"],
-                "a budget is for [training]; a [descent] takes fewer nodes instead",
-            ),
-            _ => Ok(config),
+            return Err(self.error_at(0, "missing field `training` (or `descent`)"));
+        };
+        // What would have no effect is not meant.
+        if let Some(key) = BY_GRADIENT.iter().find(|&&key| table.contains_key(key)) {
+            let at = self.place_of(&[&format!("[{key}]"), &format!("[[{key}]]"), key]);
+            return Err(self.error_at(at, &format!("`{key}` has no effect on a [descent]")));
         }
+        let TrainingConfig { epochs, steps, .. } = config.training;
+        if epochs.is_some() || steps.is_some() {
+            let at = self.place_of(&["[training]", "training"]);
+            let what = format!("a [descent] has its own length, `sweeps = {}`", descent.sweeps);
+            return Err(self.error_at(at, &what));
+        }
+        Ok(config)
     }
 
     fn error(&self, error: &toml::de::Error) -> Error {
@@ -634,6 +643,17 @@ batch = 64
                 "did you mean `squared_hinge`?",
             ),
             ("batch = 64", "batch = = 64", "line 9, column 9"),
+            ("[training]\nepochs = 3\nbatch = 64", "", "missing field `training` (or `descent`)"),
+            (
+                "[training]",
+                "[descent]\nsweeps = 2\n[training]",
+                "line 9, column 1: a [descent] has",
+            ),
+            (
+                "[training]\nepochs = 3\n",
+                "[loss]\nkind = \"squared_hinge\"\n[descent]\nsweeps = 2\n[training]\n",
+                "line 7, column 1: `loss` has no effect",
+            ),
         ];
         for (old, new, says) in cases {
             let error = parse(&GOOD.replace(old, new)).unwrap_err();
