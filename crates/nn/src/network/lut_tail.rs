@@ -125,6 +125,7 @@ mod tests {
     use lutweave_lut::TruthTable;
     use lutweave_tensor::{DType, Dataset, FrameBuffer, Targets, Values, rng};
 
+    use crate::models::HardTable;
     use crate::{Dense, GroupSum, LutLayer, Network, Sequential, Thermometer};
 
     fn net() -> Network {
@@ -133,7 +134,9 @@ mod tests {
         let data = Dataset::new("made", &[6], values, targets).unwrap();
         let encoder = Thermometer::uniform(&data, 3).unwrap();
         let net = Sequential::new(&[6]).named("encoder", encoder);
-        let net = net.then(LutLayer::shaped(&[3, 4]).fan_in(4)).then(LutLayer::new(8).fan_in(3));
+        let layer = |layer: LutLayer| layer.model(HardTable::default()).batch_norm(None);
+        let net = net.then(layer(LutLayer::shaped(&[3, 4]).fan_in(4)));
+        let net = net.then(layer(LutLayer::new(8).fan_in(3)));
         net.then(GroupSum::new(2).temperature(2.5)).build(5).unwrap()
     }
 
@@ -150,7 +153,8 @@ mod tests {
         assert_eq!(a.unwrap().to_frames::<f32>().unwrap(), b.unwrap().to_frames::<f32>().unwrap());
         assert_eq!(tail.inputs(&x, &Cpu::new()).unwrap().nodes(), 18);
         assert_eq!(again.lut_tail().unwrap().layers, tail.layers);
-        tail.layers[1].tables[0] = TruthTable::new(3, [0xff, 0, 0, 0]).unwrap();
+        let other = TruthTable::from_fn(3, |k| !tail.layers[1].tables[0].get(k)).unwrap();
+        tail.layers[1].tables[0] = other;
         let changed = tail.rebuilt().unwrap();
         assert_ne!(changed.lut_tail().unwrap().layers[1], again.lut_tail().unwrap().layers[1]);
         tail.layers[1].tables.pop();
