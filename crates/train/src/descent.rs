@@ -28,20 +28,23 @@
 //! each frame and candidate source.
 
 mod block;
+mod groups;
+mod lanes;
 mod nodes;
 mod scale;
 mod search;
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lutweave_backend::{Backend, Cpu};
 use lutweave_nn::{LutTail, Network, batch_of};
-use lutweave_tensor::rng::{self, Xoshiro256PlusPlus};
+use lutweave_tensor::rng;
 use lutweave_tensor::{Dataset, FrameBuffer, Target};
 use rayon::prelude::*;
 
 use self::block::{Block, FRAMES};
+use self::groups::{Group, Groups};
 use self::nodes::{Cone, Nodes};
 use self::scale::Scale;
 use self::search::Sums;
@@ -52,8 +55,9 @@ use crate::{Error, Result};
 const DESCENT: u64 = 0x6465_7363;
 /// Most samples of a sweep, so that its bits fit into memory.
 const MAX_SAMPLES: usize = 1 << 22;
-/// Visits from one report to the next: adding up all frames takes as long as a visit does.
+/// From one report to the next: adding up all frames takes as long as a visit does.
 const TOLD: usize = 16;
+const TOLD_EVERY: Duration = Duration::from_millis(100);
 /// What a switch must be worth, a frame, so that noise does not move the wiring forever.
 const LEAST: f64 = 1e-6;
 
@@ -64,6 +68,8 @@ pub struct Descent<'a> {
     sweeps: usize,
     samples: Option<usize>,
     candidates: Option<usize>,
+    window: Option<[usize; 2]>,
+    look: Option<usize>,
     switches: usize,
     temperature: Option<f32>,
     seed: u64,
@@ -105,6 +111,8 @@ impl<'a> Descent<'a> {
             sweeps: 8,
             samples: None,
             candidates: None,
+            window: None,
+            look: None,
             switches: 2,
             temperature: None,
             seed: 1,
@@ -130,11 +138,33 @@ impl<'a> Descent<'a> {
         Self { samples: Some(samples), ..self }
     }
 
-    /// How many sources are looked at for a layer in a sweep, drawn anew each time; all that vary
-    /// unless set.
+    /// How many sources are looked at for a layer in a sweep, or for a [window](Self::window), drawn
+    /// anew each time; all that vary unless set.
     #[must_use]
     pub fn candidates(self, candidates: Option<usize>) -> Self {
         Self { candidates, ..self }
+    }
+
+    /// Height and width of the window that a node finds its sources in, for layers that read
+    /// `[channels, height, width]`; the sources of all its pixels and channels are looked at. Others
+    /// look everywhere, as all do unless this is set.
+    ///
+    /// The image is covered with windows half a window apart, from an offset that is drawn anew in
+    /// each sweep, and a node has that whose centre is nearest to the mean position of its sources. A
+    /// window larger than the image is the whole of it.
+    #[must_use]
+    pub fn window(self, window: Option<[usize; 2]>) -> Self {
+        Self { window, ..self }
+    }
+
+    /// How many samples of a sweep sources are compared over, in whole blocks of 8,192 that are drawn
+    /// anew for each window, or for each layer where there is none; all unless set. Tables are made
+    /// from all samples always.
+    ///
+    /// A switch is then worth something over these samples alone, and need not be over all.
+    #[must_use]
+    pub fn look(self, look: Option<usize>) -> Self {
+        Self { look, ..self }
     }
 
     /// How many inputs of a node may switch to another source in one visit; 0 leaves the wiring.
@@ -183,8 +213,8 @@ impl<'a> Descent<'a> {
         Self { history, ..self }
     }
 
-    /// Calls a function after every visit of a node: the step of the progress is the node. A sweep
-    /// that is stopped leaves the network as it was before it.
+    /// Calls a function now and then in a sweep, at most ten times a second: the step of the progress
+    /// is how many nodes were visited. A sweep that is stopped leaves the network as it was before it.
     #[must_use]
     pub fn on_visit(self, call: impl FnMut(&Progress) -> Flow + 'a) -> Self {
         Self { on_visit: Box::new(call), ..self }
@@ -257,6 +287,12 @@ impl<'a> Descent<'a> {
         if self.candidates == Some(0) {
             return option("candidates", "at least 1", &0);
         }
+        if self.look == Some(0) {
+            return option("look", "at least 1", &0);
+        }
+        if let Some([height, width]) = self.window.filter(|window| window.contains(&0)) {
+            return option("window", "at least 1 × 1", &format!("{height} × {width}"));
+        }
         for data in [train, test] {
             crate::trainer::check_targets(data, net)?;
             if data.is_empty() || !matches!(data.target(&[0])?, Target::Classes(_)) {
@@ -272,8 +308,20 @@ impl<'a> Descent<'a> {
         if !(temperature >= 0.05 && temperature.is_finite()) {
             return option("temperature", "at least 0.05", &temperature);
         }
+        let images = tail.shapes.iter().map(|shape| <[usize; 3]>::try_from(&shape[..]).ok());
+        let images: Vec<Option<[usize; 3]>> = images.collect();
+        if self.window.is_some() && images.iter().all(Option::is_none) {
+            let expected =
+                "a lut layer that reads [channels, height, width] (leave it out otherwise)";
+            return option("window", expected, &format!("layers that read {:?}", tail.shapes));
+        }
         let nodes = Nodes::new(&tail.layers, tail.classes);
-        Ok(Plan { samples, scale: Scale::new(temperature, nodes.group() + 1), cpu: Cpu::new() })
+        Ok(Plan {
+            images,
+            samples,
+            scale: Scale::new(temperature, nodes.group() + 1),
+            cpu: Cpu::new(),
+        })
     }
 
     /// Visits every node once; gives the network, the loss over all samples and how many are right.
@@ -289,23 +337,40 @@ impl<'a> Descent<'a> {
         let number = self.history.len() as u64;
         let mut stream = rng::stream(self.seed, &[DESCENT, number]);
         let all: usize = nodes.layers.iter().map(nodes::Layer::nodes).sum();
-        let (mut visited, started) = (0, Instant::now());
+        let (mut visited, started, mut told) = (0, Instant::now(), None::<Instant>);
+        // Blocks that switches are looked for in.
+        let looks = self.look.map_or(blocks.len(), |look| look.div_ceil(FRAMES).min(blocks.len()));
         for layer in 0..nodes.layers.len() {
-            let candidates = self.draw(&blocks, layer, &nodes, &mut stream)?;
-            let entries = 1 << nodes.layers[layer].fan_in;
-            if self.switches > 0 {
-                let prepare = |block: &mut Block| block.prepare(layer, &candidates, entries);
-                blocks.par_iter_mut().try_for_each(prepare)?;
-            }
-            let mut order: Vec<usize> = (0..nodes.layers[layer].nodes()).collect();
-            rng::shuffle(&mut stream, &mut order);
-            for node in order {
-                self.visit(&mut nodes, &mut blocks, (layer, node), &candidates, plan)?;
-                visited += 1;
-                let progress = || {
+            let own = &nodes.layers[layer];
+            let varies = &varying(&blocks, layer, own.inputs())?;
+            let groups = Groups { layer: own, varies, most: self.candidates };
+            let groups = match (self.window, plan.images[layer]) {
+                (Some(window), Some(image)) => groups.tiles(window, image, &mut stream),
+                _ => groups.whole(&mut stream),
+            };
+            let entries = 1 << own.fan_in;
+            for Group { nodes: order, candidates } in groups {
+                if looks < blocks.len() {
+                    rng::shuffle(&mut stream, &mut blocks);
+                }
+                if self.switches > 0 {
+                    let (looked, rest) = blocks.split_at_mut(looks);
+                    rest.iter_mut().for_each(Block::unprepare);
+                    let prepare = |block: &mut Block| block.prepare(layer, &candidates, entries);
+                    looked.par_iter_mut().try_for_each(prepare)?;
+                }
+                for node in order {
+                    let at = (layer, node);
+                    self.visit(&mut nodes, (&mut blocks, looks), at, &candidates, plan)?;
+                    visited += 1;
+                    let quiet = told.is_some_and(|told| told.elapsed() < TOLD_EVERY);
+                    if visited % TOLD != 0 || quiet {
+                        continue;
+                    }
+                    told = Some(Instant::now());
                     let (loss, right) = total(&blocks, &plan.scale);
                     let done = visited as f64 / all as f64 * plan.samples as f64;
-                    Progress {
+                    let progress = Progress {
                         epoch: self.history.len() + 1,
                         epochs: self.sweeps,
                         step: visited,
@@ -313,10 +378,10 @@ impl<'a> Descent<'a> {
                         loss: (loss / plan.samples as f64) as f32,
                         train: right as f64 / plan.samples as f64,
                         images_per_s: done / started.elapsed().as_secs_f64().max(1e-9),
+                    };
+                    if (self.on_visit)(&progress) == Flow::Stop {
+                        return Ok(None);
                     }
-                };
-                if visited % TOLD == 0 && (self.on_visit)(&progress()) == Flow::Stop {
-                    return Ok(None);
                 }
             }
         }
@@ -325,42 +390,54 @@ impl<'a> Descent<'a> {
         Ok(Some((tail.rebuilt()?, loss, right)))
     }
 
-    /// Gives a node its best sources and table.
+    /// Gives a node its best sources and table. Sources are compared over the first of the blocks.
     fn visit(
         &self,
         nodes: &mut Nodes,
-        blocks: &mut [Block],
+        (blocks, looks): (&mut [Block], usize),
         (layer, node): (usize, usize),
         candidates: &[u32],
         plan: &Plan,
     ) -> Result<()> {
+        // What depends on the node does not change with what it reads.
         let cone = Cone::new(nodes, layer, node);
-        let (weights, scale) = (&*nodes, &plan.scale);
-        blocks.par_iter_mut().try_for_each(|block| block.weigh(weights, &cone, scale))?;
+        let scale = &plan.scale;
         let fan_in = nodes.layers[layer].fan_in;
-        let mut left = self.switches;
-        let table = loop {
-            let own = &nodes.layers[layer];
-            let gather = |block: &mut Block| block.gather(own, layer, node, left > 0, plan.cpu);
-            blocks.par_iter_mut().try_for_each(gather)?;
-            let looked = if left > 0 { candidates.len() } else { 0 };
-            let sums = Sums::of(blocks, fan_in, looked);
-            let least = sums.worth() + LEAST * plan.samples as f64;
-            let found = if left > 0 { sums.switch(own, node, candidates) } else { None };
-            match found.filter(|found| found.worth > least) {
-                Some(found) => {
-                    let source = candidates[found.candidate];
-                    nodes.layers[layer].switch(node, found.input, source);
-                    left -= 1;
+        let (looked, _) = blocks.split_at_mut(looks);
+        let frames: usize = looked.iter().map(Block::frames).sum();
+        let mut left = if candidates.is_empty() { 0 } else { self.switches };
+        // What the first blocks have done already.
+        let (mut weighed, mut gathered) = (false, false);
+        while left > 0 {
+            let now = &*nodes;
+            looked.par_iter_mut().try_for_each(|block| -> Result<()> {
+                if !weighed {
+                    block.weigh(now, &cone, scale)?;
                 }
-                None => break sums.table(fan_in)?,
+                block.gather(&now.layers[layer], layer, node)?;
+                block.look()
+            })?;
+            (weighed, gathered) = (true, true);
+            let sums = Sums::of(looked, fan_in, candidates.len());
+            let least = sums.worth() + LEAST * frames as f64;
+            let found = sums.switch(&nodes.layers[layer], node, candidates);
+            let Some(found) = found.filter(|found| found.worth > least) else { break };
+            nodes.layers[layer].switch(node, found.input, candidates[found.candidate]);
+            (left, gathered) = (left - 1, false);
+        }
+        let now = &*nodes;
+        blocks.par_iter_mut().enumerate().try_for_each(|(at, block)| -> Result<()> {
+            if !weighed || at >= looks {
+                block.weigh(now, &cone, scale)?;
             }
-        };
-        nodes.layers[layer].tables[node] = table;
-        // What it reads may have changed; what reads it has not.
-        let cone = Cone::new(nodes, layer, node);
-        let (nodes, scale) = (&*nodes, &plan.scale);
-        blocks.par_iter_mut().try_for_each(|block| block.settle(nodes, &cone, scale))
+            if !gathered || at >= looks {
+                block.gather(&now.layers[layer], layer, node)?;
+            }
+            Ok(())
+        })?;
+        nodes.layers[layer].tables[node] = Sums::of(blocks, fan_in, 0).table(fan_in)?;
+        let now = &*nodes;
+        blocks.par_iter_mut().try_for_each(|block| block.settle(now, &cone, scale))
     }
 
     /// The samples of this sweep in blocks, with the bits of all nodes.
@@ -406,47 +483,40 @@ impl<'a> Descent<'a> {
                 };
                 inputs.push(tail.inputs(&x, backend)?);
             }
-            let parts: Vec<&FrameBuffer> = inputs.iter().collect();
-            let inputs = FrameBuffer::concat_frames(&parts).map_err(lutweave_nn::Error::from)?;
-            Block::new(inputs, labels, nodes, &plan.scale)
+            let inputs = match <[FrameBuffer; 1]>::try_from(inputs) {
+                Ok([inputs]) => inputs,
+                Err(inputs) => {
+                    let parts: Vec<&FrameBuffer> = inputs.iter().collect();
+                    FrameBuffer::concat_frames(&parts).map_err(lutweave_nn::Error::from)?
+                }
+            };
+            Block::new(inputs, labels, nodes, (&plan.scale, plan.cpu))
         };
         order.par_chunks(FRAMES).map(make).collect()
     }
+}
 
-    /// The sources that are looked at for the nodes of a layer: those that vary, or some of them.
-    fn draw(
-        &self,
-        blocks: &[Block],
-        layer: usize,
-        nodes: &Nodes,
-        stream: &mut Xoshiro256PlusPlus,
-    ) -> Result<Vec<u32>> {
-        let mut varies = vec![false; nodes.layers[layer].inputs()];
-        for (source, varies) in varies.iter_mut().enumerate() {
-            let mut seen = [false; 2];
-            for block in blocks {
-                let [zeros, ones] = block.shows(layer, source)?;
-                seen = [seen[0] || zeros, seen[1] || ones];
-                if seen == [true; 2] {
-                    *varies = true;
-                    break;
-                }
+/// Which sources of a layer are zero in some frame and one in another.
+fn varying(blocks: &[Block], layer: usize, sources: usize) -> Result<Vec<bool>> {
+    let varies = |source: usize| -> Result<bool> {
+        let mut seen = [false; 2];
+        for block in blocks {
+            let [zeros, ones] = block.shows(layer, source)?;
+            seen = [seen[0] || zeros, seen[1] || ones];
+            if seen == [true; 2] {
+                return Ok(true);
             }
         }
-        let live = (0..varies.len() as u32).filter(|&source| varies[source as usize]);
-        let mut candidates: Vec<u32> = live.collect();
-        if let Some(count) = self.candidates.filter(|&count| count < candidates.len()) {
-            rng::shuffle(stream, &mut candidates);
-            candidates.truncate(count);
-            candidates.sort_unstable();
-        }
-        Ok(candidates)
-    }
+        Ok(false)
+    };
+    (0..sources).into_par_iter().map(varies).collect()
 }
 
 /// What a descent works with.
 #[derive(Debug)]
 struct Plan {
+    /// What each layer reads, where it is an image.
+    images: Vec<Option<[usize; 3]>>,
     samples: usize,
     scale: Scale,
     cpu: Cpu,
@@ -464,6 +534,8 @@ impl fmt::Debug for Descent<'_> {
             .field("sweeps", &self.sweeps)
             .field("samples", &self.samples)
             .field("candidates", &self.candidates)
+            .field("window", &self.window)
+            .field("look", &self.look)
             .field("switches", &self.switches)
             .field("temperature", &self.temperature)
             .field("seed", &self.seed)

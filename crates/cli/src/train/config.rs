@@ -459,8 +459,12 @@ pub(crate) struct DescentConfig {
     pub(crate) sweeps: usize,
     /// Samples of a sweep; the training samples once unless set.
     pub(crate) samples: Option<usize>,
-    /// Sources that are looked at for a layer in a sweep; all that vary unless set.
+    /// Sources that are looked at for a layer or window in a sweep; all that vary unless set.
     pub(crate) candidates: Option<usize>,
+    /// Height and width of the window that a node finds its sources in; everywhere unless set.
+    pub(crate) window: Option<[usize; 2]>,
+    /// Samples of a sweep that sources are compared over; all unless set.
+    pub(crate) look: Option<usize>,
     /// How many inputs of a node may change in a visit.
     #[serde(default = "two")]
     pub(crate) switches: usize,

@@ -33,6 +33,8 @@ impl Session<'_> {
             .sweeps(settings.sweeps)
             .samples(settings.samples.unwrap_or(samples.train.len()))
             .candidates(settings.candidates)
+            .window(settings.window)
+            .look(settings.look)
             .switches(settings.switches)
             .temperature(settings.temperature)
             .seed(self.config.seed)

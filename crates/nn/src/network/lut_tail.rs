@@ -17,6 +17,8 @@ pub struct LutTail<'n> {
     first: usize,
     /// The LUT layers, the first first; at least one.
     pub layers: Vec<LutTables>,
+    /// The shape of what each of them reads.
+    pub shapes: Vec<Vec<usize>>,
     /// Classes of the group sum.
     pub classes: usize,
     /// Temperature of the group sum.
@@ -46,10 +48,11 @@ impl Network {
             return refuse(head);
         }
         let setting = head.settings().into_iter().find(|(name, _)| name == "temperature");
-        let mut layers = Vec::new();
+        let (mut layers, mut shapes) = (Vec::new(), Vec::new());
         while let Some((_, layer)) = children.last() {
             let Some(tables) = layer.lut_tables()? else { break };
             layers.insert(0, tables);
+            shapes.insert(0, layer.input().shape.clone());
             children.pop();
         }
         if layers.is_empty() {
@@ -57,7 +60,7 @@ impl Network {
         }
         let classes = head.output().nodes();
         let temperature = setting.map_or(1.0, |(_, temperature)| temperature);
-        Ok(LutTail { net: self, first: children.len(), layers, classes, temperature })
+        Ok(LutTail { net: self, first: children.len(), layers, shapes, classes, temperature })
     }
 }
 
@@ -145,6 +148,7 @@ mod tests {
         let net = net();
         let mut tail = net.lut_tail().unwrap();
         assert_eq!((tail.layers.len(), tail.classes, tail.temperature), (2, 2, 2.5));
+        assert_eq!(tail.shapes, [vec![18], vec![3, 4]]);
         let again = tail.rebuilt().unwrap();
         let mut stream = rng::stream(1, &[]);
         let values: Vec<u8> = (0..6 * 100).map(|_| rng::below(&mut stream, 256) as u8).collect();

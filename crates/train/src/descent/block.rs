@@ -1,9 +1,10 @@
 //! A block of frames: the bits of all nodes in them, the counts of the classes, and what one node's
 //! bit is worth in each frame.
 
-use lutweave_backend::{Cpu, SwitchKernels};
+use lutweave_backend::{Cpu, Dispatch, SwitchKernels};
 use lutweave_tensor::{DType, FrameBuffer, WORD};
 
+use super::lanes::{self, Answers, Worth};
 use super::nodes::{Cone, Layer, Nodes, Operand};
 use super::scale::Scale;
 use crate::Result;
@@ -18,6 +19,11 @@ fn bits(rows: &FrameBuffer, node: usize) -> Result<&[u64]> {
     Ok(&rows.rows::<u64>()?[node * rows.stride()..][..rows.frames().div_ceil(WORD)])
 }
 
+/// The bits of all that a node reads.
+fn inputs<'a>(rows: &'a FrameBuffer, layer: &Layer, node: usize) -> Result<Vec<&'a [u64]>> {
+    layer.sources(node).iter().map(|&source| bits(rows, source as usize)).collect()
+}
+
 /// The frames and all that is known of them.
 #[derive(Debug)]
 pub(super) struct Block {
@@ -29,8 +35,10 @@ pub(super) struct Block {
     counts: Vec<i32>,
     /// The largest count of each frame when the sweep began.
     top: Vec<i32>,
-    /// `Σ_c exp((count_c − top) / τ)`.
+    /// `[classes][frames]`: `exp((count − top) / τ)`, and their sum over the classes.
+    shares: Vec<f32>,
     norm: Vec<f32>,
+    cpu: Cpu,
     /// Bits of the candidates, frame after frame.
     columns: Vec<u64>,
     candidates: usize,
@@ -50,7 +58,7 @@ impl Block {
         inputs: FrameBuffer,
         labels: Vec<u32>,
         nodes: &Nodes,
-        scale: &Scale,
+        (scale, cpu): (&Scale, Cpu),
     ) -> Result<Self> {
         let frames = inputs.frames();
         let mut rows = vec![inputs];
@@ -63,7 +71,9 @@ impl Block {
             labels,
             counts: vec![0; nodes.classes * frames],
             top: vec![0; frames],
+            shares: vec![0.0; nodes.classes * frames],
             norm: vec![0.0; frames],
+            cpu,
             columns: Vec::new(),
             candidates: 0,
             patterns: vec![0; frames],
@@ -90,7 +100,11 @@ impl Block {
             let counts = (0..nodes.classes).map(|class| block.counts[class * frames + frame]);
             let top = counts.clone().max().unwrap_or(0);
             block.top[frame] = top;
-            block.norm[frame] = counts.map(|count| scale.exp(count - top)).sum();
+            for (class, count) in counts.enumerate() {
+                let share = scale.exp(count - top);
+                block.shares[class * frames + frame] = share;
+                block.norm[frame] += share;
+            }
         }
         Ok(block)
     }
@@ -106,6 +120,16 @@ impl Block {
         self.candidates = candidates.len();
         self.sums.resize(entries * candidates.len(), 0.0);
         Ok(())
+    }
+
+    /// Gives back the room for that.
+    pub(super) fn unprepare(&mut self) {
+        self.columns = Vec::new();
+        self.candidates = 0;
+    }
+
+    pub(super) fn frames(&self) -> usize {
+        self.frames
     }
 
     /// Whether a source of a layer is zero in some frame, and whether it is one in some.
@@ -144,24 +168,19 @@ impl Block {
         }
     }
 
-    /// That of a node that its class counts. With `p` the share of its class in the softmax when
-    /// the node gives zero:
-    ///
-    /// ```text
-    /// [label = class] / τ − ln(1 + p·(e^(1/τ) − 1))
-    /// ```
+    /// That of a node that its class counts, see [`Worth`].
     fn weigh_last(&mut self, node: usize, class: usize, scale: &Scale) -> Result<()> {
-        let row = bits(&self.rows[self.rows.len() - 1], node)?;
-        let counts = &self.counts[class * self.frames..][..self.frames];
-        let more = scale.exp(1) - 1.0;
-        for (frame, value) in self.values.iter_mut().enumerate() {
-            let bit = (row[frame / WORD] >> (frame % WORD) & 1) as i32;
-            let above = counts[frame] - self.top[frame];
-            let zero = scale.exp(above - bit);
-            let norm = (self.norm[frame] - scale.exp(above) + zero).max(zero);
-            let gain = if self.labels[frame] as usize == class { scale.inverse } else { 0.0 };
-            *value = gain - libm::log1pf(zero / norm * more);
-        }
+        let of_class = class * self.frames..(class + 1) * self.frames;
+        self.cpu.isa().run(Worth {
+            row: bits(&self.rows[self.rows.len() - 1], node)?,
+            shares: &self.shares[of_class],
+            norm: &self.norm,
+            labels: &self.labels,
+            class: class as u32,
+            inverse: scale.inverse,
+            steps: [scale.exp(1), scale.exp(-1)],
+            values: &mut self.values,
+        });
         Ok(())
     }
 
@@ -222,35 +241,19 @@ impl Block {
         Ok(())
     }
 
-    /// Sums the values over the patterns that a node sees, and, if it is to look for better sources,
-    /// over those and every candidate.
-    pub(super) fn gather(
-        &mut self,
-        layer: &Layer,
-        number: usize,
-        node: usize,
-        switching: bool,
-        cpu: Cpu,
-    ) -> Result<()> {
-        self.patterns.fill(0);
-        for (input, &source) in layer.sources(node).iter().enumerate() {
-            let row = bits(&self.rows[number], source as usize)?;
-            for (patterns, word) in self.patterns.chunks_mut(WORD).zip(row) {
-                for (bit, pattern) in patterns.iter_mut().enumerate() {
-                    *pattern |= ((word >> bit & 1) as u8) << input;
-                }
-            }
-        }
-        (self.totals, self.seen) = ([0.0; ENTRIES], [0; ENTRIES]);
-        for (&pattern, &value) in self.patterns.iter().zip(&self.values) {
-            self.totals[usize::from(pattern)] += f64::from(value);
-            self.seen[usize::from(pattern)] += 1;
-        }
-        if switching {
-            let (columns, sums) = (&self.columns, &mut self.sums);
-            cpu.switch_sums(columns, self.candidates, &self.patterns, &self.values, sums)
-                .map_err(lutweave_nn::Error::from)?;
-        }
+    /// Sums the values over the patterns that a node sees.
+    pub(super) fn gather(&mut self, layer: &Layer, number: usize, node: usize) -> Result<()> {
+        lanes::patterns(&inputs(&self.rows[number], layer, node)?, &mut self.patterns);
+        (self.totals, self.seen) = lanes::totals(&self.patterns, &self.values);
+        Ok(())
+    }
+
+    /// Sums the values over those patterns and every candidate.
+    pub(super) fn look(&mut self) -> Result<()> {
+        let (columns, sums) = (&self.columns, &mut self.sums);
+        self.cpu
+            .switch_sums(columns, self.candidates, &self.patterns, &self.values, sums)
+            .map_err(lutweave_nn::Error::from)?;
         Ok(())
     }
 
@@ -265,10 +268,10 @@ impl Block {
             }
             let class = cone.classes[member.class];
             self.answer(layer, member.layer, member.node, |block, frame, delta| {
-                let count = &mut block.counts[class * frames + frame];
-                let above = *count - block.top[frame];
-                block.norm[frame] += scale.exp(above + delta) - scale.exp(above);
-                *count += delta;
+                let at = class * frames + frame;
+                block.counts[at] += delta;
+                let share = scale.exp(block.counts[at] - block.top[frame]);
+                block.norm[frame] += share - std::mem::replace(&mut block.shares[at], share);
             })?;
         }
         Ok(())
@@ -282,14 +285,12 @@ impl Block {
         node: usize,
         changed: impl Fn(&mut Self, usize, i32),
     ) -> Result<()> {
-        let (table, sources) = (layer.tables[node], layer.sources(node));
-        let mut operands = vec![0u64; sources.len()];
-        for word in 0..self.frames.div_ceil(WORD) {
-            for (operand, &source) in operands.iter_mut().zip(sources) {
-                *operand = bits(&self.rows[number], source as usize)?[word];
-            }
+        let mut answers = vec![0u64; self.frames.div_ceil(WORD)];
+        let inputs = &inputs(&self.rows[number], layer, node)?[..];
+        self.cpu.isa().run(Answers { table: &layer.tables[node], inputs, answers: &mut answers });
+        for (word, new) in answers.into_iter().enumerate() {
             let above = &mut self.rows[number + 1];
-            let new = table.evaluate(&operands) & above.frame_mask(word);
+            let new = new & above.frame_mask(word);
             let at = node * above.stride() + word;
             let old = std::mem::replace(&mut above.rows_mut::<u64>()?[at], new);
             let mut differ = old ^ new;

@@ -67,7 +67,7 @@ proptest! {
         let cone = Cone::new(&nodes, at.0, at.1);
         for block in &mut blocks {
             block.weigh(&nodes, &cone, &plan.scale).unwrap();
-            block.gather(&nodes.layers[at.0], at.0, at.1, false, plan.cpu).unwrap();
+            block.gather(&nodes.layers[at.0], at.0, at.1).unwrap();
         }
         let sums = Sums::of(&blocks, 3, 0);
         let table = |bit: bool| lutweave_lut::TruthTable::from_fn(3, |_| bit).unwrap();
@@ -89,7 +89,8 @@ proptest! {
         let cone = Cone::new(&nodes, layer, node);
         let look = |nodes: &Nodes, blocks: &mut [Block]| {
             for block in blocks.iter_mut() {
-                block.gather(&nodes.layers[layer], layer, node, true, plan.cpu).unwrap();
+                block.gather(&nodes.layers[layer], layer, node).unwrap();
+                block.look().unwrap();
             }
             Sums::of(blocks, 3, candidates.len())
         };
