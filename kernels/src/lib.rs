@@ -56,6 +56,7 @@ sources! {
     REAL_SLOPES = "real_slopes",
     REAL_TABLES = "real_tables",
     SCATTER_ROWS = "scatter_rows",
+    SUM_ROWS = "sum_rows",
     TABLE_BACKWARD = "table_backward",
     TABLE_ERRORS = "table_errors",
     TABLE_FORWARD = "table_forward",

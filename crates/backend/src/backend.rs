@@ -11,6 +11,7 @@ use crate::norm::NormKernels;
 use crate::pool::PoolKernels;
 use crate::real::RealKernels;
 use crate::rows::RowKernels;
+use crate::sum::SumKernels;
 use crate::table::TableKernels;
 use crate::window::WindowKernels;
 
@@ -28,6 +29,7 @@ pub trait Backend:
     + NormKernels
     + ActivationKernels
     + RowKernels
+    + SumKernels
     + WindowKernels
     + PoolKernels
     + Debug

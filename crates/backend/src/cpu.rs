@@ -17,6 +17,7 @@ mod pool;
 mod portable;
 mod real;
 mod rows;
+mod sum;
 mod switch;
 mod table;
 mod window;

@@ -21,6 +21,7 @@ mod operands;
 mod pool;
 mod real;
 mod rows;
+mod sum;
 mod table;
 mod tables;
 mod window;

@@ -18,6 +18,7 @@ mod real;
 pub mod reference;
 mod rows;
 mod sites;
+mod sum;
 mod switch;
 mod table;
 mod window;
@@ -39,6 +40,7 @@ pub use real::{RealKernels, frame_blocks};
 pub use reference::Reference;
 pub use rows::RowKernels;
 pub use sites::Sites;
+pub use sum::{RowSums, SumKernels};
 pub use switch::SwitchKernels;
 pub use table::{
     Entries, MakeEntries, MakeGradient, Slopes, TableGradient, TableKernels, table_words,

@@ -12,6 +12,7 @@ mod norm;
 mod pool;
 mod real;
 mod rows;
+mod sum;
 mod switch;
 mod table;
 mod window;

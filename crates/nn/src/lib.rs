@@ -34,6 +34,7 @@ pub use layers::{
     Precision, Quantise, Relu, Sigmoid, Softmax, StochasticBatchNormalization,
 };
 pub use layers::{BinaryToReal, BitEncode, Generator, InsertBitError, RealToBinary, Reduce};
+pub use layers::{Differences, IntegerFilter, Tap};
 pub use model::{LutModel, RealInputs, RealNode};
 pub use network::{LutTail, Network, arg_max, batch_of};
 pub use settings::scale_setting;

@@ -313,6 +313,40 @@ impl Network {
         }
     }
 
+    /// The data set of what the network gives for each sample, as f32, with the same targets: what a
+    /// layer behind it is fitted to.
+    ///
+    /// ```
+    /// use lutweave_nn::{Differences, Sequential, Thermometer};
+    /// # use lutweave_tensor::{Dataset, Targets, Values};
+    /// # let values = Values::U8((0..2 * 48).map(|k| (k * k % 251) as u8).collect());
+    /// # let labels = Targets::Classes { count: 2, labels: vec![0, 1] };
+    /// # let train = Dataset::new("two", &[3, 4, 4], values, labels)?;
+    /// let edges = Differences::new().colour(true);
+    /// let seen = Sequential::new(train.shape()).then(edges.clone()).build(1)?.outputs_over(&train)?;
+    /// let encoder = Thermometer::fit_channels(&seen, 2)?;
+    /// let net = Sequential::new(train.shape()).then(edges).then(encoder).build(1)?;
+    /// assert_eq!(net.output().shape, [16, 4, 4]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// It holds 4 bytes for each output and sample; [`Dataset::select`] gives fewer samples.
+    ///
+    /// # Errors
+    ///
+    /// When the data set is not what the network reads, or the network gives several frames a
+    /// sample.
+    pub fn outputs_over(&self, data: &Dataset) -> Result<Dataset> {
+        let mut values = Vec::with_capacity(data.len().saturating_mul(self.output().nodes()));
+        let order: Vec<usize> = (0..data.len()).collect();
+        for block in order.chunks(BLOCK) {
+            let y = self.evaluate(&self.batch(data, block)?, &Cpu::new())?.convert(DType::F32)?;
+            values.extend(y.to_frames::<f32>()?);
+        }
+        let targets = data.targets().clone();
+        Ok(Dataset::new(data.name(), &self.output().shape, Values::F32(values), targets)?)
+    }
+
     /// The class of every sample: the output with the largest score, ties to the lowest.
     ///
     /// # Errors

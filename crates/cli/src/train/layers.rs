@@ -4,6 +4,7 @@
 //! the values that the layer's constructor gives them.
 
 use std::error::Error as _;
+use std::sync::Arc;
 
 use lutweave::lut::Padding;
 use lutweave::nn::models::{GateMixture, HardTable, Light, MicroMlp, Smoothed, Walsh};
@@ -13,16 +14,20 @@ use lutweave::nn::{
     StochasticBatchNormalization, StochasticMaxPool, Tie, UpSample, registry,
 };
 use lutweave::prelude::*;
+use lutweave::tensor::Values;
 use serde_json::{Value, json};
 use toml::Spanned;
 
 use super::config::{Config, Source};
 use crate::error::{Error, Result};
 
+/// Most numbers that an encoder is fitted to behind other layers.
+const MOST_FITTED: usize = 1 << 26;
+
 /// Builds the network that the settings describe, for samples like these.
 pub(super) fn network(config: &Config, source: &Source, train: &Dataset) -> Result<Network> {
     let mut chain = Sequential::new(train.shape());
-    if let lutweave::tensor::Values::F32(_) = train.values() {
+    if let Values::F32(_) = train.values() {
         chain = chain.reading(DType::F32);
     }
     if let Some(table) = &config.encoder {
@@ -77,13 +82,18 @@ fn refused(config: &Config, source: &Source, error: nn::Error) -> Error {
         _ => named.next().or_else(numbered),
     };
     let Some(table) = table else { return error.into() };
+    at(source, table, &with_causes(&error))
+}
+
+/// An error and what caused it.
+fn with_causes(error: &nn::Error) -> String {
     let mut what = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         what = format!("{what}: {error}");
         cause = error.source();
     }
-    at(source, table, &what)
+    what
 }
 
 fn at(source: &Source, table: &Spanned<toml::Table>, what: &str) -> Error {
@@ -99,8 +109,33 @@ type Checked<T> = std::result::Result<T, String>;
 /// Which inputs of the next layer vary over the training set.
 type Live<'l> = &'l dyn Fn() -> lutweave::nn::Result<Vec<bool>>;
 
+/// The encoder: a thermometer for these samples, or any layer; with the layers `before` it, which it
+/// reads, where there are some.
+fn encoder(table: &toml::Table, train: &Dataset) -> Checked<Arc<dyn LayerSpec>> {
+    let mut own = table.clone();
+    let Some(before) = own.remove("before") else { return thermometer(table, train) };
+    let toml::Value::Array(before) = before else {
+        return Err("`before` is a list of layers".to_owned());
+    };
+    let mut chain = Sequential::new(train.shape());
+    if let Values::F32(_) = train.values() {
+        chain = chain.reading(DType::F32);
+    }
+    for table in before {
+        chain = chain.then(layer(&json!(table), None)?);
+    }
+    let seen = || -> lutweave::nn::Result<Dataset> {
+        let net = chain.clone().build(0)?;
+        let most = (MOST_FITTED / net.output().nodes()).clamp(1, train.len().max(1));
+        let samples: Vec<usize> = (0..most).map(|k| k * train.len() / most).collect();
+        net.outputs_over(&train.select(&samples)?)
+    };
+    let seen = seen().map_err(|error| format!("before: {}", with_causes(&error)))?;
+    Ok(Arc::new(chain.then(thermometer(&own, &seen)?)))
+}
+
 /// A thermometer for these samples, or any layer.
-fn encoder(table: &toml::Table, train: &Dataset) -> Checked<std::sync::Arc<dyn LayerSpec>> {
+fn thermometer(table: &toml::Table, train: &Dataset) -> Checked<Arc<dyn LayerSpec>> {
     if table.get("kind").and_then(toml::Value::as_str) != Some("thermometer")
         || table.contains_key("thresholds")
     {
@@ -108,7 +143,9 @@ fn encoder(table: &toml::Table, train: &Dataset) -> Checked<std::sync::Arc<dyn L
     }
     for key in table.keys() {
         if !["kind", "levels", "placement"].contains(&key.as_str()) {
-            return Err(format!("unknown field `{key}`, expected `levels` or `placement`"));
+            return Err(format!(
+                "unknown field `{key}`, expected `levels`, `placement` or `before`"
+            ));
         }
     }
     let levels = match table.get("levels").map(toml::Value::as_integer) {
@@ -119,9 +156,13 @@ fn encoder(table: &toml::Table, train: &Dataset) -> Checked<std::sync::Arc<dyn L
     let made = match table.get("placement").map(toml::Value::as_str) {
         None | Some(Some("uniform")) => Thermometer::uniform(train, levels),
         Some(Some("quantile")) => Thermometer::fit(train, levels),
-        _ => return Err("`placement` is \"uniform\" or \"quantile\"".to_owned()),
+        Some(Some("channel_quantile")) => Thermometer::fit_channels(train, levels),
+        _ => {
+            let what = "`placement` is \"uniform\", \"quantile\" or \"channel_quantile\"";
+            return Err(what.to_owned());
+        }
     };
-    Ok(std::sync::Arc::new(made.map_err(|error| error.to_string())?))
+    Ok(Arc::new(made.map_err(|error| error.to_string())?))
 }
 
 /// Which outputs of a chain vary over the samples.
@@ -130,7 +171,7 @@ fn live(chain: &Sequential, train: &Dataset, seed: u64) -> lutweave::nn::Result<
 }
 
 /// The specification of a layer from its table.
-fn layer(table: &Value, live: Option<Live<'_>>) -> Checked<std::sync::Arc<dyn LayerSpec>> {
+fn layer(table: &Value, live: Option<Live<'_>>) -> Checked<Arc<dyn LayerSpec>> {
     let Some(kind) = table.get("kind").and_then(Value::as_str) else {
         return Err("a layer needs its `kind`, such as \"lut\"".to_owned());
     };
@@ -146,7 +187,8 @@ fn layer(table: &Value, live: Option<Live<'_>>) -> Checked<std::sync::Arc<dyn La
     if let Some(inner) = settings.remove("layers") {
         let Value::Array(inner) = inner else { return Err("`layers` is a list".to_owned()) };
         let inner: Checked<Vec<_>> = inner.iter().map(|table| layer(table, None)).collect();
-        let entry = |spec: &std::sync::Arc<dyn LayerSpec>| json!({"kind": spec.kind(), "config": spec.config()});
+        let entry =
+            |spec: &Arc<dyn LayerSpec>| json!({"kind": spec.kind(), "config": spec.config()});
         let layers: Vec<Value> = inner?.iter().map(entry).collect();
         if kind == "sequential" {
             settings.insert("layers".to_owned(), json!(layers));
@@ -180,7 +222,7 @@ fn layer(table: &Value, live: Option<Live<'_>>) -> Checked<std::sync::Arc<dyn La
 }
 
 /// Kinds of layers, to find the one that was meant.
-const KINDS: [&str; 35] = [
+const KINDS: [&str; 37] = [
     "add",
     "average_pool",
     "batch_norm",
@@ -190,11 +232,13 @@ const KINDS: [&str; 35] = [
     "concatenate",
     "convolution",
     "dense",
+    "differences",
     "dropout",
     "graph",
     "group_sum",
     "hard_tanh",
     "insert_bit_error",
+    "integer_filter",
     "lut",
     "lut_tree",
     "max_pool",

@@ -9,6 +9,9 @@ use crate::Result;
 /// Sums whose factors are at most this on average are counted: an operand for each unit.
 const MAX_COUNTED: u64 = 3;
 
+/// Inputs of the tables that adders are made of.
+const ADDER_INPUTS: usize = 6;
+
 /// Adds cells to the current group of a netlist, each function once.
 #[derive(Debug)]
 pub(crate) struct Cells<'b> {
@@ -165,6 +168,73 @@ impl<'b> Cells<'b> {
         }
         sum.truncate(bits_for(most as usize));
         Ok(sum)
+    }
+
+    /// `Σ factor · net`, where of a factor below zero the net's other bit counts that often, as wide
+    /// as its largest value: digit by digit, carries rippling, in tables of [`ADDER_INPUTS`] nets.
+    pub(crate) fn ripple(&mut self, terms: &[(Net, i64)]) -> Result<Vec<Net>> {
+        let most: u64 = terms.iter().map(|term| term.1.unsigned_abs()).sum();
+        let digits = if most == 0 { 1 } else { bits_for(most as usize) };
+        // Of each digit the nets to be counted, and whether it is their other bit.
+        let mut columns: Vec<Vec<(Net, bool)>> = vec![Vec::new(); digits];
+        for &(net, factor) in terms {
+            for (digit, column) in columns.iter_mut().enumerate() {
+                if factor.unsigned_abs() >> digit & 1 == 1 {
+                    column.push((net, factor < 0));
+                }
+            }
+        }
+        let mut digit = 0;
+        while digit < digits {
+            let nets = columns[digit].len();
+            if nets == 0 {
+                columns[digit].push((self.constant(false)?, false));
+            } else if nets > 1 {
+                // As many whole columns as fit into the tables; of one that does not, a part.
+                let mut taken: Vec<(Net, bool, usize)> = Vec::new();
+                let mut next = digit;
+                while next < digits && taken.len() + columns[next].len() <= ADDER_INPUTS {
+                    let column = columns[next].drain(..);
+                    taken.extend(column.map(|(net, other)| (net, other, next - digit)));
+                    next += 1;
+                }
+                if taken.is_empty() {
+                    let column = columns[digit].drain(..ADDER_INPUTS);
+                    taken.extend(column.map(|(net, other)| (net, other, 0)));
+                }
+                self.count(&taken, &mut columns[digit..])?;
+                if columns[digit].len() > 1 {
+                    continue;
+                }
+            }
+            digit += 1;
+        }
+        // What is left are single nets.
+        let bits = columns.iter().filter_map(|column| column.first());
+        let bits: Vec<(Net, bool)> = bits.copied().collect();
+        bits.into_iter().map(|(net, other)| if other { self.not(net) } else { Ok(net) }).collect()
+    }
+
+    /// Adds the digits of `Σ 2^shift · net` to columns, the lowest last in its own.
+    fn count(
+        &mut self,
+        terms: &[(Net, bool, usize)],
+        columns: &mut [Vec<(Net, bool)>],
+    ) -> Result<()> {
+        let most: usize = terms.iter().map(|term| 1 << term.2).sum();
+        for (digit, column) in columns.iter_mut().enumerate().take(bits_for(most)) {
+            // A digit does not depend on those above it.
+            let below: Vec<_> = terms.iter().filter(|term| term.2 <= digit).collect();
+            let nets: Vec<Net> = below.iter().map(|term| term.0).collect();
+            let net = self.lut(&nets, |k| {
+                let one = |(i, term): (usize, &&(Net, bool, usize))| {
+                    usize::from((k >> i & 1 == 1) != term.1) << term.2
+                };
+                below.iter().enumerate().map(one).sum::<usize>() >> digit & 1 == 1
+            })?;
+            column.push((net, false));
+        }
+        Ok(())
     }
 
     /// The number of nets that are one.

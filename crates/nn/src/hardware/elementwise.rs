@@ -45,8 +45,7 @@ pub(crate) fn freeze_rows(
     rows: impl Iterator<Item = (usize, usize)>,
     build: &mut NetlistBuilder,
 ) -> Result<Frozen> {
-    // Bytes come from outside; what words stand for was made within.
-    let role = if input.values.is_empty() { Role::Encoder } else { Role::Core };
+    let role = if input.is_sample() { Role::Encoder } else { Role::Core };
     build.group(name, role)?;
     let mut cells = Cells::new(name, build);
     if y.dtype() != DType::Bit {

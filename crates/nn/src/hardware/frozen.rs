@@ -1,5 +1,6 @@
 //! What a layer's nodes are in hardware.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lutweave_lut::Net;
@@ -14,6 +15,8 @@ pub type Values = Arc<[f32]>;
 
 /// Most numbers that the words of one layer may stand for, all nodes together.
 const MAX_VALUES: usize = 1 << 26;
+/// Bits of a u8 number.
+const NUMBER_BITS: usize = 8;
 
 /// What a layer's nodes are in hardware: one unsigned word each, least significant bit first.
 ///
@@ -34,6 +37,9 @@ pub struct Frozen {
     pub held: usize,
     /// Whether only the order of values within a point is right, as before a softmax.
     pub only_order: bool,
+    /// Whether real numbers are sums of values of the sample with fixed weights, so that comparing
+    /// them belongs to the encoder.
+    pub summed: bool,
 }
 
 impl Default for Frozen {
@@ -45,7 +51,7 @@ impl Default for Frozen {
 impl Frozen {
     /// Words that are bits or u8 numbers.
     pub fn new(words: Vec<Vec<Net>>) -> Self {
-        Self { words, values: Vec::new(), clocks: 1, held: 1, only_order: false }
+        Self { words, values: Vec::new(), clocks: 1, held: 1, only_order: false, summed: false }
     }
 
     /// The same for one net a node.
@@ -82,7 +88,7 @@ impl Frozen {
 
     /// No nodes, of the same sample.
     fn empty(&self) -> Self {
-        Self { only_order: self.only_order, ..self.with(Vec::new()) }
+        Self { only_order: self.only_order, summed: self.summed, ..self.with(Vec::new()) }
     }
 
     /// The nodes of several, one after the other.
@@ -102,11 +108,30 @@ impl Frozen {
                 return Err(Error::Freeze { layer: layer.to_owned(), why });
             }
             all.only_order |= part.only_order;
+            all.summed &= part.summed;
             all.held = all.held.max(part.held);
             all.words.extend(part.words.iter().cloned());
             all.values.extend(part.values.iter().cloned());
         }
         Ok(all)
+    }
+
+    /// Whether the words are numbers of the sample, or sums of them, rather than what was made of
+    /// bits: what makes bits of them is an encoder.
+    pub(crate) fn is_sample(&self) -> bool {
+        self.values.is_empty() || self.summed
+    }
+
+    /// Words of bits and u8 numbers as words that stand for real numbers.
+    pub(crate) fn numbers(&self) -> Self {
+        let mut kinds: BTreeMap<usize, Values> = BTreeMap::new();
+        let of = |word: &Vec<Net>| {
+            let width = word.len().min(NUMBER_BITS);
+            let made = || (0..1u32 << width).map(|number| number as f32).collect();
+            kinds.entry(width).or_insert_with(made).clone()
+        };
+        let values = self.words.iter().map(of).collect();
+        self.with_values(self.words.clone(), values)
     }
 
     /// The one-bit nodes as nets.

@@ -4,6 +4,9 @@
 //! of an f32, are added without rounding, in whatever order. So software and hardware agree, though
 //! one adds f32 and the other counts bits.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use lutweave_lut::{Net, NetlistBuilder, Role};
 
 use super::cells::Cells;
@@ -153,6 +156,22 @@ pub(crate) fn linear(cells: &mut Cells<'_>, word: &[Net], numbers: &[i64]) -> Re
 /// Adds several sums to a netlist. Factors of all of them may have a common divisor, and bits with
 /// factors below zero count where they are not set, so that words are unsigned and small.
 pub(crate) fn sums(cells: &mut Cells<'_>, sums: &[Linear]) -> Result<Sums> {
+    added(cells, sums, |cells, terms| {
+        let mut bits = Vec::with_capacity(terms.len());
+        for &(net, factor) in terms {
+            let net = if factor < 0 { cells.not(net)? } else { net };
+            bits.push((net, factor.unsigned_abs()));
+        }
+        cells.sum(&bits)
+    })
+}
+
+/// The same with `add` for `Σ factor · net`, where nets with factors below zero count inverted.
+fn added(
+    cells: &mut Cells<'_>,
+    sums: &[Linear],
+    add: impl Fn(&mut Cells<'_>, &[(Net, i64)]) -> Result<Vec<Net>>,
+) -> Result<Sums> {
     let gcd = |a: u64, b: u64| {
         let (mut a, mut b) = (a, b);
         while b != 0 {
@@ -171,15 +190,48 @@ pub(crate) fn sums(cells: &mut Cells<'_>, sums: &[Linear]) -> Result<Sums> {
     for sum in sums {
         let (mut least, mut terms) = (sum.constant, Vec::with_capacity(sum.terms.len()));
         for &(net, factor) in sum.terms.iter().filter(|term| term.1 != 0) {
-            let net = if factor < 0 { cells.not(net)? } else { net };
             least += factor.min(0);
-            terms.push((net, factor.unsigned_abs() / unit));
+            terms.push((net, factor / made.unit));
         }
-        made.words.push(cells.sum(&terms)?);
+        made.words.push(add(cells, &terms)?);
         made.least.push(least);
-        made.most.push(terms.iter().map(|term| term.1).sum());
+        made.most.push(terms.iter().map(|term| term.1.unsigned_abs()).sum());
     }
     Ok(made)
+}
+
+/// Sums of a layer's input nodes with whole weights, as words of ripple adders in the group that is
+/// begun, and the height of a step.
+pub(crate) fn weighted(
+    base: &Base,
+    name: &str,
+    input: &Frozen,
+    groups: impl Iterator<Item = Vec<(usize, i64)>>,
+    build: &mut NetlistBuilder,
+) -> Result<(Sums, f64)> {
+    let whole = Whole::new(base, input.reals(base.path())?)?;
+    let mut cells = Cells::new(name, build);
+    let mut parts: BTreeMap<usize, Linear> = BTreeMap::new();
+    let mut all = Vec::new();
+    for group in groups {
+        let largest = |&(node, weight): &(usize, i64)| {
+            whole.largest(node).saturating_mul(weight.saturating_abs())
+        };
+        check_sum(base, group.iter().map(largest))?;
+        let mut sum = Linear::default();
+        for (node, weight) in group {
+            if let Entry::Vacant(part) = parts.entry(node) {
+                part.insert(linear(&mut cells, &input.words[node], &whole.numbers[node])?);
+            }
+            let part = &parts[&node];
+            sum.constant += weight * part.constant;
+            sum.terms.extend(part.terms.iter().map(|&(net, factor)| (net, weight * factor)));
+        }
+        all.push(sum);
+    }
+    let made = added(&mut cells, &all, |cells, terms| cells.ripple(terms))?;
+    made.check(base)?;
+    Ok((made, 2f64.powi(whole.exponent)))
 }
 
 /// Sums of groups of a layer's input nodes, as words. `value(group, sum)` is what the layer makes of

@@ -22,6 +22,8 @@ pub struct StageChain {
     map: Option<[usize; 3]>,
     /// What the words of each channel stand for, behind the finished stages.
     values: Vec<Values>,
+    /// Whether they are sums of the sample's values.
+    summed: bool,
     open: Option<Open>,
 }
 
@@ -39,7 +41,7 @@ struct Open {
 impl StageChain {
     fn new(name: &str, image: [usize; 3], width: usize) -> Result<Self> {
         let stages = Stages::new(name, Pixel { channels: image[0], width })?;
-        Ok(Self { stages, map: Some(image), values: Vec::new(), open: None })
+        Ok(Self { stages, map: Some(image), values: Vec::new(), summed: false, open: None })
     }
 
     /// Whether it is at the pixels of an image; otherwise at one place.
@@ -235,6 +237,7 @@ impl StageChain {
         for values in &self.values {
             frozen.values.extend(std::iter::repeat_n(values, taps).cloned());
         }
+        frozen.summed = self.summed;
         self.open = Some(Open { name: name.to_owned(), window, outside, build, frozen });
         Ok(())
     }
@@ -253,7 +256,7 @@ impl StageChain {
         let words = Cells::new("pixel", &mut build).equal_widths(frozen.words)?;
         build.output("y", words[0].len(), &words.concat())?;
         self.stages.slide(name, window, outside, build.finish()?.prune()?)?;
-        self.values = frozen.values;
+        (self.values, self.summed) = (frozen.values, frozen.summed);
         Ok(())
     }
 

@@ -39,6 +39,8 @@ pub struct Thermometer {
 enum Thresholds {
     /// The same levels for every input.
     Shared(Vec<f32>),
+    /// `levels` for each channel in turn, the same for all of its inputs.
+    Channels(Vec<f32>),
     /// `levels` for each input in turn.
     Each(Vec<f32>),
 }
@@ -66,20 +68,21 @@ impl Thermometer {
     /// As [`uniform`](Self::uniform).
     pub fn fit(data: &Dataset, levels: usize) -> Result<Self> {
         let (_, high) = range(data, levels)?;
-        let (n, size) = (data.len(), data.sample_size());
-        let mut thresholds = Vec::with_capacity(size * levels);
-        for input in 0..size {
-            let mut column: Vec<f32> = match data.values() {
-                Values::U8(values) => {
-                    values.iter().skip(input).step_by(size).map(|&v| f32::from(v)).collect()
-                }
-                Values::F32(values) => values.iter().skip(input).step_by(size).copied().collect(),
-                _ => return Err(unsupported(data)),
-            };
-            column.sort_by(f32::total_cmp);
-            thresholds.extend((1..=levels).map(|l| column[n * l / (levels + 1)]));
-        }
-        Ok(Self { levels, width: width(high), thresholds: Thresholds::Each(thresholds) })
+        let thresholds = Thresholds::Each(quantiles(data, 1, levels)?);
+        Ok(Self { levels, width: width(high), thresholds })
+    }
+
+    /// Thresholds at the quantiles of each channel of `[c, points..]`, as [`fit`](Self::fit) but over
+    /// all of a channel's inputs together, which share them.
+    ///
+    /// # Errors
+    ///
+    /// As [`uniform`](Self::uniform).
+    pub fn fit_channels(data: &Dataset, levels: usize) -> Result<Self> {
+        let (_, high) = range(data, levels)?;
+        let points = data.sample_size() / data.shape()[0];
+        let thresholds = Thresholds::Channels(quantiles(data, points, levels)?);
+        Ok(Self { levels, width: width(high), thresholds })
     }
 
     /// Bits for each input.
@@ -99,8 +102,10 @@ impl Thermometer {
         if !(1..=lutweave_lut::MAX_WIDTH).contains(&self.width) {
             return Err(site.option_error("width", "1 to 32 bits", self.width));
         }
+        let channels = site.input().shape[0];
         let (values, expected) = match &self.thresholds {
             Thresholds::Shared(values) => (values, self.levels),
+            Thresholds::Channels(values) => (values, channels.saturating_mul(self.levels)),
             Thresholds::Each(values) => (values, inputs.saturating_mul(self.levels)),
         };
         if values.len() != expected {
@@ -115,9 +120,38 @@ impl Thermometer {
         }
         Ok(match self.thresholds {
             Thresholds::Shared(_) => values.repeat(inputs),
+            Thresholds::Channels(_) => {
+                let each = |levels: &[f32]| levels.repeat(inputs / channels);
+                values.chunks(self.levels).flat_map(each).collect()
+            }
             Thresholds::Each(_) => values.clone(),
         })
     }
+}
+
+/// The values at places `n · l / (levels + 1)` of the `n` sorted values of each group of `size`
+/// inputs that follow one another, over all samples.
+fn quantiles(data: &Dataset, size: usize, levels: usize) -> Result<Vec<f32>> {
+    let mut all = Vec::with_capacity(data.sample_size() / size * levels);
+    for first in (0..data.sample_size()).step_by(size) {
+        let inputs = first..first + size;
+        let mut values: Vec<f32> = match data.values() {
+            Values::U8(values) => {
+                let samples = values.chunks_exact(data.sample_size());
+                samples.flat_map(|s| s[inputs.clone()].iter().map(|&v| f32::from(v))).collect()
+            }
+            Values::F32(values) => {
+                let samples = values.chunks_exact(data.sample_size());
+                samples.flat_map(|sample| sample[inputs.clone()].iter().copied()).collect()
+            }
+            _ => return Err(unsupported(data)),
+        };
+        for level in 1..=levels {
+            let place = values.len() * level / (levels + 1);
+            all.push(*values.select_nth_unstable_by(place, f32::total_cmp).1);
+        }
+    }
+    Ok(all)
 }
 
 fn range(data: &Dataset, levels: usize) -> Result<(f32, f32)> {
@@ -315,6 +349,14 @@ mod tests {
         let even = Thermometer::uniform(&set, 3).unwrap();
         assert_eq!(even.thresholds, Thresholds::Shared(vec![10.0, 20.0, 30.0]));
         assert_eq!((fit.width, even.width), (6, 6));
+        let set = data((0..12).rev().map(|v| v * 10).collect(), 4);
+        let whole = Dataset::new("t", &[2, 2], set.values().clone(), set.targets().clone());
+        let shared = Thermometer::fit_channels(&whole.unwrap(), 2).unwrap();
+        // Channels hold 20, 30, 60, 70, 100, 110 and the numbers between.
+        assert_eq!(shared.thresholds, Thresholds::Channels(vec![60.0, 100.0, 40.0, 80.0]));
+        let site = Site::alone(Signal { dtype: DType::U8, shape: vec![2, 2] }, "t", 0);
+        let each = [[60.0, 100.0], [60.0, 100.0], [40.0, 80.0], [40.0, 80.0]].concat();
+        assert_eq!(shared.expand(&site).unwrap(), each);
         assert!(Thermometer::fit(&set, 0).is_err() && Thermometer::uniform(&set, 256).is_err());
     }
 
