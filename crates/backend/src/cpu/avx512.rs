@@ -376,6 +376,18 @@ avx512! {
 }
 
 avx512! {
+    /// Asks for numbers that are needed soon, and only once: they go past the second cache, which
+    /// is left to the rows of `dx`.
+    #[inline]
+    fn fetch(values: *const f32, count: usize) {
+        for at in (0..count).step_by(LANES) {
+            // SAFETY: a prefetch reads nothing, so any address will do.
+            unsafe { _mm_prefetch::<_MM_HINT_NTA>(values.wrapping_add(at).cast()) };
+        }
+    }
+}
+
+avx512! {
     fn spread_of<const N: usize, const FOLDED: bool>(
         node: Node<'_>,
         spread: &Spread<'_>,
@@ -404,6 +416,11 @@ avx512! {
                 portable::spread_place(node, place, spread, 0, rows);
                 continue;
             };
+            // The tables of the next node are asked for word by word: all at once holds up the rest.
+            let mut next = [(spread.scale, 0), (spread.offset, 0), (spread.slopes, 0)];
+            for (values, part) in &mut next {
+                *part = values.len().div_ceil(words.len().max(1)).next_multiple_of(LANES);
+            }
             let inputs = node.inputs::<N>(place);
             let mut dx = [std::ptr::null_mut::<f32>(); N];
             for (dx, row) in dx.iter_mut().zip(targets) {
@@ -411,6 +428,12 @@ avx512! {
                 *dx = row.as_mut_ptr();
             }
             for (word, dy) in words.iter().enumerate() {
+                fetch(dy.as_ptr().wrapping_add(spread.dy_stride), WORD);
+                for (values, part) in next {
+                    if word * part < values.len() {
+                        fetch(values.as_ptr_range().end.wrapping_add(word * part), part);
+                    }
+                }
                 let at = spread.first / WORD + word;
                 store_bytes(&mut index, patterns(&inputs, at));
                 let top = inputs[N - 1][at];
@@ -421,6 +444,7 @@ avx512! {
                     let a = entries::<N>(&scale, index, high);
                     let b = entries::<N>(&offset, index, high);
                     let e = _mm512_fmadd_ps(a, load(&dy.as_chunks::<LANES>().0[q]), b);
+                    let mut sums = [_mm512_setzero_ps(); N];
                     for i in 0..N {
                         let slope = if FOLDED {
                             // Bit i of the index is replaced by bit 5; two registers use five bits.
@@ -434,14 +458,16 @@ avx512! {
                         } else {
                             entries::<N>(&slopes[i], index, high)
                         };
-                        // SAFETY: the row has at least `words.len()` times 64 frames, as asserted,
-                        // and the N rows are disjoint and borrowed mutably until `rows` is next
-                        // used.
-                        unsafe {
-                            let lanes = dx[i].add(word * WORD + q * LANES);
-                            let sum = _mm512_fmadd_ps(slope, e, _mm512_loadu_ps(lanes));
-                            _mm512_storeu_ps(lanes, sum);
-                        }
+                        // SAFETY: the row has at least `words.len()` times 64 frames, as asserted.
+                        let before = unsafe { _mm512_loadu_ps(dx[i].add(word * WORD + q * LANES)) };
+                        sums[i] = _mm512_fmadd_ps(slope, e, before);
+                    }
+                    // Only now: a load waits for an earlier store to another address that has the
+                    // same last twelve bits, and rows have those in common.
+                    for i in 0..N {
+                        // SAFETY: as above; the N rows are disjoint and borrowed mutably until
+                        // `rows` is next used.
+                        unsafe { _mm512_storeu_ps(dx[i].add(word * WORD + q * LANES), sums[i]) };
                     }
                 }
             }
