@@ -39,8 +39,11 @@ pub(super) fn depth(netlist: &Netlist) -> Result<usize> {
     Ok(netlist.optimise(&mapping())?.0.summary().depth)
 }
 
-/// LUTs of the parts on Xilinx devices, each optimised, then synthesised alone, without registers: from
-/// its tables, or with these as primitives, whichever takes fewer.
+/// Tables up to which a part is also synthesised from them, which takes Yosys a minute a thousand.
+const TABLES: usize = 4000;
+
+/// LUTs of the parts on Xilinx devices, each optimised, then synthesised alone, without registers: with
+/// its tables as primitives or, if there are at most [`TABLES`], from the tables, whichever takes fewer.
 /// None where Yosys could not tell, which is said.
 pub(super) fn luts(netlist: &Netlist) -> Result<Option<Luts>> {
     let folder =
@@ -52,12 +55,15 @@ pub(super) fn luts(netlist: &Netlist) -> Result<Option<Luts>> {
         // A part without cells, or one that nothing reads, is none.
         let Ok(part) = netlist.select(role) else { continue };
         let part = part.optimise(&mapping())?.0;
-        match yosys::synthesise(&part, Target::Xilinx7, folder.path(), LIMIT) {
-            Ok(cells) => {
-                let kept = yosys::synthesise_kept(&part, Target::Xilinx7, folder.path(), LIMIT);
-                *luts = kept.map_or(cells.luts, |kept| kept.luts.min(cells.luts));
-            }
-            Err(error) => {
+        let synthesised = |kept: bool| {
+            let run = if kept { yosys::synthesise_kept } else { yosys::synthesise };
+            run(&part, Target::Xilinx7, folder.path(), LIMIT).map(|cells| cells.luts)
+        };
+        let small = part.cells().len() <= TABLES;
+        match (synthesised(true), small.then(|| synthesised(false))) {
+            (Ok(kept), Some(Ok(plain))) => *luts = kept.min(plain),
+            (Ok(some), _) | (Err(_), Some(Ok(some))) => *luts = some,
+            (Err(error), _) => {
                 say!("note: {role} not synthesised: {error}");
                 return Ok(None);
             }
