@@ -10,11 +10,11 @@ use lutweave_lut::{Border, Padding};
 use lutweave_nn::models::{Average, GateMixture, HardTable, Light, Max, MicroMlp, Walsh};
 use lutweave_nn::{
     Add, AveragePool, BatchNormalization, Binarize, BinaryToReal, BitEncode, Concatenate,
-    Convolution, Dense, Dropout, Graph, GroupSum, HardTanh, Initialise, InsertBitError, LayerSpec,
-    LutLayer, LutTree, MaxPool, Network, Pad, Precision, Quantise, RealToBinary, Recurrent, Reduce,
-    Relu, Reshape, Result, Sequential, Shuffle, Sigmoid, Signal, Slice, Softmax, Spread,
-    StochasticBatchNormalization, StochasticMaxPool, Switcher, Thermometer, Tie, UpSample,
-    WiringRule, registry,
+    Convolution, Dense, Differences, Dropout, Graph, GroupSum, HardTanh, Initialise,
+    InsertBitError, IntegerFilter, LayerSpec, LutLayer, LutTree, MaxPool, Network, Pad, Precision,
+    Quantise, RealToBinary, Recurrent, Reduce, Relu, Reshape, Result, Sequential, Shuffle, Sigmoid,
+    Signal, Slice, Softmax, Spread, StochasticBatchNormalization, StochasticMaxPool, Switcher,
+    Thermometer, Tie, UpSample, WiringRule, registry,
 };
 use lutweave_tensor::{DType, Dataset, FrameBuffer, Targets, Values};
 use proptest::prelude::*;
@@ -43,6 +43,7 @@ fn good() -> Vec<Good> {
     let labels = Targets::Classes { count: 1, labels: vec![0; 4] };
     let data = Dataset::new("t", &[2, 3], Values::U8((0..24).collect()), labels).unwrap();
     let bytes = || Signal { dtype: DType::U8, shape: vec![2, 3] };
+    let picture = || Signal { dtype: DType::U8, shape: vec![2, 4, 3] };
     let lut = || LutLayer::new(12).fan_in(2).batch_norm(None);
     let tree = || LutTree::new(2).layer(LutLayer::new(1).fan_in(2));
     let image = [2, 4, 3];
@@ -58,6 +59,9 @@ fn good() -> Vec<Good> {
     let two = || vec![Signal::reals(&[2, 3]); 2];
     vec![
         on(bytes(), Thermometer::fit(&data, 2).unwrap()),
+        on(bytes(), Thermometer::fit_channels(&data, 2).unwrap()),
+        on(picture(), Differences::new().of_channels([1, 0]).distances([1, 2])),
+        on(picture(), IntegerFilter::new([vec![[0, 1, -1, 2], [1, 0, 1, -3]], vec![[1, 0, 0, 1]]])),
         on(bytes(), Thermometer::uniform(&data, 3).unwrap()),
         bits(&[9], LutLayer::new(12).fan_in(4)),
         bits(&image, lut().wiring(WiringRule::Windows { height: 2, width: 2 })),

@@ -23,14 +23,19 @@
 //! trained is the frozen network itself. A sweep visits every node once, over samples that are
 //! changed anew (augmentation).
 //!
+//! Where sources are many, as the bits of an image are, a node can look at those of a window around it
+//! alone ([`Descent::window`]), and compare them over fewer samples than its table is made from
+//! ([`Descent::look`]); only then can a switch make the loss over all samples larger.
+//!
 //! This is block coordinate descent (Tseng 2001) over discrete choices, and backfitting (Friedman and
 //! Stuetzle 1981) of decision tables where there is one layer. A visit costs about one addition for
-//! each frame and candidate source.
+//! each frame and candidate source, and some ten for each frame.
 
 mod block;
 mod groups;
 mod lanes;
 mod nodes;
+mod samples;
 mod scale;
 mod search;
 
@@ -38,14 +43,15 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use lutweave_backend::{Backend, Cpu};
-use lutweave_nn::{LutTail, Network, batch_of};
+use lutweave_nn::Network;
 use lutweave_tensor::rng;
-use lutweave_tensor::{Dataset, FrameBuffer, Target};
+use lutweave_tensor::{Dataset, Target};
 use rayon::prelude::*;
 
 use self::block::{Block, FRAMES};
 use self::groups::{Group, Groups};
 use self::nodes::{Cone, Nodes};
+use self::samples::varying;
 use self::scale::Scale;
 use self::search::Sums;
 use crate::trainer::{BoxError, Epoch, Flow, Place, Progress};
@@ -420,7 +426,7 @@ impl<'a> Descent<'a> {
             (weighed, gathered) = (true, true);
             let sums = Sums::of(looked, fan_in, candidates.len());
             let least = sums.worth() + LEAST * frames as f64;
-            let found = sums.switch(&nodes.layers[layer], node, candidates);
+            let found = sums.switch(&nodes.layers[layer], node, candidates, plan.cpu);
             let Some(found) = found.filter(|found| found.worth > least) else { break };
             nodes.layers[layer].switch(node, found.input, candidates[found.candidate]);
             (left, gathered) = (left - 1, false);
@@ -439,77 +445,6 @@ impl<'a> Descent<'a> {
         let now = &*nodes;
         blocks.par_iter_mut().try_for_each(|block| block.settle(now, &cone, scale))
     }
-
-    /// The samples of this sweep in blocks, with the bits of all nodes.
-    ///
-    /// The training samples follow one another in a new order until there are enough; each time
-    /// round they are changed anew.
-    fn blocks(
-        &self,
-        tail: &LutTail<'_>,
-        nodes: &Nodes,
-        train: &Dataset,
-        plan: &Plan,
-    ) -> Result<Vec<Block>> {
-        let rounds = plan.samples.div_ceil(train.len());
-        let mut order = Vec::with_capacity(plan.samples);
-        for round in 0..rounds {
-            let number = self.history.len() * rounds + round;
-            let mut samples: Vec<usize> = (0..train.len()).collect();
-            let path = [DESCENT, rng::SHUFFLE, number as u64];
-            rng::shuffle(&mut rng::stream(self.seed, &path), &mut samples);
-            samples.truncate(plan.samples - order.len());
-            order.extend(samples.into_iter().map(|sample| (number + 1, sample)));
-        }
-        let (prepare, seed) = (self.prepare.as_deref(), self.seed);
-        let backend = self.backend.unwrap_or(&plan.cpu);
-        let make = |part: &[(usize, usize)]| -> Result<Block> {
-            let mut inputs = Vec::new();
-            let mut labels = Vec::with_capacity(part.len());
-            for same in part.chunk_by(|a, b| a.0 == b.0) {
-                let samples: Vec<usize> = same.iter().map(|&(_, sample)| sample).collect();
-                let Target::Classes(classes) = train.target(&samples)? else {
-                    return Err(Error::Callback("targets that are no classes".into()));
-                };
-                labels.extend(classes);
-                let x = match prepare {
-                    None => batch_of(tail.input(), train, &samples)?,
-                    Some(prepare) => {
-                        let place = Place { seed, epoch: same[0].0, samples: &samples };
-                        let made = prepare(train.select(&samples)?, &place);
-                        let made = made.map_err(Error::Callback)?;
-                        batch_of(tail.input(), &made, &(0..made.len()).collect::<Vec<_>>())?
-                    }
-                };
-                inputs.push(tail.inputs(&x, backend)?);
-            }
-            let inputs = match <[FrameBuffer; 1]>::try_from(inputs) {
-                Ok([inputs]) => inputs,
-                Err(inputs) => {
-                    let parts: Vec<&FrameBuffer> = inputs.iter().collect();
-                    FrameBuffer::concat_frames(&parts).map_err(lutweave_nn::Error::from)?
-                }
-            };
-            Block::new(inputs, labels, nodes, (&plan.scale, plan.cpu))
-        };
-        order.par_chunks(FRAMES).map(make).collect()
-    }
-}
-
-/// Which sources of a layer are zero in some frame and one in another.
-fn varying(blocks: &[Block], layer: usize, sources: usize) -> Result<Vec<bool>> {
-    let varies = |source: usize| -> Result<bool> {
-        let mut seen = [false; 2];
-        for block in blocks {
-            let [zeros, ones] = block.shows(layer, source)?;
-            seen = [seen[0] || zeros, seen[1] || ones];
-            if seen == [true; 2] {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    };
-    (0..sources).into_par_iter().map(varies).collect()
 }
 
 /// What a descent works with.

@@ -381,8 +381,7 @@ avx512! {
     #[inline]
     fn fetch(values: *const f32, count: usize) {
         for at in (0..count).step_by(LANES) {
-            // SAFETY: a prefetch reads nothing, so any address will do.
-            unsafe { _mm_prefetch::<_MM_HINT_NTA>(values.wrapping_add(at).cast()) };
+            _mm_prefetch::<_MM_HINT_NTA>(values.wrapping_add(at).cast());
         }
     }
 }

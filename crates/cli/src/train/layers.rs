@@ -498,6 +498,43 @@ mod tests {
     }
 
     #[test]
+    fn an_encoder_may_have_layers_before_it() {
+        let text = "
+            [data]
+            set = 'cifar10'
+            [encoder]
+            kind = 'thermometer'
+            levels = 2
+            placement = 'channel_quantile'
+            before = [{ kind = 'differences', colour = true, distances = [1, 2] }]
+            [[network.layers]]
+            kind = 'lut'
+            nodes = 20
+            live = true
+            wiring = { windows = { height = 3, width = 3 } }
+            [[network.layers]]
+            kind = 'group_sum'
+            classes = 10
+            [training]
+            epochs = 1
+        ";
+        let data = images(&[3, 6, 6]);
+        let net = built(text, &data).unwrap();
+        let tail = net.lut_tail().unwrap();
+        let x = net.batch(&data, &[0, 1, 2]).unwrap();
+        let bits = tail.inputs(&x, &lutweave::backend::Cpu::new()).unwrap();
+        // Eight edges, three differences of colours and the luminance, of two levels each.
+        assert_eq!(bits.shape(), [24, 6, 6]);
+        let refused =
+            |old: &str, new: &str| built(&text.replacen(old, new, 1), &data).unwrap_err().text();
+        assert!(refused("'differences'", "'diferences'").contains("did you mean `differences`?"));
+        let said = refused("[1, 2]", "[0]");
+        assert!(said.contains("before: 0.differences: expected distances to be 1 to 16"), "{said}");
+        assert!(refused("before = [", "befor = [").contains("`placement` or `before`"));
+        assert!(refused("'channel_quantile'", "'even'").contains("\"channel_quantile\""));
+    }
+
+    #[test]
     fn mistakes_name_what_was_meant() {
         let cases = [
             (json!({"nodes": 7}), "needs its `kind`"),

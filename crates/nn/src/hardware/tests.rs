@@ -8,10 +8,10 @@ use super::*;
 use crate::models::HardTable;
 use crate::{
     Add, AveragePool, BatchNormalization, Binarize, BinaryToReal, BitEncode, BitValues,
-    Concatenate, Convolution, Dense, Dropout, DropoutScale, Generator, Graph, GroupSum, HardTanh,
-    InsertBitError, LutLayer, LutTree, MaxPool, Pad, Precision, Quantise, RealToBinary, Reduce,
-    Relu, Reshape, Sequential, Shuffle, Sigmoid, Slice, Softmax, Spread, StateData, Switcher,
-    UpSample,
+    Concatenate, Convolution, Dense, Differences, Dropout, DropoutScale, Generator, Graph,
+    GroupSum, HardTanh, InsertBitError, IntegerFilter, LutLayer, LutTree, MaxPool, Pad, Precision,
+    Quantise, RealToBinary, Reduce, Relu, Reshape, Sequential, Shuffle, Sigmoid, Slice, Softmax,
+    Spread, StateData, Switcher, Thermometer, UpSample,
 };
 
 /// Frames compared: those of one word.
@@ -416,4 +416,71 @@ fn what_has_no_form_says_what_to_do() {
         let got = error(net);
         assert!(got.contains(want) && got.contains("cannot be frozen"), "{got}");
     }
+}
+
+/// Filters of bytes are an encoder: sums of words, and one comparison for each threshold.
+#[test]
+fn thresholds_on_differences_are_comparisons_of_sums() {
+    let shape = [3, 5, 6];
+    let fitted = |filter: &Sequential| {
+        let signal = Signal { dtype: DType::U8, shape: shape.to_vec() };
+        let frames: Vec<u8> = batch(&signal, 50, 3).to_frames().unwrap();
+        let targets = lutweave_tensor::Targets::Classes { count: 1, labels: vec![0; 50] };
+        let data = Dataset::new("t", &shape, Numbers::U8(frames), targets).unwrap();
+        filter.clone().build(0).unwrap().outputs_over(&data).unwrap()
+    };
+    for seed in 0..3 {
+        let image = || Sequential::new(&shape);
+        let edges = Differences::new().distances([1, 2]).colour(true);
+        let odd = IntegerFilter::new([
+            vec![[0, 0, 0, 7], [1, -1, 2, -5], [2, 1, 0, 3], [2, 1, 0, 1]],
+            vec![[1, 2, 2, -6]],
+            vec![[1, -9, 0, 4], [2, 0, -9, 2]],
+        ]);
+        let chain = |filter: Sequential| {
+            let seen = fitted(&filter);
+            let encoder = match seed {
+                0 => Thermometer::fit_channels(&seen, 3),
+                1 => Thermometer::fit(&seen, 2),
+                _ => Thermometer::uniform(&seen, 4),
+            };
+            filter.then(encoder.unwrap())
+        };
+        let of_edges = image().named("encoder", Sequential::inner().then(edges));
+        for filter in [of_edges, image().then(odd.clone()), image().then(odd.clone()).then(odd)] {
+            let net = chain(filter).then(lut(60)).then(GroupSum::new(3)).build(seed).unwrap();
+            assert!(agrees(&spread(net, seed), true, seed) > 5);
+        }
+        let bits = chain(image().then(Differences::new().of_each())).build(seed).unwrap();
+        assert!(agrees(&bits, false, seed) > 1000);
+        let netlist = bits.to_netlist("t").unwrap();
+        assert!(netlist.groups().iter().take(2).all(|group| group.role == Role::Encoder));
+    }
+}
+
+/// What nothing reads is not there: of the sums of an image those that a threshold needs.
+#[test]
+fn a_difference_costs_an_adder_and_a_comparison() {
+    let luts = |step: u8, kernels: Vec<Vec<crate::Tap>>, pixels: std::ops::Range<usize>| {
+        // The pixels of one sample are all alike, those of the other rise.
+        let data = [0, step].map(|step| (1..9).map(|k| k * step).collect::<Vec<_>>()).concat();
+        let targets = lutweave_tensor::Targets::Classes { count: 1, labels: vec![0; 2] };
+        let data = Dataset::new("t", &[1, 1, 8], Numbers::U8(data), targets).unwrap();
+        let net = Sequential::new(&[1, 1, 8]).then(IntegerFilter::new(kernels));
+        let seen = net.clone().build(0).unwrap().outputs_over(&data).unwrap();
+        let net = net.then(Thermometer::uniform(&seen, 1).unwrap()).then(Slice::crop(0..1, pixels));
+        let netlist = net.build(0).unwrap().to_netlist("t").unwrap();
+        netlist.cells().iter().filter(|cell| matches!(cell.op, lutweave_lut::Op::Lut(_))).count()
+    };
+    let edge = || vec![[0, 0, 1, 1], [0, 0, -1, -1]];
+    // A table for each of nine bits, and one for each carry from three or two digits to the next.
+    assert_eq!(luts(20, vec![edge()], 3..4), 12);
+    assert_eq!(luts(20, vec![edge()], 3..6), 36);
+    // A threshold of zero needs the last carry only.
+    assert_eq!(luts(0, vec![edge()], 3..4), 4);
+    // At a border too; at an image of one column both taps are the same pixel, and cancel.
+    assert_eq!(luts(20, vec![edge()], 0..1), 12);
+    assert_eq!(luts(20, vec![vec![[0, 1, 0, 1], [0, -1, 0, -1]]], 0..8), 0);
+    // A pixel is wires.
+    assert_eq!(luts(20, vec![vec![[0, 0, 0, 4]]], 0..8), 0);
 }

@@ -197,3 +197,63 @@ impl LayerSpec for Differences {
         LayerSpec::build(&chain, site)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lutweave_backend::Cpu;
+    use lutweave_tensor::{DType, FrameBuffer};
+
+    use super::*;
+    use crate::Signal;
+
+    fn site(shape: &[usize]) -> Site<'static> {
+        Site::alone(Signal { dtype: DType::U8, shape: shape.to_vec() }, "encoder", 0)
+    }
+
+    #[test]
+    fn edges_colours_and_values_in_this_order() {
+        let bytes: Vec<u8> = (0..75).map(|k| (k * 7 % 13) as u8 + k as u8).collect();
+        let x = FrameBuffer::from_frames(&[3, 5, 5], &bytes).unwrap();
+        let value =
+            |c: usize, row: usize, column: usize| f32::from(bytes[c * 25 + row * 5 + column]);
+        let luminance = |r: usize, q: usize| value(0, r, q) + 2.0 * value(1, r, q) + value(2, r, q);
+        let edges = |of: &dyn Fn(usize, usize) -> f32, d: usize| {
+            [
+                of(2, 2 + d) - of(2, 2 - d),
+                of(2 + d, 2) - of(2 - d, 2),
+                of(2 + d, 2 + d) - of(2 - d, 2 - d),
+                of(2 + d, 2 - d) - of(2 - d, 2 + d),
+            ]
+        };
+        let middle = |spec: &Differences| {
+            let y = spec.build(&site(&[3, 5, 5])).unwrap().evaluate(&x, &Cpu::new()).unwrap();
+            (0..y.nodes() / 25).map(|c| y.row::<f32>(c * 25 + 12).unwrap()[0]).collect::<Vec<_>>()
+        };
+        let colours = [
+            value(0, 2, 2) - value(1, 2, 2),
+            value(2, 2, 2) - value(1, 2, 2),
+            value(0, 2, 2) - value(2, 2, 2),
+        ];
+        let whole = Differences::new().distances([2, 1]).colour(true);
+        let want = [&edges(&luminance, 2)[..], &edges(&luminance, 1), &colours, &[luminance(2, 2)]];
+        assert_eq!(middle(&whole), want.concat());
+        let chosen = Differences::new().of_channels([2, 0]).values(false);
+        let of = |c: usize| edges(&|row, column| value(c, row, column), 1);
+        assert_eq!(middle(&chosen), [of(2), of(0)].concat());
+        assert_eq!(middle(&Differences::new().of_each().colour(true)).len(), 12 + 3 + 3);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let error = |spec: Differences, channels: usize| {
+            spec.build(&site(&[channels, 4, 4])).unwrap_err().to_string()
+        };
+        let new = Differences::new;
+        assert!(error(new(), 2).contains("an image of 2 has no luminance"));
+        assert!(error(new().colour(true), 1).contains("expected colour to be false"));
+        assert!(error(new().distances([]), 1).contains("distances to be 1 to 16"));
+        assert!(error(new().distances([0]), 1).contains("each 1 to 1024"));
+        assert!(error(new().of_channels([3]), 3).contains("channels below 3"));
+        assert!(error(new().of_each(), 65).contains("at most 64 channels"));
+    }
+}

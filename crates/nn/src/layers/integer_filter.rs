@@ -296,3 +296,88 @@ impl Filter {
         Ok(Frozen { summed: is_sample, ..made })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lutweave_backend::{Cpu, Reference};
+
+    use super::*;
+
+    fn build(kernels: &[Vec<Tap>], dtype: DType, shape: &[usize]) -> Result<Box<dyn Layer>> {
+        let signal = Signal { dtype, shape: shape.to_vec() };
+        IntegerFilter::new(kernels.to_vec()).build(&Site::alone(signal, "0.integer_filter", 0))
+    }
+
+    /// The formula, pixel by pixel.
+    fn filtered(kernels: &[Vec<Tap>], x: &[f32], [_, h, w]: [usize; 3]) -> Vec<f32> {
+        let near = |at: usize, step: i32, size: usize| {
+            (at as i32 + step).clamp(0, size as i32 - 1) as usize
+        };
+        let mut y = Vec::new();
+        for kernel in kernels {
+            for (row, column) in (0..h).flat_map(|row| (0..w).map(move |column| (row, column))) {
+                let tap = |&[c, dy, dx, weight]: &Tap| {
+                    weight as f32 * x[(c as usize * h + near(row, dy, h)) * w + near(column, dx, w)]
+                };
+                y.push(kernel.iter().map(tap).sum());
+            }
+        }
+        y
+    }
+
+    #[test]
+    fn sums_and_gradients_are_those_of_the_formula() {
+        let kernels = [
+            vec![[0, 0, 1, 1], [0, 0, -1, -1]],
+            vec![[0, 0, 0, 1], [1, 0, 0, 2], [1, 1, -2, 255], [1, 0, 0, -3]],
+            vec![[1, -9, 0, -7]],
+        ];
+        let image = [2, 3, 4];
+        for frames in [1, 63, 64, 65] {
+            let bytes: Vec<u8> = (0..24 * frames).map(|k| (k * k * 31 % 251) as u8).collect();
+            let numbers: Vec<f32> = bytes.iter().map(|&byte| f32::from(byte)).collect();
+            let want: Vec<f32> =
+                numbers.chunks(24).flat_map(|x| filtered(&kernels, x, image)).collect();
+            let x = FrameBuffer::from_frames(&image, &bytes).unwrap();
+            for x in [x.convert(DType::F32).unwrap(), x] {
+                let mut layer = build(&kernels, x.dtype(), &image).unwrap();
+                let y = layer.evaluate(&x, &Reference).unwrap();
+                assert_eq!(y.to_frames::<f32>().unwrap(), want, "{frames}");
+                let (y, saved) = layer.forward(Arc::new(x), &Cpu::new()).unwrap();
+                assert_eq!(y.to_frames::<f32>().unwrap(), want, "{frames}");
+                // It is linear: <dy, F e> = <dx, e> for every pixel e.
+                let dy: Vec<f32> = (0..36 * frames).map(|k| (k % 7) as f32 - 3.0).collect();
+                let gradient = FrameBuffer::from_frames(&[3, 3, 4], &dy).unwrap();
+                let dx = layer.backward(saved, &gradient, true, &Cpu::new()).unwrap().unwrap();
+                let dx = dx.to_frames::<f32>().unwrap();
+                for pixel in 0..24 {
+                    let unit: Vec<f32> = (0..24).map(|k| f32::from(k == pixel)).collect();
+                    let seen = filtered(&kernels, &unit, image);
+                    let want: f32 = seen.iter().zip(&dy).map(|(a, b)| a * b).sum();
+                    assert_eq!(dx[pixel], want, "{pixel}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let error =
+            |kernels: &[Vec<Tap>]| build(kernels, DType::U8, &[2, 3, 4]).unwrap_err().to_string();
+        assert_eq!(
+            error(&[vec![[2, 0, 0, 1]]]),
+            "0.integer_filter: expected tap to be [channel, dy, dx, weight] of channel below 2, got \
+             [2, 0, 0, 1]"
+        );
+        assert!(error(&[]).contains("1 to 1024"));
+        assert!(error(&[vec![]]).contains("1 to 64 taps"));
+        assert!(error(&[vec![[0, i32::MIN, 0, 1]]]).contains("at most 1024 pixels away"));
+        for weight in [0, 256, -256, i32::MIN] {
+            assert!(error(&[vec![[0, 0, 0, weight]]]).contains("-255 to 255, not 0"));
+        }
+        assert!(build(&[vec![[0, 0, 0, 1]]], DType::Bit, &[2, 3, 4]).is_err());
+        assert!(build(&[vec![[0, 0, 0, 1]]], DType::U8, &[24]).is_err());
+        let many = vec![vec![[0, 0, 0, 1]; 64]; 1024];
+        assert!(build(&many, DType::U8, &[1, 64, 64]).unwrap_err().to_string().contains("taps"));
+    }
+}

@@ -109,6 +109,32 @@ impl Kernel for Answers<'_> {
     }
 }
 
+/// Adds what a pair of entries is worth when a candidate divides its frames anew.
+pub(super) struct Divided<'a> {
+    /// Of the frames of both patterns.
+    pub(super) total: f32,
+    /// For each candidate that of the frames of one pattern in which it is one, then the other.
+    pub(super) parts: [&'a [f32]; 2],
+    /// For each candidate.
+    pub(super) worth: &'a mut [f32],
+}
+
+impl Kernel for Divided<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let [low, high] = self.parts;
+        // What `f32::max` says of numbers that are none takes longer than all the rest.
+        for ((worth, low), high) in self.worth.iter_mut().zip(low).zip(high) {
+            let ones = low + high;
+            let zeros = self.total - ones;
+            let above = |sum: f32| if sum > 0.0 { sum } else { 0.0 };
+            *worth += above(ones) + above(zeros);
+        }
+    }
+}
+
 /// Byte `i` of entry `b` is bit `i` of `b`.
 const SPREAD: [u64; 256] = {
     let mut spread = [0; 256];
@@ -154,4 +180,85 @@ pub(super) fn totals(patterns: &[u8], values: &[f32]) -> ([f64; ENTRIES], [u32; 
     let total = |k: usize| (sums[0][k] + sums[1][k]) + (sums[2][k] + sums[3][k]);
     let count = |k: usize| seen[0][k] + seen[1][k] + seen[2][k] + seen[3][k];
     (std::array::from_fn(total), std::array::from_fn(count))
+}
+
+#[cfg(test)]
+mod tests {
+    use lutweave_backend::Dispatch;
+    use lutweave_lut::Isa;
+    use lutweave_tensor::rng;
+
+    use super::*;
+
+    /// Of the largest difference of two losses.
+    const CLOSE: f64 = 3e-6;
+
+    #[test]
+    fn a_one_is_worth_the_difference_of_two_losses() {
+        let mut stream = rng::stream(2, &[]);
+        let mut random = |most: usize| rng::below(&mut stream, most + 1) as f64;
+        for tau in [0.3f32, 1.5, 4.0, 30.0] {
+            let frames = 100;
+            let row: Vec<u64> = vec![0x0123_4567_89ab_cdef, 0xf0f0_0f0f_3333_5555];
+            let (mut shares, mut norm, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+            let mut exact = Vec::new();
+            for frame in 0..frames {
+                let bit = (row[frame / WORD] >> (frame % WORD) & 1) as f64;
+                let counts = [1.0 + random(20), random(20), random(20)];
+                let top = counts.iter().fold(0f64, |top, &count| top.max(count));
+                let e = |count: f64| ((count - top) / f64::from(tau)).exp();
+                let rest = e(counts[1]) + e(counts[2]);
+                shares.push(e(counts[0]) as f32);
+                norm.push((e(counts[0]) + rest) as f32);
+                labels.push(random(1) as u32);
+                let (zero, one) = (e(counts[0] - bit), e(counts[0] - bit + 1.0));
+                let gain = f64::from(u8::from(labels[frame] == 0)) / f64::from(tau);
+                exact.push(gain - ((one + rest) / (zero + rest)).ln());
+            }
+            for isa in Isa::available() {
+                let mut values = vec![0.0; frames];
+                isa.run(Worth {
+                    row: &row,
+                    shares: &shares,
+                    norm: &norm,
+                    labels: &labels,
+                    class: 0,
+                    inverse: 1.0 / tau,
+                    steps: [libm::expf(1.0 / tau), libm::expf(-1.0 / tau)],
+                    values: &mut values,
+                });
+                for (&value, exact) in values.iter().zip(&exact) {
+                    let away = (f64::from(value) - exact).abs() * f64::from(tau);
+                    assert!(away < CLOSE, "{tau}, {isa}: {value}, {exact}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn answers_and_patterns_are_those_of_the_table() {
+        let mut stream = rng::stream(4, &[]);
+        let mut random = || u64::from(rng::below(&mut stream, 1 << 32) as u32) << 31 ^ 0x9e37_79b9;
+        for fan_in in 1..=8 {
+            let words: Vec<[u64; 3]> =
+                (0..fan_in).map(|_| [random(), random(), random()]).collect();
+            let inputs: Vec<&[u64]> = words.iter().map(|words| &words[..]).collect();
+            let entries = [random(), random(), random(), random()];
+            let entry = |k: usize| entries[k / WORD] >> (k % WORD) & 1 == 1;
+            let table = TruthTable::from_fn(fan_in, entry).unwrap();
+            let plain = [0, 1, 2]
+                .map(|at| table.evaluate(&words.iter().map(|words| words[at]).collect::<Vec<_>>()));
+            for isa in Isa::available() {
+                let mut answers = [0; 3];
+                isa.run(Answers { table: &table, inputs: &inputs, answers: &mut answers });
+                assert_eq!(answers, plain, "{fan_in}, {isa}");
+            }
+            let mut seen = [0; 150];
+            patterns(&inputs, &mut seen);
+            for (frame, &pattern) in seen.iter().enumerate() {
+                let bit = plain[frame / WORD] >> (frame % WORD) & 1 == 1;
+                assert_eq!(table.get(usize::from(pattern)), bit, "{fan_in}");
+            }
+        }
+    }
 }

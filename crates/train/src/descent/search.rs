@@ -1,9 +1,11 @@
 //! The best table of a node, and the best source for one of its inputs.
 
+use lutweave_backend::{Cpu, Dispatch};
 use lutweave_lut::TruthTable;
 use rayon::prelude::*;
 
 use super::block::{Block, ENTRIES};
+use super::lanes::Divided;
 use super::nodes::Layer;
 use crate::Result;
 
@@ -76,7 +78,13 @@ impl Sums {
     ///
     /// Without input `i` the node tells patterns apart only in pairs; a candidate divides each pair
     /// anew, into the frames in which it is one and the others.
-    pub(super) fn switch(&self, layer: &Layer, node: usize, candidates: &[u32]) -> Option<Switch> {
+    pub(super) fn switch(
+        &self,
+        layer: &Layer,
+        node: usize,
+        candidates: &[u32],
+        cpu: Cpu,
+    ) -> Option<Switch> {
         let sources = layer.sources(node);
         let best_of = |input: usize| -> Option<Switch> {
             let mut worth = vec![0f32; candidates.len()];
@@ -84,10 +92,7 @@ impl Sums {
                 let high = low | 1 << input;
                 let total = (self.totals[low] + self.totals[high]) as f32;
                 let row = |k: usize| &self.parts[k * candidates.len()..][..candidates.len()];
-                for ((worth, a), b) in worth.iter_mut().zip(row(low)).zip(row(high)) {
-                    let ones = a + b;
-                    *worth += ones.max(0.0) + (total - ones).max(0.0);
-                }
+                cpu.isa().run(Divided { total, parts: [row(low), row(high)], worth: &mut worth });
             }
             let mut best: Option<Switch> = None;
             for (candidate, (&worth, source)) in worth.iter().zip(candidates).enumerate() {

@@ -99,7 +99,7 @@ proptest! {
             block.weigh(&nodes, &cone, &plan.scale).unwrap();
         }
         let sums = look(&nodes, &mut blocks);
-        let found = sums.switch(&nodes.layers[layer], node, &candidates).unwrap();
+        let found = sums.switch(&nodes.layers[layer], node, &candidates, plan.cpu).unwrap();
         nodes.layers[layer].switch(node, found.input, candidates[found.candidate]);
         let worth = look(&nodes, &mut blocks).worth();
         prop_assert!((worth - found.worth).abs() < 0.01, "{worth}, {}", found.worth);
@@ -144,6 +144,70 @@ fn threads_and_a_break_change_nothing() {
     assert_eq!(resumed.sweeps.len(), 3);
 }
 
+/// Images of 10 × 10 pixels in two colours, of which the second shows the class in every fourth pixel,
+/// seven times in ten.
+fn images(samples: usize, seed: u64) -> Dataset {
+    let mut stream = rng::stream(seed, &[]);
+    let (mut values, mut labels) = (Vec::new(), Vec::new());
+    for _ in 0..samples {
+        let class = rng::below(&mut stream, 2);
+        labels.push(class as u32);
+        for place in 0..200 {
+            let tells = place >= 100 && place / 10 % 2 == 0 && place % 2 == 0;
+            let shown = if rng::below(&mut stream, 10) < 7 { class } else { 1 - class };
+            let noise = rng::below(&mut stream, 2);
+            values.push(if tells { shown } else { noise } as u8 * 255);
+        }
+    }
+    let targets = Targets::Classes { labels, count: 2 };
+    Dataset::new("images", &[2, 10, 10], Values::U8(values), targets).unwrap()
+}
+
+fn image_net(nodes: usize) -> Network {
+    let encoder = Thermometer::uniform(&images(10, 9), 1).unwrap();
+    let windows = lutweave_nn::WiringRule::Windows { height: 4, width: 4 };
+    let layer = LutLayer::new(nodes).fan_in(3).wiring(windows).model(Binary).batch_norm(None);
+    let net = Sequential::new(&[2, 10, 10]).named("encoder", encoder).then(layer);
+    net.then(GroupSum::new(2).temperature(2.0)).build(4).unwrap()
+}
+
+#[test]
+fn a_window_finds_what_all_sources_do() {
+    let (train, test) = (images(600, 1), images(300, 2));
+    let start = image_net(40);
+    let right = |window| {
+        let done = Descent::new().sweeps(4).window(window).fit(&start, &train, &test).unwrap();
+        // What a node reads stays together where its window is small.
+        let tail = done.net.lut_tail().unwrap();
+        let far = |sources: &[u32]| {
+            let rows = sources.iter().map(|&source| source / 10 % 10);
+            rows.clone().max().unwrap_or(0) - rows.min().unwrap_or(0)
+        };
+        let wiring = tail.layers[0].wiring.table();
+        (done.sweeps[3].frozen, wiring.chunks(3).map(far).max().unwrap())
+    };
+    let (all, near) = (right(None), right(Some([4, 4])));
+    assert!(all.0 > 0.9 && near.0 > 0.9, "{all:?}, {near:?}");
+    assert!(near.1 < all.1, "{all:?}, {near:?}");
+}
+
+#[test]
+fn windows_and_fewer_samples_are_the_same_for_any_threads() {
+    let (train, test) = (images(300, 1), images(50, 2));
+    let start = image_net(10);
+    let run = |threads: usize| {
+        let fit = || {
+            let descent = Descent::new().sweeps(2).samples(2 * FRAMES + 100).candidates(Some(20));
+            let descent = descent.window(Some([3, 5])).look(Some(FRAMES)).seed(3);
+            descent.fit(&start, &train, &test).unwrap().net.state()
+        };
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(fit)
+    };
+    let one = run(1);
+    assert_eq!(one, run(3));
+    assert_ne!(one, start.lut_tail().unwrap().rebuilt().unwrap().state());
+}
+
 #[test]
 fn what_cannot_be_is_refused() {
     let (train, net) = (data(50, 1), net(&[9], 3, 1));
@@ -152,6 +216,10 @@ fn what_cannot_be_is_refused() {
     assert!(error(Descent::new().samples(0)).contains("samples"));
     assert!(error(Descent::new().samples(usize::MAX)).contains("samples"));
     assert!(error(Descent::new().candidates(Some(0))).contains("candidates"));
+    assert!(error(Descent::new().look(Some(0))).contains("look"));
+    assert!(error(Descent::new().window(Some([3, 0]))).contains("3 × 0"));
+    let flat = error(Descent::new().window(Some([3, 3])));
+    assert!(flat.contains("[channels, height, width]") && flat.contains("[36]"), "{flat}");
     assert!(error(Descent::new().temperature(Some(f32::NAN))).contains("temperature"));
     let dense = Sequential::new(&[12]).reading(DType::F32).then(lutweave_nn::Dense::new(&[3]));
     let dense = dense.build(1).unwrap();

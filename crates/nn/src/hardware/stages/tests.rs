@@ -4,9 +4,9 @@ use lutweave_tensor::{Dataset, FrameBuffer, Targets, Values as Numbers};
 use super::super::tests::{batch, class, spread};
 use super::*;
 use crate::{
-    AveragePool, BatchNormalization, Binarize, BitEncode, BitValues, Convolution, Dense, Graph,
-    GroupSum, LutLayer, LutTree, MaxPool, Pad, RealToBinary, Relu, Reshape, Sequential, Shuffle,
-    Slice, Switcher, Thermometer, UpSample,
+    AveragePool, BatchNormalization, Binarize, BitEncode, BitValues, Convolution, Dense,
+    Differences, Graph, GroupSum, IntegerFilter, LutLayer, LutTree, MaxPool, Pad, RealToBinary,
+    Relu, Reshape, Sequential, Shuffle, Slice, Switcher, Thermometer, UpSample,
 };
 
 fn bytes(shape: &[usize]) -> Sequential {
@@ -166,6 +166,33 @@ fn maps_of_the_same_size_come_out() {
         different += slides(&map, None, seed).1;
         let code = bytes(&[1, 5, 5]).then(BitEncode::new(3)).then(Slice::channels(1..3));
         different += slides(&code, Some(1), seed).1;
+    }
+    assert!(different > 9, "answers differ: {different}");
+}
+
+#[test]
+fn filters_are_windows_with_the_nearest_pixels_outside() {
+    let mut different = 0;
+    for seed in 0..3 {
+        let thresholds = |net: Sequential, count: usize| {
+            let data = batch(&Signal { dtype: DType::U8, shape: vec![3, 6, 6] }, 30, 7);
+            let data = Numbers::U8(data.to_frames().unwrap());
+            let labels = Targets::Classes { count: 1, labels: vec![0; 30] };
+            let data = Dataset::new("t", &[3, 6, 6], data, labels).unwrap();
+            let seen = net.clone().build(0).unwrap().outputs_over(&data).unwrap();
+            net.then(Thermometer::fit_channels(&seen, count).unwrap())
+        };
+        let edges = bytes(&[3, 6, 6]).then(Differences::new().colour(true));
+        let edges =
+            thresholds(edges, 2).then(Convolution::new([3, 3], lut(5))).then(MaxPool::new([2, 2]));
+        different += slides(&edges, None, seed).1;
+        let lower = IntegerFilter::new([vec![[0, 1, 2, 1], [1, 2, 2, -2]], vec![[2, 1, 0, 3]]]);
+        let lower =
+            thresholds(bytes(&[3, 6, 6]).then(lower), 3).then(Convolution::new([1, 1], lut(3)));
+        let (stages, answers) = slides(&lower, None, seed);
+        different += answers;
+        let names: Vec<&str> = stages.stages().iter().map(|stage| stage.name.as_str()).collect();
+        assert_eq!(names, ["integer_filter0"]);
     }
     assert!(different > 9, "answers differ: {different}");
 }
