@@ -557,6 +557,7 @@ mod tests {
             classes = 10
             [training]
             epochs = 1
+            batch = 8
         ";
         let data = images(&[3, 6, 6]);
         let net = built(text, &data).unwrap();
