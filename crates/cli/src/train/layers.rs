@@ -9,9 +9,9 @@ use std::sync::Arc;
 use lutweave::lut::Padding;
 use lutweave::nn::models::{GateMixture, HardTable, Light, MicroMlp, Smoothed, Walsh};
 use lutweave::nn::{
-    self, AveragePool, BatchNormalization, Binarize, BitEncode, Convolution, Dense, Dropout, Graph,
-    HardTanh, InsertBitError, LayerSpec, MaxPool, RealToBinary, Relu, Sigmoid, Softmax,
-    StochasticBatchNormalization, StochasticMaxPool, Tie, UpSample, registry,
+    self, AveragePool, BatchNormalization, Binarize, BitEncode, Concatenate, Convolution, Dense,
+    Dropout, Graph, HardTanh, InsertBitError, LayerSpec, MaxPool, RealToBinary, Relu, Sigmoid,
+    Slice, Softmax, StochasticBatchNormalization, StochasticMaxPool, Tie, UpSample, registry,
 };
 use lutweave::prelude::*;
 use lutweave::tensor::Values;
@@ -148,21 +148,61 @@ fn thermometer(table: &toml::Table, train: &Dataset) -> Checked<Arc<dyn LayerSpe
             ));
         }
     }
-    let levels = match table.get("levels").map(toml::Value::as_integer) {
-        None => 1,
-        Some(Some(levels)) => usize::try_from(levels).unwrap_or(usize::MAX),
-        Some(None) => return Err("`levels` is a whole number".to_owned()),
+    let whole = |value: &toml::Value| match value.as_integer() {
+        Some(levels) => Ok(usize::try_from(levels).unwrap_or(usize::MAX)),
+        None => Err("`levels` is a whole number, or one for each channel".to_owned()),
     };
-    let made = match table.get("placement").map(toml::Value::as_str) {
-        None | Some(Some("uniform")) => Thermometer::uniform(train, levels),
-        Some(Some("quantile")) => Thermometer::fit(train, levels),
-        Some(Some("channel_quantile")) => Thermometer::fit_channels(train, levels),
+    let place = match table.get("placement").map(toml::Value::as_str) {
+        None | Some(Some("uniform")) => Thermometer::uniform,
+        Some(Some("quantile")) => Thermometer::fit,
+        Some(Some("channel_quantile")) => Thermometer::fit_channels,
         _ => {
             let what = "`placement` is \"uniform\", \"quantile\" or \"channel_quantile\"";
             return Err(what.to_owned());
         }
     };
-    Ok(Arc::new(made.map_err(|error| error.to_string())?))
+    let made = match table.get("levels") {
+        None => place(train, 1).map(|made| Arc::new(made) as _),
+        Some(toml::Value::Array(each)) => {
+            let each: Checked<Vec<usize>> = each.iter().map(whole).collect();
+            thermometers(&each?, train, place)?
+        }
+        Some(levels) => place(train, whole(levels)?).map(|made| Arc::new(made) as _),
+    };
+    made.map_err(|error| with_causes(&error))
+}
+
+/// Thermometers of so many levels for each channel, one for channels that follow one another and
+/// have as many.
+fn thermometers(
+    levels: &[usize],
+    train: &Dataset,
+    place: impl Fn(&Dataset, usize) -> lutweave::nn::Result<Thermometer>,
+) -> Checked<lutweave::nn::Result<Arc<dyn LayerSpec>>> {
+    let channels = train.shape()[0];
+    if levels.len() != channels {
+        let got = levels.len();
+        return Err(format!("`levels` has {got} numbers for {channels} channels"));
+    }
+    let made = || {
+        let (mut graph, mut first, mut names) = (Graph::new().any_input("x"), 0, Vec::new());
+        for same in levels.chunk_by(|a, b| a == b) {
+            let slice = Slice::channels(first..first + same.len());
+            let mut part = Sequential::new(train.shape());
+            if let Values::F32(_) = train.values() {
+                part = part.reading(DType::F32);
+            }
+            let part = part.then(slice);
+            let seen = part.clone().build(0)?.outputs_over(train)?;
+            first += same.len();
+            names.push(format!("channels{first}"));
+            let name = &names[names.len() - 1];
+            graph = graph.node(name, part.then(place(&seen, same[0])?), &["x"]);
+        }
+        let inputs: Vec<&str> = names.iter().map(String::as_str).collect();
+        Ok(Arc::new(graph.node("bits", Concatenate::new(), &inputs).output("bits")) as _)
+    };
+    Ok(made())
 }
 
 /// Which outputs of a chain vary over the samples.
@@ -517,6 +557,7 @@ mod tests {
             classes = 10
             [training]
             epochs = 1
+            batch = 8
         ";
         let data = images(&[3, 6, 6]);
         let net = built(text, &data).unwrap();
@@ -531,6 +572,11 @@ mod tests {
         let said = refused("[1, 2]", "[0]");
         assert!(said.contains("before: 0.differences: expected distances to be 1 to 16"), "{said}");
         assert!(refused("before = [", "befor = [").contains("`placement` or `before`"));
+        let each = "levels = [2, 2, 2, 2, 1, 1, 1, 1, 3, 3, 3, 5]";
+        let net = built(&text.replacen("levels = 2", each, 1), &data).unwrap();
+        let bits = net.lut_tail().unwrap().inputs(&x, &lutweave::backend::Cpu::new()).unwrap();
+        assert_eq!(bits.shape(), [26, 6, 6]);
+        assert!(refused("levels = 2", "levels = [2]").contains("has 1 numbers for 12 channels"));
         assert!(refused("'channel_quantile'", "'even'").contains("\"channel_quantile\""));
     }
 

@@ -229,6 +229,8 @@ pub(crate) fn weighted(
         }
         all.push(sum);
     }
+    // The method itself is of one lifetime only.
+    #[allow(clippy::redundant_closure_for_method_calls)]
     let made = added(&mut cells, &all, |cells, terms| cells.ripple(terms))?;
     made.check(base)?;
     Ok((made, 2f64.powi(whole.exponent)))

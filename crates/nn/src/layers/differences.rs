@@ -158,10 +158,12 @@ impl Differences {
             let expected = format!("at most {MAX_IMAGES} channels");
             return Err(site.option_error("of", expected, images.len()));
         }
+        // Too large a number is refused by the filter.
+        let number = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
         let mut kernels: Vec<Vec<Tap>> = Vec::new();
         for &image in &images {
             for &distance in &self.distances {
-                let (image, d) = (image as i32, distance as i32);
+                let (image, d) = (number(image), number(distance));
                 for [dy, dx] in [[0, d], [d, 0], [d, d], [d, -d]] {
                     kernels.push(vec![[image, dy, dx, 1], [image, -dy, -dx, -1]]);
                 }
@@ -174,7 +176,7 @@ impl Differences {
             }
         }
         if self.values {
-            kernels.extend(images.iter().map(|&image| vec![[image as i32, 0, 0, 1]]));
+            kernels.extend(images.iter().map(|&image| vec![[number(image), 0, 0, 1]]));
         }
         filters.push(IntegerFilter::new(kernels));
         Ok(filters)
