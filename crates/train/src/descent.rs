@@ -43,12 +43,12 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use lutweave_backend::{Backend, Cpu};
-use lutweave_nn::Network;
+use lutweave_nn::{Network, Windows};
 use lutweave_tensor::rng;
 use lutweave_tensor::{Dataset, Target};
 use rayon::prelude::*;
 
-use self::block::{Block, FRAMES};
+use self::block::{Block, POSITIONS};
 use self::groups::{Group, Groups};
 use self::nodes::{Cone, Nodes};
 use self::samples::varying;
@@ -322,10 +322,17 @@ impl<'a> Descent<'a> {
             return option("window", expected, &format!("layers that read {:?}", tail.shapes));
         }
         let nodes = Nodes::new(&tail.layers, tail.classes);
+        let positions = tail.windows.as_ref().map_or(1, Windows::positions);
+        if positions > POSITIONS {
+            let layer = "the convolution before the group sum".to_owned();
+            let what = format!("expected at most {POSITIONS} positions, got {positions}");
+            return Err(lutweave_nn::Error::State { layer, what }.into());
+        }
         Ok(Plan {
             images,
+            positions,
             samples,
-            scale: Scale::new(temperature, nodes.group() + 1),
+            scale: Scale::new(temperature, positions * (nodes.group() + 1)),
             cpu: Cpu::new(),
         })
     }
@@ -345,7 +352,7 @@ impl<'a> Descent<'a> {
         let all: usize = nodes.layers.iter().map(nodes::Layer::nodes).sum();
         let (mut visited, started, mut told) = (0, Instant::now(), None::<Instant>);
         // Blocks that switches are looked for in.
-        let looks = self.look.map_or(blocks.len(), |look| look.div_ceil(FRAMES).min(blocks.len()));
+        let looks = self.look.map_or(blocks.len(), |look| look.div_ceil(block::samples(plan.positions) * plan.positions).min(blocks.len()));
         for layer in 0..nodes.layers.len() {
             let own = &nodes.layers[layer];
             let varies = &varying(&blocks, layer, own.inputs())?;
@@ -412,6 +419,7 @@ impl<'a> Descent<'a> {
         let (looked, _) = blocks.split_at_mut(looks);
         let frames: usize = looked.iter().map(Block::frames).sum();
         let mut left = if candidates.is_empty() { 0 } else { self.switches };
+        let old = (nodes.layers[layer].sources(node).to_vec(), nodes.layers[layer].tables[node]);
         // What the first blocks have done already.
         let (mut weighed, mut gathered) = (false, false);
         while left > 0 {
@@ -442,8 +450,16 @@ impl<'a> Descent<'a> {
             Ok(())
         })?;
         nodes.layers[layer].tables[node] = Sums::of(blocks, fan_in, 0).table(fan_in)?;
-        let now = &*nodes;
-        blocks.par_iter_mut().try_for_each(|block| block.settle(now, &cone, scale))
+        if settled(blocks, nodes, &cone, scale)? > 0.0 {
+            // The ones at several positions of a sample are not worth what each is alone.
+            let (sources, table) = old;
+            for (input, source) in sources.into_iter().enumerate() {
+                nodes.layers[layer].switch(node, input, source);
+            }
+            nodes.layers[layer].tables[node] = table;
+            settled(blocks, nodes, &cone, scale)?;
+        }
+        Ok(())
     }
 }
 
@@ -452,9 +468,18 @@ impl<'a> Descent<'a> {
 struct Plan {
     /// What each layer reads, where it is an image.
     images: Vec<Option<[usize; 3]>>,
+    /// Positions of the layer if it slides, else 1.
+    positions: usize,
     samples: usize,
     scale: Scale,
     cpu: Cpu,
+}
+
+/// Evaluates a node and all that depend on it anew, see [`Block::settle`].
+fn settled(blocks: &mut [Block], nodes: &Nodes, cone: &Cone, scale: &Scale) -> Result<f64> {
+    let settle = |block: &mut Block| block.settle(nodes, cone, scale);
+    let changes: Vec<f64> = blocks.par_iter_mut().map(settle).collect::<Result<_>>()?;
+    Ok(changes.into_iter().sum())
 }
 
 /// The loss over all blocks and how many frames are right.

@@ -4,15 +4,22 @@
 use lutweave_backend::{Cpu, Dispatch, SwitchKernels};
 use lutweave_tensor::{DType, FrameBuffer, WORD};
 
-use super::lanes::{self, Answers, Worth};
+use super::lanes::{self, Answers, Ones, Worth, WorthOfFirst};
 use super::nodes::{Cone, Layer, Nodes, Operand};
 use super::scale::Scale;
 use crate::Result;
 
 /// Frames of a block. Part of the numeric contract: sums are made within blocks, then over them.
-pub(super) const FRAMES: usize = 8192;
+const FRAMES: usize = 8192;
+/// Most positions of a layer that slides, so that a byte counts them.
+pub(super) const POSITIONS: usize = 255;
 /// Most entries of a table.
 pub(super) const ENTRIES: usize = 256;
+
+/// Samples of a block where each is a frame at so many positions.
+pub(super) fn samples(positions: usize) -> usize {
+    (FRAMES / positions).next_multiple_of(WORD)
+}
 
 /// The packed bits of one node.
 fn bits(rows: &FrameBuffer, node: usize) -> Result<&[u64]> {
@@ -24,25 +31,31 @@ fn inputs<'a>(rows: &'a FrameBuffer, layer: &Layer, node: usize) -> Result<Vec<&
     layer.sources(node).iter().map(|&source| bits(rows, source as usize)).collect()
 }
 
-/// The frames and all that is known of them.
+/// The samples and all that is known of them.
+///
+/// A sample is one frame of bits. Where the layer slides it is one at each position, a position of all
+/// samples after the other: the frame of sample `f` at position `p` is `p · samples + f`.
 #[derive(Debug)]
 pub(super) struct Block {
+    /// Samples, and positions of each.
     frames: usize,
+    positions: usize,
     /// The inputs, then every layer.
     rows: Vec<FrameBuffer>,
     labels: Vec<u32>,
-    /// `[classes][frames]`: ones among the nodes of each class.
+    /// `[classes][samples]`: ones among the nodes of each class, at all positions.
     counts: Vec<i32>,
-    /// The largest count of each frame when the sweep began.
+    /// The largest count of each sample when the sweep began.
     top: Vec<i32>,
-    /// `[classes][frames]`: `exp((count − top) / τ)`, and their sum over the classes.
+    /// `[classes][samples]`: `exp((count − top) / τ)`, and their sum over the classes.
     shares: Vec<f32>,
     norm: Vec<f32>,
     cpu: Cpu,
     /// Bits of the candidates, frame after frame.
     columns: Vec<u64>,
     candidates: usize,
-    /// Of the node in question: the pattern it sees, and what a one instead of a zero is worth.
+    /// Of the node in question, in every frame: the pattern it sees, and what a one instead of a
+    /// zero is worth.
     patterns: Vec<u8>,
     values: Vec<f32>,
     /// Sums of the values over the frames of each pattern, and how many frames that are.
@@ -50,6 +63,8 @@ pub(super) struct Block {
     pub(super) seen: [u32; ENTRIES],
     /// `[patterns][candidates]`: the same over frames in which a candidate is one.
     pub(super) sums: Vec<f32>,
+    /// What the last node that was evaluated anew has changed of the loss.
+    change: f64,
 }
 
 impl Block {
@@ -60,13 +75,14 @@ impl Block {
         nodes: &Nodes,
         (scale, cpu): (&Scale, Cpu),
     ) -> Result<Self> {
-        let frames = inputs.frames();
+        let (all, frames) = (inputs.frames(), labels.len());
         let mut rows = vec![inputs];
         for layer in &nodes.layers {
-            rows.push(FrameBuffer::zeros(DType::Bit, &[layer.nodes()], frames)?);
+            rows.push(FrameBuffer::zeros(DType::Bit, &[layer.nodes()], all)?);
         }
         let mut block = Self {
             frames,
+            positions: all / frames.max(1),
             rows,
             labels,
             counts: vec![0; nodes.classes * frames],
@@ -76,11 +92,12 @@ impl Block {
             cpu,
             columns: Vec::new(),
             candidates: 0,
-            patterns: vec![0; frames],
-            values: vec![0.0; frames],
+            patterns: vec![0; all],
+            values: vec![0.0; all],
             totals: [0.0; ENTRIES],
             seen: [0; ENTRIES],
             sums: Vec::new(),
+            change: 0.0,
         };
         for (number, layer) in nodes.layers.iter().enumerate() {
             for node in 0..layer.nodes() {
@@ -88,11 +105,14 @@ impl Block {
             }
         }
         let group = nodes.group().max(1);
+        let mut ones = vec![0; frames];
         if let Some(last) = block.rows.last() {
             for (node, row) in last.rows::<u64>()?.chunks(last.stride()).enumerate() {
+                ones.fill(0);
+                cpu.isa().run(Ones { row, positions: block.positions, counts: &mut ones });
                 let counts = &mut block.counts[node / group * frames..][..frames];
-                for (frame, count) in counts.iter_mut().enumerate() {
-                    *count += (row[frame / WORD] >> (frame % WORD) & 1) as i32;
+                for (count, &ones) in counts.iter_mut().zip(&ones) {
+                    *count += i32::from(ones);
                 }
             }
         }
@@ -128,8 +148,9 @@ impl Block {
         self.candidates = 0;
     }
 
+    /// Samples at all positions.
     pub(super) fn frames(&self) -> usize {
-        self.frames
+        self.frames * self.positions
     }
 
     /// Whether a source of a layer is zero in some frame, and whether it is one in some.
@@ -168,19 +189,31 @@ impl Block {
         }
     }
 
-    /// That of a node that its class counts, see [`Worth`].
+    /// That of a node that its class counts, see [`Worth`]. At several positions, that of a first one
+    /// among them, as if the others stayed zero.
     fn weigh_last(&mut self, node: usize, class: usize, scale: &Scale) -> Result<()> {
-        let of_class = class * self.frames..(class + 1) * self.frames;
-        self.cpu.isa().run(Worth {
-            row: bits(&self.rows[self.rows.len() - 1], node)?,
-            shares: &self.shares[of_class],
-            norm: &self.norm,
-            labels: &self.labels,
-            class: class as u32,
-            inverse: scale.inverse,
-            steps: [scale.exp(1), scale.exp(-1)],
-            values: &mut self.values,
-        });
+        let shares = &self.shares[class * self.frames..(class + 1) * self.frames];
+        let row = bits(&self.rows[self.rows.len() - 1], node)?;
+        let (norm, labels) = (&self.norm[..], &self.labels[..]);
+        let (class, inverse, up) = (class as u32, scale.inverse, scale.exp(1));
+        if self.positions == 1 {
+            let (steps, values) = ([up, scale.exp(-1)], &mut self.values[..]);
+            let worth = Worth { row, shares, norm, labels, class, inverse, steps, values };
+            self.cpu.isa().run(worth);
+            return Ok(());
+        }
+        let mut ones = vec![0; self.frames];
+        self.cpu.isa().run(Ones { row, positions: self.positions, counts: &mut ones });
+        let mut downs = [0.0; ENTRIES];
+        for (ones, down) in (0i32..).zip(&mut downs[..=self.positions.min(POSITIONS)]) {
+            *down = scale.exp(-ones);
+        }
+        let (values, others) = self.values.split_at_mut(self.frames);
+        let (ones, downs) = (&ones[..], &downs);
+        let worth =
+            WorthOfFirst { ones, downs, shares, norm, labels, class, inverse, up, values: &mut *values };
+        self.cpu.isa().run(worth);
+        others.chunks_mut(self.frames).for_each(|others| others.copy_from_slice(values));
         Ok(())
     }
 
@@ -257,9 +290,11 @@ impl Block {
         Ok(())
     }
 
-    /// Evaluates a node and all that depend on it anew.
-    pub(super) fn settle(&mut self, nodes: &Nodes, cone: &Cone, scale: &Scale) -> Result<()> {
-        let frames = self.frames;
+    /// Evaluates a node and all that depend on it anew; gives what that changes of the loss where the
+    /// layer slides, and else 0.
+    pub(super) fn settle(&mut self, nodes: &Nodes, cone: &Cone, scale: &Scale) -> Result<f64> {
+        let (frames, sliding) = (self.frames, self.positions > 1);
+        self.change = 0.0;
         for (at, member) in cone.members.iter().enumerate() {
             let layer = &nodes.layers[member.layer];
             if at < cone.last {
@@ -268,13 +303,20 @@ impl Block {
             }
             let class = cone.classes[member.class];
             self.answer(layer, member.layer, member.node, |block, frame, delta| {
+                let frame = frame % frames;
                 let at = class * frames + frame;
                 block.counts[at] += delta;
                 let share = scale.exp(block.counts[at] - block.top[frame]);
+                let before = block.norm[frame];
                 block.norm[frame] += share - std::mem::replace(&mut block.shares[at], share);
+                if sliding {
+                    let own = block.labels[frame] as usize == class;
+                    let gain = if own { delta as f32 * scale.inverse } else { 0.0 };
+                    block.change += f64::from(libm::logf(block.norm[frame] / before) - gain);
+                }
             })?;
         }
-        Ok(())
+        Ok(self.change)
     }
 
     /// Evaluates a node; calls `changed` with every frame whose bit changes and by how much.
@@ -285,9 +327,9 @@ impl Block {
         node: usize,
         changed: impl Fn(&mut Self, usize, i32),
     ) -> Result<()> {
-        let mut answers = vec![0u64; self.frames.div_ceil(WORD)];
+        let mut answers = vec![0u64; self.frames().div_ceil(WORD)];
         let inputs = &inputs(&self.rows[number], layer, node)?[..];
-        self.cpu.isa().run(Answers { table: &layer.tables[node], inputs, answers: &mut answers });
+        self.cpu.isa().run(Answers { table: &layer.tables[node], inputs, to: &mut answers });
         for (word, new) in answers.into_iter().enumerate() {
             let above = &mut self.rows[number + 1];
             let new = new & above.frame_mask(word);

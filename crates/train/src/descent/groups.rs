@@ -103,8 +103,7 @@ impl Axis {
         let step = (window / 2).max(1);
         let offset = rng::below(stream, step);
         let last = length - window;
-        let mut starts: Vec<usize> =
-            (0..).map(|at| at * step).take_while(|&at| at < last + offset + step).collect();
+        let mut starts: Vec<usize> = (0..last + offset + step).step_by(step).collect();
         for start in &mut starts {
             *start = start.saturating_sub(offset).min(last);
         }

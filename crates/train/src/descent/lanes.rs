@@ -48,12 +48,83 @@ impl Kernel for Worth<'_> {
             let frames = values.iter_mut().zip(shares).zip(norm).zip(labels);
             for (place, (((value, &share), &norm), &label)) in frames.enumerate() {
                 let zero = if bits & 1 << place == 0 { share } else { share * down };
-                let norm = (norm - share + zero).max(zero);
                 let gain = if label == class { inverse } else { 0.0 };
-                let above = zero * more;
-                // Where everything has vanished, so has what the node is worth.
-                let s = above / (norm + norm + above).max(f32::MIN_POSITIVE);
-                *value = gain - if small { series(s) } else { libm::log1pf(above / norm) };
+                *value = worth([share, zero, norm], (gain, more, small));
+            }
+        }
+    }
+}
+
+/// What a one more is worth where the share of the class is `share` and would be `zero` without the
+/// node, and `norm` is the sum of all shares.
+#[inline(always)]
+fn worth([share, zero, norm]: [f32; 3], (gain, more, small): (f32, f32, bool)) -> f32 {
+    let norm = (norm - share + zero).max(zero);
+    let above = zero * more;
+    // Where everything has vanished, so has what the node is worth.
+    let s = above / (norm + norm + above).max(f32::MIN_POSITIVE);
+    gain - if small { series(s) } else { libm::log1pf(above / norm) }
+}
+
+/// [`Worth`] of a node at several positions: what its first one is worth where it gives none at all.
+pub(super) struct WorthOfFirst<'a> {
+    /// In how many positions the node gives a one.
+    pub(super) ones: &'a [u8],
+    /// `e^(−k/τ)` for `k` ones.
+    pub(super) downs: &'a [f32; ENTRIES],
+    pub(super) shares: &'a [f32],
+    pub(super) norm: &'a [f32],
+    pub(super) labels: &'a [u32],
+    pub(super) class: u32,
+    /// 1 / τ.
+    pub(super) inverse: f32,
+    /// `e^(1/τ)`.
+    pub(super) up: f32,
+    pub(super) values: &'a mut [f32],
+}
+
+impl Kernel for WorthOfFirst<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let more = self.up - 1.0;
+        let frames = self.values.iter_mut().zip(self.shares).zip(self.norm);
+        let frames = frames.zip(self.labels).zip(self.ones);
+        for ((((value, &share), &norm), &label), &ones) in frames {
+            let zero = share * self.downs[usize::from(ones)];
+            let gain = if label == self.class { self.inverse } else { 0.0 };
+            *value = worth([share, zero, norm], (gain, more, more <= 1.0));
+        }
+    }
+}
+
+/// Adds a row of bits at several positions, a position after the other, to counts for each frame.
+pub(super) struct Ones<'a> {
+    pub(super) row: &'a [u64],
+    pub(super) positions: usize,
+    /// One for each frame.
+    pub(super) counts: &'a mut [u8],
+}
+
+impl Kernel for Ones<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { row, positions, counts } = self;
+        let frames = counts.len();
+        for position in 0..positions {
+            for (word, counts) in counts.chunks_mut(WORD).enumerate() {
+                let first = position * frames + word * WORD;
+                let (at, shift) = (first / WORD, first % WORD);
+                let mut bits = row[at] >> shift;
+                if shift > 0 && at + 1 < row.len() {
+                    bits |= row[at + 1] << (WORD - shift);
+                }
+                for (place, count) in counts.iter_mut().enumerate() {
+                    *count += (bits >> place & 1) as u8;
+                }
             }
         }
     }
@@ -72,7 +143,7 @@ pub(super) struct Answers<'a> {
     pub(super) table: &'a TruthTable,
     /// The words of each input.
     pub(super) inputs: &'a [&'a [u64]],
-    pub(super) answers: &'a mut [u64],
+    pub(super) to: &'a mut [u64],
 }
 
 impl Kernel for Answers<'_> {
@@ -85,7 +156,7 @@ impl Kernel for Answers<'_> {
         for (k, mask) in masks[..entries].iter_mut().enumerate() {
             *mask = u64::from(self.table.get(k)).wrapping_neg();
         }
-        for (word, answer) in self.answers.iter_mut().enumerate() {
+        for (word, answer) in self.to.iter_mut().enumerate() {
             // The highest input first: the two halves of the table are then next to one another.
             let mut level = [0u64; ENTRIES / 2];
             let mut half = entries / 2;
@@ -250,7 +321,7 @@ mod tests {
                 .map(|at| table.evaluate(&words.iter().map(|words| words[at]).collect::<Vec<_>>()));
             for isa in Isa::available() {
                 let mut answers = [0; 3];
-                isa.run(Answers { table: &table, inputs: &inputs, answers: &mut answers });
+                isa.run(Answers { table: &table, inputs: &inputs, to: &mut answers });
                 assert_eq!(answers, plain, "{fan_in}, {isa}");
             }
             let mut seen = [0; 150];

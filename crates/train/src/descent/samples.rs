@@ -4,7 +4,7 @@ use lutweave_nn::{LutTail, batch_of};
 use lutweave_tensor::{Dataset, FrameBuffer, Target, rng};
 use rayon::prelude::*;
 
-use super::block::{Block, FRAMES};
+use super::block::{self, Block};
 use super::nodes::Nodes;
 use super::{DESCENT, Descent, Plan};
 use crate::trainer::Place;
@@ -61,9 +61,10 @@ impl Descent<'_> {
                     FrameBuffer::concat_frames(&parts).map_err(lutweave_nn::Error::from)?
                 }
             };
+            let inputs = tail.lowered(inputs, backend)?;
             Block::new(inputs, labels, nodes, (&plan.scale, plan.cpu))
         };
-        order.par_chunks(FRAMES).map(make).collect()
+        order.par_chunks(block::samples(plan.positions)).map(make).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-use lutweave_nn::{GroupSum, LutLayer, Sequential, Thermometer, models::Binary};
+use lutweave_nn::{Convolution, GroupSum, LutLayer, Sequential, Thermometer, models::Binary};
 use lutweave_tensor::{DType, Targets, Values};
 use proptest::prelude::*;
 
@@ -197,8 +197,8 @@ fn windows_and_fewer_samples_are_the_same_for_any_threads() {
     let start = image_net(10);
     let run = |threads: usize| {
         let fit = || {
-            let descent = Descent::new().sweeps(2).samples(2 * FRAMES + 100).candidates(Some(20));
-            let descent = descent.window(Some([3, 5])).look(Some(FRAMES)).seed(3);
+            let descent = Descent::new().sweeps(2).samples(2 * block::samples(1) + 100).candidates(Some(20));
+            let descent = descent.window(Some([3, 5])).look(Some(block::samples(1))).seed(3);
             descent.fit(&start, &train, &test).unwrap().net.state()
         };
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(fit)
@@ -206,6 +206,43 @@ fn windows_and_fewer_samples_are_the_same_for_any_threads() {
     let one = run(1);
     assert_eq!(one, run(3));
     assert_ne!(one, start.lut_tail().unwrap().rebuilt().unwrap().state());
+}
+
+/// Three-input nodes that slide over the images in steps of two pixels.
+fn sliding_net(nodes: usize) -> Network {
+    let encoder = Thermometer::uniform(&images(10, 9), 1).unwrap();
+    let layer = LutLayer::new(nodes).fan_in(3).model(Binary).batch_norm(None);
+    let slide = Convolution::new([6, 4], layer).stride([2, 2]);
+    let net = Sequential::new(&[2, 10, 10]).named("encoder", encoder).then(slide);
+    net.then(GroupSum::new(2).temperature(6.0)).build(4).unwrap()
+}
+
+#[test]
+fn a_layer_that_slides_learns_what_it_counts() {
+    let (train, test) = (images(400, 1), images(200, 2));
+    let start = sliding_net(20);
+    let run = |threads: usize| {
+        let fit = || {
+            let descent = Descent::new().sweeps(3).samples(400).window(Some([4, 4])).seed(3);
+            descent.look(Some(6000)).fit(&start, &train, &test).unwrap()
+        };
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(fit)
+    };
+    let one = run(1);
+    assert_eq!(one.net.state(), run(3).net.state());
+    let fell = one.sweeps.windows(2).all(|pair| pair[1].loss <= pair[0].loss + 1e-4);
+    assert!(fell && one.sweeps[2].frozen > 0.9, "{:?}", one.sweeps);
+
+    // The counts that are kept are those of the network.
+    let descent = Descent::new();
+    let plan = descent.plan(&one.net, &train, &test).unwrap();
+    let tail = one.net.lut_tail().unwrap();
+    let nodes = Nodes::new(&tail.layers, tail.classes);
+    let blocks = descent.blocks(&tail, &nodes, &train, &plan).unwrap();
+    let right = total(&blocks, &plan.scale).1 as f64 / 400.0;
+    let mut metric = crate::trainer::metric_of(&train);
+    let told = crate::trainer::evaluate(&one.net, &train, metric.as_mut(), &Cpu::new()).unwrap();
+    assert!((right - told).abs() < 1e-9, "{right}, {told}");
 }
 
 #[test]

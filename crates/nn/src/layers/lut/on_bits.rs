@@ -368,13 +368,16 @@ impl Layer for OnBits {
 
     fn lut_tables(&self) -> Result<Option<LutTables>> {
         let body = &self.0;
-        let plain = body.kernel.is_none() && !body.spec.real_output && !body.constants;
-        if !plain || body.share != 1 || body.base.input().dtype != DType::Bit {
+        let plain = !body.spec.real_output && !body.constants;
+        if !plain || body.base.input().dtype != DType::Bit {
             return Ok(None);
         }
         let packed = self.trained_tables(Which::Hardened)?;
         let tables = packed.chunks(self.words()).map(|words| self.truth_table(words));
-        let wiring = body.wiring()?.into_owned();
+        let wiring = match &body.kernel {
+            Some(kernel) => kernel.wiring.clone(),
+            None => body.wiring()?.into_owned(),
+        };
         Ok(Some(LutTables { wiring, tables: tables.collect::<Result<_>>()? }))
     }
 

@@ -6,7 +6,8 @@ use super::{LutLayer, WiringRule};
 use crate::StateTensor;
 use crate::models::Binary;
 
-/// The nodes of a layer as they are in hardware: what they read, and their truth tables.
+/// The nodes of a layer as they are in hardware: what they read, and their truth tables. Inside a
+/// convolution, what they read of one window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LutTables {
     /// The sources of every node.
