@@ -1,8 +1,9 @@
 //! The cells of a module, group by group.
 
+use std::collections::BTreeMap;
 use std::fmt::{Result, Write};
 
-use lutweave_lut::{Cell, Op, TruthTable};
+use lutweave_lut::{Cell, Driver, Net, Netlist, Op, TruthTable};
 
 use super::Style;
 use super::head::range;
@@ -19,7 +20,9 @@ const COUNT_BITS: usize = 6;
 /// Prints everything after the port list, with the tables as primitives of `target` if there is one.
 pub(super) fn emit(signals: &Signals<'_>, target: Option<Target>, out: &mut impl Write) -> Result {
     let primitives = target.map(Primitives::new);
-    let mut printer = Printer { signals, names: signals.names(), primitives, out };
+    let folded = if primitives.is_some() { Vec::new() } else { folded(signals.netlist) };
+    let names = signals.names();
+    let mut printer = Printer { signals, names, folded, tables: 0, primitives, out };
     let cells = signals.netlist.cells();
     let groups = signals.netlist.groups();
     let mut begun = vec![false; groups.len()];
@@ -49,34 +52,68 @@ pub(super) fn emit(signals: &Signals<'_>, target: Option<Target>, out: &mut impl
 struct Printer<'a, W> {
     signals: &'a Signals<'a>,
     names: Names,
+    /// The cells that have no wire; see [`folded`].
+    folded: Vec<bool>,
+    /// How many tables have a name.
+    tables: usize,
     primitives: Option<Primitives>,
     out: &'a mut W,
+}
+
+/// Which cells are printed where a register takes them: tables that this register alone reads, in the
+/// same run of cells.
+fn folded(netlist: &Netlist) -> Vec<bool> {
+    let mut readers = vec![0usize; netlist.net_count()];
+    let operands = netlist.cells().iter().flat_map(|cell| &cell.operands);
+    for net in operands.chain(netlist.outputs().iter().flat_map(|port| &port.nets)) {
+        readers[net.index()] += 1;
+    }
+    let mut folded = vec![false; netlist.cells().len()];
+    let mut start = 0;
+    for section in netlist.cells().chunk_by(|a, b| a.group == b.group) {
+        for register in section.iter().filter(|cell| is_register(cell)) {
+            let operand = register.operands[0];
+            let Driver::Cell { cell, .. } = netlist.driver(operand) else { continue };
+            // One that reads ahead is clocked at the end of the module.
+            let near = cell >= start && operand < register.output();
+            let table = matches!(&netlist.cells()[cell].op, Op::Lut(table) if table.fan_in() > 1);
+            folded[cell] = near && table && readers[operand.index()] == 1;
+        }
+        start += section.len();
+    }
+    folded
 }
 
 impl<W: Write> Printer<'_, W> {
     /// The cells of `section`, the first of which is cell `start`, then its registers' clocking.
     fn section(&mut self, start: usize, section: &[Cell]) -> Result {
-        let mut index = start;
-        for run in section.chunk_by(|a, b| is_register(a) && is_register(b)) {
-            if is_register(&run[0]) {
-                let names = (index..index + run.len()).map(|cell| self.signals.cell(cell));
-                let names: Vec<String> = names.map(str::to_owned).collect();
-                self.wrapped("reg ", &names, ";")?;
-            } else {
-                self.cell(index, &run[0])?;
-            }
-            index += run.len();
+        let registers: Vec<usize> =
+            (start..start + section.len()).filter(|&cell| self.is_register(cell)).collect();
+        if !registers.is_empty() {
+            let names: Vec<String> =
+                registers.iter().map(|&cell| self.signals.cell(cell).to_owned()).collect();
+            self.list("reg ", &names, ";")?;
         }
-        let registers: Vec<usize> = (start..start + section.len())
-            .filter(|&cell| is_register(&self.signals.netlist.cells()[cell]))
-            .filter(|&cell| !self.reads_ahead(cell))
-            .collect();
+        let tables = self.tables(section)?;
+        let mut sources = BTreeMap::new();
+        for ((index, cell), table) in (start..).zip(section).zip(&tables) {
+            let value = table.as_ref().map(|table| self.indexed(table, cell));
+            match value {
+                Some(value) if self.folded[index] => {
+                    sources.insert(cell.output(), value);
+                }
+                Some(value) => self.wire(self.signals.cell(index), &value)?,
+                None => self.cell(index, cell)?,
+            }
+        }
+        let registers: Vec<usize> =
+            registers.into_iter().filter(|&cell| !self.reads_ahead(cell)).collect();
         let which = match self.signals.style {
             Style::StateMachine => "no reset, no enable, initial values below",
             _ if self.signals.enable => "no reset, enabled",
             _ => "no reset, no enable",
         };
-        self.clocked(&registers, which)
+        self.clocked(&registers, &sources, which)
     }
 
     /// What only a state machine has: registers that read a net printed after them, and the state
@@ -91,7 +128,7 @@ impl<W: Write> Printer<'_, W> {
             all.iter().copied().filter(|&cell| self.reads_ahead(cell)).collect();
         if !ahead.is_empty() {
             writeln!(self.out, "\n  // Registers that read what comes after them")?;
-            self.clocked(&ahead, "no reset, no enable, initial values below")?;
+            self.clocked(&ahead, &BTreeMap::new(), "no reset, no enable, initial values below")?;
         }
         writeln!(self.out, "\n  // State at power-up")?;
         writeln!(self.out, "  initial begin")?;
@@ -104,17 +141,69 @@ impl<W: Write> Printer<'_, W> {
         writeln!(self.out, "  end")
     }
 
-    fn clocked(&mut self, registers: &[usize], which: &str) -> Result {
+    /// The registers' assignments; `sources` are the values of what has no wire.
+    fn clocked(
+        &mut self,
+        registers: &[usize],
+        sources: &BTreeMap<Net, String>,
+        which: &str,
+    ) -> Result {
         if registers.is_empty() {
             return Ok(());
         }
         let condition = if self.signals.enable { "if (enable) " } else { "" };
         writeln!(self.out, "  always @(posedge clk) {condition}begin // {which}")?;
-        for &cell in registers {
-            let operand = self.signals.bit(self.signals.netlist.cells()[cell].operands[0]);
-            writeln!(self.out, "    {} <= {operand};", self.signals.cell(cell))?;
-        }
+        let assignments: Vec<String> = registers
+            .iter()
+            .map(|&cell| {
+                let operand = self.signals.netlist.cells()[cell].operands[0];
+                let value = sources.get(&operand).cloned();
+                let value = value.unwrap_or_else(|| self.signals.bit(operand));
+                format!("{} <= {value}", self.signals.cell(cell))
+            })
+            .collect();
+        self.joined("  ", &assignments, "; ", ";")?;
         writeln!(self.out, "  end")
+    }
+
+    fn is_register(&self, cell: usize) -> bool {
+        is_register(&self.signals.netlist.cells()[cell])
+    }
+
+    /// Prints the constants of a section's tables, those of one size together, and gives for each
+    /// cell the name of its table, if it has one.
+    ///
+    /// In a large network the tables and the lines that read them are nearly all of the file, hence
+    /// short names, and neither words nor spaces that are repeated for each of them.
+    fn tables(
+        &mut self,
+        section: &[Cell],
+    ) -> std::result::Result<Vec<Option<String>>, std::fmt::Error> {
+        let mut names = vec![None; section.len()];
+        let mut sizes: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for (cell, name) in section.iter().zip(&mut names) {
+            match &cell.op {
+                Op::Lut(table) if table.fan_in() > 1 && self.primitives.is_none() => {
+                    let claimed = self.names.claim(&format!("T{}", self.tables));
+                    self.tables += 1;
+                    let (entries, digits) = (table.entries(), table.to_string());
+                    let digits = digits.trim_start_matches("0x");
+                    let constant = format!("{claimed}={entries}'h{digits}");
+                    sizes.entry(entries).or_default().push(constant);
+                    *name = Some(claimed);
+                }
+                _ => {}
+            }
+        }
+        for (entries, tables) in sizes {
+            self.list(&format!("localparam [{}:0] ", entries - 1), &tables, ";")?;
+        }
+        Ok(names)
+    }
+
+    /// A table at the index that its inputs make.
+    fn indexed(&self, table: &str, cell: &Cell) -> String {
+        format!("{table}[{}]", self.signals.word(&cell.operands))
     }
 
     fn reads_ahead(&self, cell: usize) -> bool {
@@ -151,7 +240,7 @@ impl<W: Write> Printer<'_, W> {
             let parts = self.signals.parts(&port.nets);
             match parts.as_slice() {
                 [whole] => writeln!(self.out, "  assign {name} = {whole};")?,
-                _ => self.wrapped(&format!("assign {name} = {{"), &parts, "};")?,
+                _ => self.list(&format!("assign {name} = {{"), &parts, "};")?,
             }
         }
         Ok(())
@@ -171,9 +260,10 @@ impl<W: Write> Printer<'_, W> {
         }
         parts.insert(0, "1'b0".to_owned());
         writeln!(self.out, "\n  // Not used by this netlist")?;
-        self.wrapped("wire unused_ok = &{", &parts, "};")
+        self.list("wire unused_ok = &{", &parts, "};")
     }
 
+    /// Prints a cell that has no table of its own to index.
     fn cell(&mut self, index: usize, cell: &Cell) -> Result {
         let name = self.signals.cell(index);
         match &cell.op {
@@ -200,20 +290,12 @@ impl<W: Write> Printer<'_, W> {
                 (constant, _) => return self.wire(name, &bit_text(constant)),
             }
         }
-        if let Some(primitives) = &mut self.primitives {
-            writeln!(self.out, "  wire {name};")?;
-            let operands: Vec<String> =
-                cell.operands.iter().map(|&net| self.signals.bit(net)).collect();
-            return primitives.table(name, &table, &operands, &mut self.names, self.out);
-        }
-        let entries = table.entries();
-        let constant = self.names.claim(&format!("T_{name}"));
-        let digits = table.to_string();
-        let digits = digits.trim_start_matches("0x");
-        // Without spaces: in a large network these lines are all of the file.
-        let index = self.signals.word(&cell.operands).replace(", ", ",");
-        writeln!(self.out, "  localparam [{}:0] {constant} = {entries}'h{digits};", entries - 1)?;
-        self.wire(name, &format!("{constant}[{index}]"))
+        // Without primitives, a table of more inputs has a name and is read through that.
+        let Some(primitives) = &mut self.primitives else { return Err(std::fmt::Error) };
+        writeln!(self.out, "  wire {name};")?;
+        let operands: Vec<String> =
+            cell.operands.iter().map(|&net| self.signals.bit(net)).collect();
+        primitives.table(name, &table, &operands, &mut self.names, self.out)
     }
 
     fn at_least(&mut self, name: &str, cell: &Cell, threshold: u64) -> Result {
@@ -260,7 +342,7 @@ impl<W: Write> Printer<'_, W> {
 
     fn sum(&mut self, name: &str, width: usize, terms: &[String]) -> Result {
         let start = format!("wire {}{name} = ", range(width));
-        self.joined(&start, terms, " +", ";")
+        self.joined(&start, terms, " + ", ";")
     }
 
     /// Prints comparisons of words that may be constant, in which case they are decided for good,
@@ -323,7 +405,7 @@ impl<W: Write> Printer<'_, W> {
     }
 
     /// A list with commas, in lines of at most [`MAX_LINE`] characters.
-    fn wrapped(&mut self, start: &str, items: &[String], end: &str) -> Result {
+    fn list(&mut self, start: &str, items: &[String], end: &str) -> Result {
         self.joined(start, items, ",", end)
     }
 
@@ -331,12 +413,9 @@ impl<W: Write> Printer<'_, W> {
         let mut line = format!("  {start}");
         for (position, item) in items.iter().enumerate() {
             let after = if position + 1 == items.len() { end } else { separator };
-            if position > 0 {
-                if line.len() + 1 + item.len() + after.len() > MAX_LINE {
-                    writeln!(self.out, "{line}")?;
-                    "   ".clone_into(&mut line);
-                }
-                line.push(' ');
+            if position > 0 && line.len() + item.len() + after.trim_end().len() > MAX_LINE {
+                writeln!(self.out, "{}", line.trim_end())?;
+                "    ".clone_into(&mut line);
             }
             line.push_str(item);
             line.push_str(after);
@@ -355,5 +434,5 @@ fn bit_text(value: bool) -> String {
 
 /// `text`, which has `from` bits, as an expression of `to` bits.
 fn extended(text: &str, from: usize, to: usize) -> String {
-    if from == to { text.to_owned() } else { format!("{{{}'d0, {text}}}", to - from) }
+    if from == to { text.to_owned() } else { format!("{{{}'d0,{text}}}", to - from) }
 }
