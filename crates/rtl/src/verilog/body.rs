@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{Result, Write};
 
-use lutweave_lut::{Cell, Driver, Net, Netlist, Op, TruthTable};
+use lutweave_lut::{Cell, CountBit, Counter, Driver, Net, Netlist, Op, TruthTable, opt};
 
 use super::Style;
 use super::head::range;
@@ -14,15 +14,26 @@ use crate::names::Names;
 
 /// Longest line, in characters.
 const MAX_LINE: usize = 100;
-/// Bits that a popcount adds up at once: their sum is three functions of one six-input LUT each.
-const COUNT_BITS: usize = 6;
+/// Verilator's warnings of comparisons of words that may be constant: these are decided for good.
+const CONSTANT: [&str; 2] = ["CMPCONST", "UNSIGNED"];
 
-/// Prints everything after the port list, with the tables as primitives of `target` if there is one.
-pub(super) fn emit(signals: &Signals<'_>, target: Option<Target>, out: &mut impl Write) -> Result {
-    let primitives = target.map(Primitives::new);
+/// Prints everything after the port list, with the tables as primitives of a target if there is one,
+/// and, if that is said, in pairs.
+pub(super) fn emit(
+    signals: &Signals<'_>,
+    target: Option<(Target, bool)>,
+    out: &mut impl Write,
+) -> Result {
+    let primitives = target.map(|(target, _)| Primitives::new(target));
+    let mut pairs = BTreeMap::new();
+    if let Some((_, true)) = target {
+        for [first, second] in opt::pairs(signals.netlist) {
+            pairs.extend([(first, Half::First), (second, Half::Second(first))]);
+        }
+    }
     let folded = if primitives.is_some() { Vec::new() } else { folded(signals.netlist) };
     let names = signals.names();
-    let mut printer = Printer { signals, names, folded, tables: 0, primitives, out };
+    let mut printer = Printer { signals, names, folded, tables: 0, primitives, pairs, out };
     let cells = signals.netlist.cells();
     let groups = signals.netlist.groups();
     let mut begun = vec![false; groups.len()];
@@ -57,7 +68,18 @@ struct Printer<'a, W> {
     /// How many tables have a name.
     tables: usize,
     primitives: Option<Primitives>,
+    /// The cells that share a primitive with another.
+    pairs: BTreeMap<usize, Half>,
     out: &'a mut W,
+}
+
+/// A cell of a pair.
+#[derive(Debug, Clone, Copy)]
+enum Half {
+    /// The one that comes first: its value is made where the other one is.
+    First,
+    /// The other one, and which is the first.
+    Second(usize),
 }
 
 /// Which cells are printed where a register takes them: tables that this register alone reads, in the
@@ -159,7 +181,7 @@ impl<W: Write> Printer<'_, W> {
                 let operand = self.signals.netlist.cells()[cell].operands[0];
                 let value = sources.get(&operand).cloned();
                 let value = value.unwrap_or_else(|| self.signals.bit(operand));
-                format!("{} <= {value}", self.signals.cell(cell))
+                format!("{}<={value}", self.signals.cell(cell))
             })
             .collect();
         self.joined("  ", &assignments, "; ", ";")?;
@@ -268,7 +290,7 @@ impl<W: Write> Printer<'_, W> {
         let name = self.signals.cell(index);
         match &cell.op {
             Op::Constant(value) => self.wire(name, &bit_text(*value)),
-            Op::Lut(table) => self.lut(name, cell, *table),
+            Op::Lut(table) => self.lut(index, cell, *table),
             Op::AtLeast(threshold) => self.at_least(name, cell, *threshold),
             Op::Popcount => self.popcount(name, cell),
             Op::Argmax { words } => self.argmax(name, cell, *words),
@@ -280,7 +302,8 @@ impl<W: Write> Printer<'_, W> {
         writeln!(self.out, "  wire {name} = {value};")
     }
 
-    fn lut(&mut self, name: &str, cell: &Cell, table: TruthTable) -> Result {
+    fn lut(&mut self, index: usize, cell: &Cell, table: TruthTable) -> Result {
+        let name = self.signals.cell(index);
         if table.fan_in() == 1 {
             let x = self.signals.bit(cell.operands[0]);
             match (table.get(0), table.get(1)) {
@@ -293,6 +316,15 @@ impl<W: Write> Printer<'_, W> {
         // Without primitives, a table of more inputs has a name and is read through that.
         let Some(primitives) = &mut self.primitives else { return Err(std::fmt::Error) };
         writeln!(self.out, "  wire {name};")?;
+        match self.pairs.get(&index) {
+            Some(Half::First) => return Ok(()),
+            Some(&Half::Second(first)) => {
+                let cells = [&self.signals.netlist.cells()[first], cell];
+                let names = [self.signals.cell(first), name];
+                return primitives.pair(names, cells, self.signals, &mut self.names, self.out);
+            }
+            None => {}
+        }
         let operands: Vec<String> =
             cell.operands.iter().map(|&net| self.signals.bit(net)).collect();
         primitives.table(name, &table, &operands, &mut self.names, self.out)
@@ -312,48 +344,63 @@ impl<W: Write> Printer<'_, W> {
         if from_ports {
             self.wire(name, &comparison)
         } else {
-            self.unlinted(|printer| printer.wire(name, &comparison))
+            self.unlinted(&CONSTANT, |printer| printer.wire(name, &comparison))
         }
     }
 
-    /// A sum of the operands: six bits at a time, then the partial sums.
+    /// The sum of the operands by the counters that its LUTs are, too: what is in between is the same in
+    /// both, so that they are easily proved equal, and synthesis has sums of six bits and no carry chains.
     fn popcount(&mut self, name: &str, cell: &Cell) -> Result {
-        let width = cell.width();
-        let bits: Vec<String> = cell.operands.iter().map(|&net| self.signals.bit(net)).collect();
-        let mut terms = Vec::new();
-        if bits.len() <= COUNT_BITS {
-            terms.extend(bits.iter().map(|bit| extended(bit, 1, width)));
-        } else {
-            for (part, bits) in bits.chunks(COUNT_BITS).enumerate() {
-                if bits.len() == 1 {
-                    terms.push(extended(&bits[0], 1, width));
-                    continue;
-                }
-                let partial = self.names.claim(&format!("{name}_part{part}"));
-                let partial_width = lutweave_lut::bits_for(bits.len());
-                let sum: Vec<String> =
-                    bits.iter().map(|bit| extended(bit, 1, partial_width)).collect();
-                self.sum(&partial, partial_width, &sum)?;
-                terms.push(extended(&partial, partial_width, width));
-            }
+        let (counters, sum) = lutweave_lut::counters(cell.operands.len());
+        if let [counter] = counters.as_slice() {
+            let bit = |bit: &CountBit| self.counted(*bit, cell, &[]);
+            let terms: Vec<String> = counter.ones.iter().map(bit).collect();
+            return self.unlinted(&["WIDTH"], |p| p.sum(name, counter.digits, &terms));
         }
-        self.sum(name, width, &terms)
+        let mut words: Vec<(String, usize)> = Vec::with_capacity(counters.len());
+        self.unlinted(&["WIDTH"], |printer| {
+            for (number, Counter { ones, twos, digits }) in counters.iter().enumerate() {
+                let bit = |bit: &CountBit| printer.counted(*bit, cell, &words);
+                let twice = |two: &CountBit| format!("{{{},1'b0}}", bit(two));
+                let terms: Vec<String> =
+                    ones.iter().map(bit).chain(twos.iter().map(twice)).collect();
+                let word = printer.names.claim(&format!("{name}_c{number}"));
+                printer.sum(&word, *digits, &terms)?;
+                words.push((word, *digits));
+            }
+            Ok(())
+        })?;
+        let digits: Vec<String> =
+            sum.iter().rev().map(|bit| self.counted(*bit, cell, &words)).collect();
+        match digits.as_slice() {
+            [digit] => self.wire(name, digit),
+            _ => self.list(&format!("wire {}{name} = {{", range(cell.width())), &digits, "};"),
+        }
+    }
+
+    /// The expression of a bit of a popcount, whose counters are these words of so many digits.
+    fn counted(&self, bit: CountBit, cell: &Cell, words: &[(String, usize)]) -> String {
+        match bit {
+            CountBit::Operand(operand) => self.signals.bit(cell.operands[operand]),
+            CountBit::Digit { counter, digit } => match &words[counter] {
+                (word, 1) => word.clone(),
+                (word, _) => format!("{word}[{digit}]"),
+            },
+        }
     }
 
     fn sum(&mut self, name: &str, width: usize, terms: &[String]) -> Result {
         let start = format!("wire {}{name} = ", range(width));
-        self.joined(&start, terms, " + ", ";")
+        self.joined(&start, terms, "+", ";")
     }
 
-    /// Prints comparisons of words that may be constant, in which case they are decided for good,
-    /// of which Verilator would warn.
-    fn unlinted(&mut self, print: impl FnOnce(&mut Self) -> Result) -> Result {
-        const LINTS: [&str; 2] = ["CMPCONST", "UNSIGNED"];
-        for lint in LINTS {
+    /// Prints something of which Verilator would warn.
+    fn unlinted(&mut self, lints: &[&str], print: impl FnOnce(&mut Self) -> Result) -> Result {
+        for lint in lints {
             writeln!(self.out, "  /* verilator lint_off {lint} */")?;
         }
         print(self)?;
-        for lint in LINTS {
+        for lint in lints {
             writeln!(self.out, "  /* verilator lint_on {lint} */")?;
         }
         Ok(())
@@ -364,7 +411,7 @@ impl<W: Write> Printer<'_, W> {
             let zero = format!("{}'d0", cell.width());
             return self.wire(&format!("{}{name}", range(cell.width())), &zero);
         }
-        self.unlinted(|printer| printer.comparisons(name, cell, words))
+        self.unlinted(&CONSTANT, |printer| printer.comparisons(name, cell, words))
     }
 
     /// A tree of comparisons; an earlier word wins unless the later one is greater.
@@ -430,9 +477,4 @@ fn is_register(cell: &Cell) -> bool {
 
 fn bit_text(value: bool) -> String {
     format!("1'b{}", u8::from(value))
-}
-
-/// `text`, which has `from` bits, as an expression of `to` bits.
-fn extended(text: &str, from: usize, to: usize) -> String {
-    if from == to { text.to_owned() } else { format!("{{{}'d0,{text}}}", to - from) }
 }
