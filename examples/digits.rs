@@ -1,10 +1,10 @@
 //! From handwritten digits to Verilog: load, build, train, freeze, check, write.
 //!
 //! `cargo run --release -p lutweave-examples --example digits -- --seed 1 --threads 2`
-#![allow(clippy::print_stdout)] // an example shows what it does
 
 use anyhow::{Context, ensure};
 use lutweave::prelude::*;
+use lutweave_examples::say;
 
 /// The number after an option, or what it is by default.
 fn option(name: &str, default: u64) -> anyhow::Result<u64> {
@@ -30,7 +30,7 @@ fn main() -> anyhow::Result<()> {
         .seed(seed)
         .fit(&mut net, &train, &test)?;
     let last = history.epochs.last().context("no epoch")?;
-    println!("trained: loss {:.3}, {:.1} % of the test images", last.loss, 100.0 * last.frozen);
+    say!("trained: loss {:.3}, {:.1} % of the test images", last.loss, 100.0 * last.frozen);
 
     // The netlist is the network: the same answer for every image.
     let netlist = net.to_netlist("digits")?;
@@ -38,15 +38,15 @@ fn main() -> anyhow::Result<()> {
     let classes = Evaluator::new(&netlist)?.frames(&net.port_words(&test)?)?;
     let equal = classes.iter().zip(&answers).filter(|&(&a, &b)| a == u64::from(b)).count();
     ensure!(equal == test.len(), "equal on {equal} of {} images only", test.len());
-    println!("netlist: equal to the network on {equal}/{} images", test.len());
+    say!("netlist: equal to the network on {equal}/{} images", test.len());
 
     // A register after every stage, then Verilog with a test bench and vectors.
     let stages: Vec<usize> = (0..netlist.groups().len()).collect();
     let hardware = netlist.pipeline(&stages)?;
-    println!("{}", hardware.summary());
+    say!("{}", hardware.summary());
     let folder = std::env::temp_dir().join("lutweave-digits");
     std::fs::create_dir_all(&folder)?;
     let files = rtl::Verilog::new("digits").write(&hardware, &folder)?;
-    println!("written: {}", files.module.display());
+    say!("written: {}", files.module.display());
     Ok(())
 }

@@ -6,7 +6,6 @@
 //! the teacher knows by heart, the three differ by less than their seeds do.
 //!
 //! `cargo run --release -p lutweave-examples --example distillation`
-#![allow(clippy::print_stdout)] // an example shows what it does
 
 use std::sync::Arc;
 
@@ -17,6 +16,7 @@ use lutweave::nn::{
 use lutweave::prelude::*;
 use lutweave::tensor::rng;
 use lutweave::train::{Distillation, FeatureMatching, Loss, Optimizer};
+use lutweave_examples::say;
 
 const EPOCHS: usize = 30;
 const BATCH: usize = 128;
@@ -96,11 +96,11 @@ fn main() -> anyhow::Result<()> {
 
     let mut teacher = teacher(&train)?;
     trainer(SoftmaxCrossEntropy).fit(&mut teacher, &train, &test)?;
-    println!("teacher: {:.1} %\n{}", right(&teacher, &test)?, teacher.describe());
+    say!("teacher: {:.1} %\n{}", right(&teacher, &test)?, teacher.describe());
 
     let mut alone = student(&train)?;
     trainer(SoftmaxCrossEntropy).fit(&mut alone, &train, &test)?;
-    println!("student of the labels: {:.1} %", right(&alone, &test)?);
+    say!("student of the labels: {:.1} %", right(&alone, &test)?);
 
     // The teacher's scores become part of the data set.
     let all: Vec<usize> = (0..train.len()).collect();
@@ -113,11 +113,11 @@ fn main() -> anyhow::Result<()> {
         &taught,
         &test,
     )?;
-    println!("student of the teacher's scores: {:.1} %", right(&second, &test)?);
+    say!("student of the teacher's scores: {:.1} %", right(&second, &test)?);
 
     let mut third = student(&train)?;
     train_with_features(&mut third, &teacher, &taught, &loss, 3.0)?;
-    println!("student of its scores and features: {:.1} %", right(&third, &test)?);
-    println!("{}", third.describe());
+    say!("student of its scores and features: {:.1} %", right(&third, &test)?);
+    say!("{}", third.describe());
     Ok(())
 }

@@ -2,13 +2,13 @@
 //! that come with lutweave.
 //!
 //! `cargo run --release -p lutweave-examples --example my_lut_model`
-#![allow(clippy::print_stdout)] // an example shows what it does
 
 use std::sync::Arc;
 
 use lutweave::nn::{LutModel, registry};
 use lutweave::prelude::*;
 use lutweave::tensor::rng::{self, Xoshiro256PlusPlus};
+use lutweave_examples::say;
 
 /// `V[k] = σ(b + Σ w_i · (k_i ? 1 : −1))`: one weight an input, and a bias.
 #[derive(Debug)]
@@ -75,9 +75,9 @@ fn main() -> anyhow::Result<()> {
     let classes = Evaluator::new(&netlist)?.frames(&net.port_words(&test)?)?;
     let answers = net.predict(&test)?;
     let equal = classes.iter().zip(&answers).filter(|&(&a, &b)| a == u64::from(b)).count();
-    println!("netlist: {:.1} % of the test images", 100.0 * accuracy(&net, &test)?);
-    println!("equal to the network on {equal}/{}", test.len());
+    say!("netlist: {:.1} % of the test images", 100.0 * accuracy(&net, &test)?);
+    say!("equal to the network on {equal}/{}", test.len());
     let verilog = rtl::Verilog::new("perceptrons").module_text(&netlist)?;
-    println!("Verilog: {} lines", verilog.lines().count());
+    say!("Verilog: {} lines", verilog.lines().count());
     Ok(())
 }

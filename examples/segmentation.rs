@@ -6,7 +6,6 @@
 //! No threshold of the brightness alone tells them apart well.
 //!
 //! `cargo run --release -p lutweave-examples --example segmentation -- [FOLDER]`
-#![allow(clippy::print_stdout)] // an example shows what it does
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +17,7 @@ use lutweave::nn::{BinaryToReal, Convolution};
 use lutweave::prelude::*;
 use lutweave::rtl::{Simulator, Stream, Tool};
 use lutweave::tensor::{Targets, Values, rng};
+use lutweave_examples::say;
 
 /// Rows and columns of a digit.
 const SIDE: usize = 8;
@@ -83,9 +83,9 @@ fn main() -> anyhow::Result<()> {
     let trainer = Trainer::new(Adam::new(0.01), SoftmaxCrossEntropy).epochs(12).batch(20);
     trainer.fit(&mut net, &train, &test)?;
     let right = accuracy(&net, &test)?;
-    println!("{} LUTs: {:.1} % of the test pixels right", net.luts(), 100.0 * right);
+    say!("{} LUTs: {:.1} % of the test pixels right", net.luts(), 100.0 * right);
     let threshold = best_threshold(&test);
-    println!("the best threshold of the brightness: {:.1} %", 100.0 * threshold);
+    say!("the best threshold of the brightness: {:.1} %", 100.0 * threshold);
     ensure!(right > threshold, "the network has learnt nothing");
 
     // As a filter over a larger image: every pixel is that of a network of this size.
@@ -101,10 +101,10 @@ fn main() -> anyhow::Result<()> {
     let equal = |&at: &usize| mask[at] == u64::from(ink[at] > paper[at]);
     let equal = (0..mask.len()).filter(equal).count();
     ensure!(equal == mask.len(), "{equal} of {} pixels of the filter equal", mask.len());
-    println!("{} x {} pixels: the filter equals the network at all {equal}", image[0], image[1]);
+    say!("{} x {} pixels: the filter equals the network at all {equal}", image[0], image[1]);
     for row in mask.chunks(image[1]).take(SIDE) {
         let line: String = row.iter().map(|&bit| if bit == 1 { '#' } else { '.' }).collect();
-        println!("  {line}");
+        say!("  {line}");
     }
 
     // In hardware: a pixel a clock in, a bit a clock out.
@@ -113,7 +113,7 @@ fn main() -> anyhow::Result<()> {
     let stream = Stream::new("ink").image(image).frames(&words);
     let info = stream.info(&stages)?;
     let files = stream.write(&stages, &folder)?;
-    println!(
+    say!(
         "{}: {} clocks an image, latency {}, {} bits of line buffers",
         files.module.display(),
         info.clocks_per_frame,
@@ -121,12 +121,12 @@ fn main() -> anyhow::Result<()> {
         info.line_buffer_bits
     );
     if Tool::Icarus.find().is_err() {
-        println!("Icarus Verilog is not installed: not simulated");
+        say!("Icarus Verilog is not installed: not simulated");
         return Ok(());
     }
     let limit = Duration::from_mins(5);
     let found = Simulator::Icarus.run(&files, folder.join("work"), &["+stalls=25"], limit)?;
     let found = found.verify().context("the stream")?;
-    println!("simulated with stalls: {}/{} pixels equal", found.passed, found.total);
+    say!("simulated with stalls: {}/{} pixels equal", found.passed, found.total);
     Ok(())
 }

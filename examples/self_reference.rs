@@ -5,13 +5,13 @@
 //! LUTs read one bit a clock, and the eight that are the state.
 //!
 //! `cargo run --release -p lutweave-examples --example self_reference`
-#![allow(clippy::print_stdout)] // an example shows what it does
 
 use anyhow::ensure;
 use lutweave::nn::models::HardTable;
 use lutweave::nn::{Network, Recurrent};
 use lutweave::prelude::*;
 use lutweave::tensor::{DType, Targets, Values, rng};
+use lutweave_examples::say;
 
 /// Bits of a sequence.
 const STEPS: usize = 32;
@@ -54,7 +54,7 @@ fn main() -> anyhow::Result<()> {
     let layers = Sequential::new(&[STEPS, 1]).reading(DType::Bit).then(luts(16)).then(luts(8));
     let mut forward = layers.then(GroupSum::new(2).temperature(1.0)).build(1)?;
     let right = train(&mut forward, STEPS)?;
-    println!("24 LUTs, feed-forward, {STEPS} bits: {:.1} %", 100.0 * right);
+    say!("24 LUTs, feed-forward, {STEPS} bits: {:.1} %", 100.0 * right);
 
     // From short sequences to longer ones: what was learnt goes on.
     let mut net = network(1)?;
@@ -63,14 +63,14 @@ fn main() -> anyhow::Result<()> {
         net = network(steps)?;
         net.restore(&state)?;
         let right = train(&mut net, steps)?;
-        println!("24 LUTs with a state, {steps} bits: {:.1} %", 100.0 * right);
+        say!("24 LUTs with a state, {steps} bits: {:.1} %", 100.0 * right);
     }
     let state = net.state();
     net = network(STEPS)?;
     net.restore(&state)?;
     let test = sequences(STEPS, 64, 3)?;
     let right = lutweave::train::accuracy(&net, &test)?;
-    println!("the same, {STEPS} bits, never trained on: {:.1} %", 100.0 * right);
+    say!("the same, {STEPS} bits, never trained on: {:.1} %", 100.0 * right);
     ensure!(right > 0.99, "the parity of {STEPS} bits was not learnt");
 
     // Hardware: a bit a clock, 64 sequences side by side.
@@ -90,7 +90,7 @@ fn main() -> anyhow::Result<()> {
     let equal =
         answers.iter().enumerate().filter(|&(n, &c)| u64::from(c) == class >> n & 1).count();
     ensure!(equal == 64, "the netlist agrees on {equal} of 64 sequences");
-    println!("netlist: equal to the network on {equal}/64 sequences, a bit a clock");
-    println!("{}", netlist.summary());
+    say!("netlist: equal to the network on {equal}/64 sequences, a bit a clock");
+    say!("{}", netlist.summary());
     Ok(())
 }

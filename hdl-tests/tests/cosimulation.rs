@@ -129,3 +129,19 @@ fn a_missing_or_short_vector_file_is_no_success() {
         assert!(error.contains("FAIL: expected 256 lines"), "{error}");
     }
 }
+
+#[test]
+fn inputs_that_stay_for_several_clocks_are_read_once() {
+    let dir = folder();
+    let vectors = Vectors::from_held(&counter(), &[1, 0, 1, 1], 3).unwrap();
+    let files = Verilog::new("counter").vectors(vectors).write(&counter(), dir.path()).unwrap();
+    assert_eq!(std::fs::read_to_string(&files.inputs).unwrap(), "1\n0\n1\n1\n");
+    let Some(found) = simulate(Simulator::Icarus, &files, dir.path(), &[]) else { return };
+    assert_eq!(found.verify().unwrap().passed, 12);
+    // Held for another number of clocks, the answers are others.
+    let bench = std::fs::read_to_string(&files.bench).unwrap();
+    std::fs::write(&files.bench, bench.replace("HOLD = 3;", "HOLD = 4;")).unwrap();
+    std::fs::write(&files.inputs, "1\n0\n1\n").unwrap();
+    let found = simulate(Simulator::Icarus, &files, dir.path(), &[]).unwrap();
+    assert!(!found.equal && found.total == 12);
+}

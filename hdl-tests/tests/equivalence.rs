@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // in the functions that the tests share
 
 use std::path::Path;
+use std::time::Duration;
 
 use lutweave_hdl_tests::{LIMIT, find, flip_table_bit, folder, write_as};
 use lutweave_lut::{Fault, Netlist, NetlistBuilder, Role, TruthTable};
@@ -95,5 +96,29 @@ fn what_yosys_reads_is_the_netlist_and_with_a_fault_is_not() {
         let read = yosys::elaborate(&path, &module, &netlist, dir.path(), LIMIT).unwrap();
         let verdict = equivalent(&netlist, &read, &Limits::default()).unwrap();
         assert_eq!((verdict.is_proved(), verdict.is_different()), (is_equal, !is_equal));
+    }
+}
+
+#[test]
+fn large_sums_are_proved_within_seconds() {
+    if find(Tool::Yosys).is_none() {
+        return;
+    }
+    let dir = folder();
+    for bits in [90, 200] {
+        let mut build = NetlistBuilder::new("sum").unwrap();
+        let x = build.input("x", bits, 1).unwrap();
+        build.group("head", Role::Head).unwrap();
+        let sum = build.popcount("sum", &x).unwrap();
+        build.output("y", sum.len(), &sum).unwrap();
+        let netlist = build.finish().unwrap();
+        let printed = Verilog::new("top");
+        let path = dir.path().join("sum.v");
+        std::fs::write(&path, printed.module_text(&netlist).unwrap()).unwrap();
+        let read = yosys::elaborate(&path, &printed, &netlist, dir.path(), LIMIT).unwrap();
+        // LUTs alone: nothing says what the block counts.
+        let limits = Limits { total: Duration::from_secs(20), ..Limits::default() };
+        let verdict = equivalent(&netlist.expand(), &read, &limits).unwrap();
+        assert!(verdict.is_proved(), "{verdict}");
     }
 }

@@ -23,6 +23,7 @@ const SAMPLES: usize = 256;
 Examples:
   lutweave export model.lutweave --to verilog --out rtl
   lutweave export net.netlist --to verilog --target xilinx7 --primitives --pipeline 2
+  lutweave export small.netlist --to verilog --target xilinx7 --primitives --pairs
   lutweave export net.netlist --to blif && abc -c 'read_blif net.blif; if -K 6; write_blif o.blif'
   lutweave export o.blif --to hls --name classify
   lutweave export cnn.lutweave --to stream --image 120x160 --data mnist --out rtl
@@ -55,6 +56,10 @@ pub(crate) struct ExportArguments {
     /// Tables as primitives of the target, such as LUT6.
     #[arg(long, requires = "target")]
     primitives: bool,
+
+    /// Two tables of at most five inputs together as one LUT6_2, for xilinx7 and ultrascale.
+    #[arg(long, requires = "primitives")]
+    pairs: bool,
 
     /// Registers after every N groups; 0 for none.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = value_parser!(u32).range(0..=65_535))]
@@ -234,7 +239,8 @@ fn hardware(
     name: &str,
 ) -> Result<Vec<(String, Vec<u8>)>> {
     let target = arguments.target.map_or(Target::Generic, Family::target);
-    let export = Verilog::new(name).target(target).primitives(arguments.primitives);
+    let export =
+        Verilog::new(name).target(target).primitives(arguments.primitives).pairs(arguments.pairs);
     let module = export.module_text(netlist)?;
     let vectors = Vectors::random(netlist, SAMPLES, 1)?;
     let mut files = vec![

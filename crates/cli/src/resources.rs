@@ -66,9 +66,31 @@ struct Part {
     tables: usize,
     estimated: usize,
     registers: usize,
-    synthesised: Option<yosys::Cells>,
-    /// Whether the LUTs that synthesis found are those of lutweave, printed as primitives.
-    kept: bool,
+    /// What synthesis makes of the part as it is.
+    plain: Option<yosys::Cells>,
+    /// What it makes of the optimised part, printed as primitives.
+    optimised: Option<yosys::Cells>,
+}
+
+impl Part {
+    /// What synthesis found, the way that takes fewer LUTs, and whether that is as primitives.
+    fn synthesised(&self) -> Option<(&yosys::Cells, bool)> {
+        match (&self.plain, &self.optimised) {
+            (Some(plain), Some(optimised)) if optimised.luts < plain.luts => {
+                Some((optimised, true))
+            }
+            (Some(plain), _) => Some((plain, false)),
+            (None, optimised) => optimised.as_ref().map(|found| (found, true)),
+        }
+    }
+
+    fn luts(&self) -> Option<usize> {
+        self.synthesised().map(|(found, _)| found.luts)
+    }
+
+    fn registers(&self) -> usize {
+        self.synthesised().map_or(self.registers, |(found, _)| found.registers)
+    }
 }
 
 /// All of it.
@@ -155,21 +177,19 @@ impl Figures {
                 tables: cells(&part, luts),
                 estimated: cells(&small, luts),
                 registers: cells(&small, |op| matches!(op, Op::Register { .. })),
-                synthesised: None,
-                kept: false,
+                plain: None,
+                optimised: None,
             };
             if !arguments.estimate {
                 match yosys::synthesise(&part, target, folder.path(), limit) {
-                    Ok(mut found) => {
-                        let kept = yosys::synthesise_kept(&small, target, folder.path(), limit);
-                        if let Ok(kept) = kept
-                            && kept.luts < found.luts
-                        {
-                            (one.kept, found) = (true, kept);
-                        }
-                        one.synthesised = Some(found);
-                    }
+                    Ok(found) => one.plain = Some(found),
                     Err(error) => notes.push(format!("{role} not synthesised: {error}")),
+                }
+                match yosys::synthesise_kept(&small, target, folder.path(), limit) {
+                    Ok(found) => one.optimised = Some(found),
+                    // The other way had the same obstacle, most likely.
+                    Err(_) if one.plain.is_none() => {}
+                    Err(error) => notes.push(format!("{role} not optimised: {error}")),
                 }
             }
             parts.push(one);
@@ -200,45 +220,46 @@ impl Figures {
         let _ = writeln!(text, "{} for {}\n", self.name, self.target);
         let _ = writeln!(
             text,
-            "{:<9} {:>8} {:>10} {:>12} {:>9} {:>10} {:>11}",
-            "part", "tables", "estimated", "synthesised", "estimate", "registers", "multiplexers"
+            "{:<9} {:>8} {:>10} {:>12} {:>10} {:>9} {:>10} {:>11}",
+            "part",
+            "tables",
+            "estimated",
+            "from tables",
+            "optimised",
+            "estimate",
+            "registers",
+            "multiplexers"
         );
         let none = || "-".to_owned();
-        let sum = |of: &dyn Fn(&Part) -> Option<usize>| {
-            self.parts.iter().map(of).try_fold(0, |sum, count| Some(sum + count?))
-        };
-        let found = |part: &Part| part.synthesised.as_ref().map(|found| found.luts);
-        let row = |name: &str,
-                   tables,
-                   estimated: usize,
-                   found: Option<usize>,
-                   rest: [Option<usize>; 2]| {
-            let off = found
+        let mut row = |name: &str, parts: &[Part]| {
+            let sum = |of: &dyn Fn(&Part) -> Option<usize>| {
+                parts.iter().map(of).try_fold(0, |sum, count| Some(sum + count?))
+            };
+            let luts = |cells: &Option<yosys::Cells>| cells.as_ref().map(|cells| cells.luts);
+            let estimated: usize = parts.iter().map(|part| part.estimated).sum();
+            let off = sum(&Part::luts)
                 .filter(|&found| found > 0)
                 .map(|found| format!("{:+.1} %", 100.0 * (estimated as f64 / found as f64 - 1.0)));
-            let [registers, muxes] = rest.map(|rest| rest.map_or_else(none, grouped));
-            format!(
-                "{name:<9} {:>8} {:>10} {:>12} {:>9} {registers:>10} {muxes:>11}\n",
-                grouped(tables),
+            let counts = [
+                sum(&|part| luts(&part.plain)),
+                sum(&|part| luts(&part.optimised)),
+                sum(&|part| Some(part.registers())),
+                sum(&|part| Some(part.synthesised()?.0.multiplexers)),
+            ];
+            let [plain, optimised, registers, muxes] =
+                counts.map(|count| count.map_or_else(none, grouped));
+            let _ = writeln!(
+                text,
+                "{name:<9} {:>8} {:>10} {plain:>12} {optimised:>10} {:>9} {registers:>10} {muxes:>11}",
+                grouped(parts.iter().map(|part| part.tables).sum()),
                 grouped(estimated),
-                found.map_or_else(none, grouped),
                 off.unwrap_or_else(none),
-            )
+            );
         };
         for part in &self.parts {
-            let synthesised = part.synthesised.as_ref();
-            let registers = synthesised.map_or(part.registers, |found| found.registers);
-            let muxes = synthesised.map(|found| found.multiplexers);
-            let rest = [Some(registers), muxes];
-            text += &row(part.role.name(), part.tables, part.estimated, found(part), rest);
+            row(part.role.name(), std::slice::from_ref(part));
         }
-        let total = |of: fn(&Part) -> usize| self.parts.iter().map(of).sum::<usize>();
-        let registers = sum(&|part| {
-            Some(part.synthesised.as_ref().map_or(part.registers, |found| found.registers))
-        });
-        let muxes = sum(&|part| Some(part.synthesised.as_ref()?.multiplexers));
-        let (tables, estimated) = (total(|part| part.tables), total(|part| part.estimated));
-        text += &row("total", tables, estimated, sum(&found), [registers, muxes]);
+        row("total", &self.parts);
         text.push('\n');
         text += &self.bars();
         let _ = writeln!(text, "\ndepth      {} between registers", count(self.depth, "LUT"));
@@ -260,19 +281,30 @@ impl Figures {
             );
         }
         for part in &self.parts {
-            if let Some(found) = &part.synthesised {
-                let how = if part.kept { "; as primitives" } else { "" };
+            if let Some((found, kept)) = part.synthesised() {
+                let how = if kept { "; as primitives" } else { "" };
                 let _ = writeln!(text, "{:<10} {found}{how}", part.role.name());
             }
         }
+        for part in self.parts.iter().filter(|part| part.role == Role::Core && part.tables > 0) {
+            let each = |cells: &yosys::Cells| cells.luts as f64 / part.tables as f64;
+            if let (Some(plain), Some(optimised)) = (&part.plain, &part.optimised) {
+                let _ = writeln!(
+                    text,
+                    "per node   {:.2} LUTs from tables, {:.2} optimised",
+                    each(plain),
+                    each(optimised)
+                );
+            }
+        }
         if let (Some(flow), true) =
-            (yosys::flow(self.target), self.parts.iter().any(|p| p.synthesised.is_some()))
+            (yosys::flow(self.target), self.parts.iter().any(|part| part.synthesised().is_some()))
         {
             let version = Tool::Yosys.find().map(|tool| tool.version).unwrap_or_default();
             let _ = writeln!(
                 text,
-                "flow       Yosys {version}: {flow}; each part alone, from tables or, where that \
-                 takes fewer LUTs, as primitives (`export --primitives`)"
+                "flow       Yosys {version}: {flow}; each part alone: from tables, and optimised by \
+                 lutweave with its LUTs as primitives (`export --primitives`)"
             );
         }
         for note in &self.notes {
@@ -283,8 +315,7 @@ impl Figures {
 
     /// Where the LUTs go.
     fn bars(&self) -> String {
-        let luts =
-            |part: &Part| part.synthesised.as_ref().map_or(part.estimated, |found| found.luts);
+        let luts = |part: &Part| part.luts().unwrap_or(part.estimated);
         let all = self.parts.iter().map(luts).sum::<usize>().max(1);
         let bar = |part: &Part| {
             let luts = luts(part);
@@ -300,20 +331,25 @@ impl Figures {
     }
 
     fn json(&self) -> serde_json::Value {
+        let with = |found: &yosys::Cells, kept: bool| {
+            serde_json::json!({
+                "luts": found.luts,
+                "registers": found.registers,
+                "multiplexers": found.multiplexers,
+                "carries": found.carries,
+                "cells": found.kinds,
+                "as_primitives": kept,
+            })
+        };
         let part = |part: &Part| {
             serde_json::json!({
                 "part": part.role.name(),
                 "tables": part.tables,
                 "estimated_luts": part.estimated,
                 "estimated_registers": part.registers,
-                "synthesised": part.synthesised.as_ref().map(|found| serde_json::json!({
-                    "luts": found.luts,
-                    "registers": found.registers,
-                    "multiplexers": found.multiplexers,
-                    "carries": found.carries,
-                    "cells": found.kinds,
-                    "as_primitives": part.kept,
-                })),
+                "synthesised": part.synthesised().map(|(found, kept)| with(found, kept)),
+                "from_tables": part.plain.as_ref().map(|found| with(found, false)),
+                "optimised": part.optimised.as_ref().map(|found| with(found, true)),
             })
         };
         serde_json::json!({
@@ -337,18 +373,19 @@ mod tests {
 
     #[test]
     fn parts_add_up() {
-        let part = |role, estimated, luts| Part {
+        let cells = |luts| Some(yosys::Cells { luts, registers: 5, ..yosys::Cells::default() });
+        let part = |role, estimated, [plain, optimised]: [usize; 2]| Part {
             role,
-            tables: 9,
+            tables: 90,
             estimated,
             registers: 4,
-            synthesised: Some(yosys::Cells { luts, registers: 5, ..yosys::Cells::default() }),
-            kept: false,
+            plain: cells(plain),
+            optimised: cells(optimised),
         };
         let figures = Figures {
             name: "net".to_owned(),
             target: Target::Xilinx7,
-            parts: vec![part(Role::Core, 105, 100), part(Role::Head, 90, 100)],
+            parts: vec![part(Role::Core, 84, [90, 80]), part(Role::Head, 90, [100, 120])],
             depth: 3,
             latency: Some(2),
             clocked: true,
@@ -358,9 +395,12 @@ mod tests {
         let text = figures.text();
         let line = |name| text.lines().find(|line: &&str| line.starts_with(name)).unwrap();
         let words = |name| line(name).split_ascii_whitespace().collect::<Vec<_>>().join(" ");
-        assert_eq!(words("core"), "core 9 105 100 +5.0 % 5 0");
-        assert_eq!(words("total"), "total 18 195 200 -2.5 % 10 0");
+        assert_eq!(words("core"), "core 90 84 90 80 +5.0 % 5 0");
+        assert_eq!(words("total"), "total 180 174 190 200 -3.3 % 10 0");
+        assert_eq!(words("per node"), "per node 1.00 LUTs from tables, 0.89 optimised");
         assert!(text.contains("latency    2 clock cycles, one result each cycle"), "{text}");
-        assert_eq!(figures.json()["parts"][1]["synthesised"]["luts"], 100);
+        let json = figures.json();
+        assert_eq!(json["parts"][1]["synthesised"]["luts"], 100);
+        assert_eq!(json["parts"][0]["synthesised"], json["parts"][0]["optimised"]);
     }
 }

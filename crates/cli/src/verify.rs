@@ -103,6 +103,8 @@ struct Row {
     method: String,
     amount: String,
     outcome: Outcome,
+    /// What else is worth saying, such as times.
+    note: String,
 }
 
 /// A row whose check may end with an error: that is why it says nothing.
@@ -115,7 +117,7 @@ fn row(pair: &str, method: &str, check: impl FnOnce() -> Result<(String, Outcome
         let lines = lines.filter(|line| !line.starts_with("try: "));
         (String::new(), Outcome::LeftOut(lines.collect::<Vec<_>>().join("; ")))
     });
-    Row { pair, method, amount, outcome }
+    Row { pair, method, amount, outcome, note: String::new() }
 }
 
 /// Compares all pairs, prints a line for each as it is done, and the sum of it.
@@ -163,7 +165,8 @@ fn print(row: &Row) {
         Outcome::Different(what) => format!("DIFFERENT: {what}"),
         Outcome::LeftOut(why) => format!("not checked: {why}"),
     };
-    say!("{:<28} {:<34} {:<22} {outcome}", row.pair, row.method, row.amount);
+    let note = if row.note.is_empty() { String::new() } else { format!(" ({})", row.note) };
+    say!("{:<28} {:<34} {:<22} {outcome}{note}", row.pair, row.method, row.amount);
 }
 
 /// The exit status and its meaning.

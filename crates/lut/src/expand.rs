@@ -62,7 +62,7 @@ fn expand_cell(copy: &mut Rebuild<'_>, verdicts: &mut Verdicts, cell: &Cell) -> 
     let mut block = Block { copy, verdicts, base: &cell.name };
     let nets = match cell.op {
         Op::AtLeast(threshold) => vec![at_least(&mut block, &operands, threshold)?],
-        Op::Popcount => popcount(&mut block, operands, cell.width())?,
+        Op::Popcount => popcount(&mut block, &operands)?,
         Op::Argmax { words } => argmax(&mut block, &operands, words)?,
         Op::Constant(_) | Op::Lut(_) | Op::Register { .. } => unreachable!("copied above"),
     };
@@ -162,28 +162,82 @@ fn counter(height: usize, next: usize) -> (usize, usize) {
     }
 }
 
-fn popcount(block: &mut Block<'_, '_>, bits: Vec<Net>, width: usize) -> Result<Vec<Net>> {
-    let mut columns = vec![VecDeque::new(); width];
-    columns[0] = VecDeque::from(bits);
+/// A bit within a popcount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CountBit {
+    /// One of the bits that are counted, by its number.
+    Operand(usize),
+    /// A digit of an earlier counter.
+    Digit {
+        /// The counter, by its number.
+        counter: usize,
+        /// Which digit, the lowest being 0.
+        digit: usize,
+    },
+}
+
+/// A counter of the tree that a popcount becomes: it adds up a few bits of one weight and of the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counter {
+    /// Bits that count once.
+    pub ones: Vec<CountBit>,
+    /// Bits that count twice.
+    pub twos: Vec<CountBit>,
+    /// Digits of its sum; there are no more in the sum of all.
+    pub digits: usize,
+}
+
+/// The tree of counters by which [`Netlist::expand`] counts so many bits, each reading operands and
+/// earlier counters, and the digits of the sum, lowest first. Each counter has six inputs at most, so that
+/// a digit of it is one LUT; who adds in this order has the same nets in between. Costs time linear in
+/// the number of bits.
+#[must_use]
+pub fn counters(bits: usize) -> (Vec<Counter>, Vec<CountBit>) {
+    let width = crate::bits_for(bits);
+    let mut columns = vec![VecDeque::new(); width.max(1)];
+    columns[0] = (0..bits).map(CountBit::Operand).collect();
+    let mut counters = Vec::new();
     for low in 0..width {
         while columns[low].len() > 1 {
             let next = columns.get(low + 1).map_or(0, VecDeque::len);
             let (here, above) = counter(columns[low].len(), next);
-            let mut operands: Vec<Net> = columns[low].drain(..here).collect();
+            let ones: Vec<CountBit> = columns[low].drain(..here).collect();
+            let mut twos = Vec::new();
             if above > 0 {
-                operands.extend(columns[low + 1].drain(..above));
+                twos.extend(columns[low + 1].drain(..above));
             }
-            let sum = |k: usize| {
-                ((k & ((1 << here) - 1)).count_ones() + 2 * (k >> here).count_ones()) as usize
-            };
-            let digits = crate::bits_for(here + 2 * above);
             // Digits past the width are zero: the whole sum fits.
+            let digits = crate::bits_for(here + 2 * above).min(width - low);
             for (digit, column) in columns[low..].iter_mut().enumerate().take(digits) {
-                column.push_back(block.lut(&operands, |k| sum(k) >> digit & 1 == 1)?);
+                column.push_back(CountBit::Digit { counter: counters.len(), digit });
             }
+            counters.push(Counter { ones, twos, digits });
         }
     }
-    Ok(columns.into_iter().flatten().collect())
+    (counters, columns.into_iter().flatten().collect())
+}
+
+fn popcount(block: &mut Block<'_, '_>, bits: &[Net]) -> Result<Vec<Net>> {
+    let (counters, sum) = counters(bits.len());
+    let mut counted: Vec<Vec<Net>> = Vec::with_capacity(counters.len());
+    for Counter { ones, twos, digits } in &counters {
+        let net = |bit: &CountBit| net_of(*bit, bits, &counted);
+        let operands: Vec<Net> = ones.iter().chain(twos).map(net).collect();
+        let here = ones.len();
+        let sum = |k: usize| {
+            ((k & ((1 << here) - 1)).count_ones() + 2 * (k >> here).count_ones()) as usize
+        };
+        let digit = |digit: usize| block.lut(&operands, |k| sum(k) >> digit & 1 == 1);
+        counted.push((0..*digits).map(digit).collect::<Result<_>>()?);
+    }
+    Ok(sum.into_iter().map(|bit| net_of(bit, bits, &counted)).collect())
+}
+
+fn net_of(bit: CountBit, bits: &[Net], counted: &[Vec<Net>]) -> Net {
+    match bit {
+        CountBit::Operand(operand) => bits[operand],
+        CountBit::Digit { counter, digit } => counted[counter][digit],
+    }
 }
 
 /// The winner of a part of the words.
@@ -324,6 +378,31 @@ mod tests {
                 (0..bits).map(|_| one()).collect()
             })
             .collect()
+    }
+
+    #[test]
+    fn counters_count() {
+        for bits in (1..=40).chain([90, 164, 700]) {
+            let (counters, sum) = counters(bits);
+            assert_eq!(sum.len(), crate::bits_for(bits));
+            for x in noise(bits, 6, bits as u64) {
+                let mut values: Vec<u64> = Vec::new();
+                let bit = |values: &[u64], bit: &CountBit| match *bit {
+                    CountBit::Operand(operand) => x[operand] & 1,
+                    CountBit::Digit { counter, digit } => values[counter] >> digit & 1,
+                };
+                for Counter { ones, twos, digits } in &counters {
+                    assert!(ones.len() + twos.len() <= FAN_IN);
+                    let add = |of: &[CountBit]| of.iter().map(|b| bit(&values, b)).sum::<u64>();
+                    let value = add(ones) + 2 * add(twos);
+                    assert_eq!(value >> digits, 0);
+                    values.push(value);
+                }
+                let digits = sum.iter().enumerate();
+                let sum: u64 = digits.map(|(at, digit)| bit(&values, digit) << at).sum();
+                assert_eq!(sum, x.iter().map(|word| word & 1).sum::<u64>());
+            }
+        }
     }
 
     #[test]

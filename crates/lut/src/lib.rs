@@ -24,6 +24,7 @@ mod wiring;
 
 pub use error::{Error, Result};
 pub use evaluate::Evaluator;
+pub use expand::{CountBit, Counter, counters};
 pub use isa::Isa;
 pub use netlist::{
     Cell, Driver, Fault, Group, Input, MAX_NAME, MAX_NETS, MAX_WIDTH, Net, Netlist, NetlistBuilder,

@@ -26,6 +26,7 @@ mod pairs;
 mod report;
 
 pub use observed::Observed;
+pub use pairs::pairs;
 pub use report::{Counts, Report, RoleCounts};
 
 use crate::{MAX_FAN_IN, Netlist, Op, Result};

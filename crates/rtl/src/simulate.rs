@@ -4,10 +4,14 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::tools::{self, first_lines};
 use crate::{Error, Files, Result, Tool};
+
+/// Results from which on a simulation is worth optimising: it then runs several times as fast, and takes
+/// half as long again to compile.
+const MANY: usize = 50_000;
 
 /// A simulator that runs test benches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +38,10 @@ pub struct CoSimulation {
     pub equal: bool,
     /// What the bench said.
     pub report: String,
+    /// How long building the simulation took.
+    pub build: Duration,
+    /// How long it ran, reading the vectors included.
+    pub ran: Duration,
 }
 
 impl CoSimulation {
@@ -99,23 +107,38 @@ impl Simulator {
             Self::Verilator => {
                 // Compiling is all the cost of a short run, so it is not optimised much; a
                 // thousand LUTs still run at some ten thousand samples a second.
+                let flags = if lines(&expected)? < MANY {
+                    "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"
+                } else {
+                    "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1"
+                };
                 build.args(["--binary", "--timing", "-O3", "--build-jobs", "0", "--Mdir", "."]);
-                build.args(["-MAKEFLAGS", "OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0"]);
+                build.args(["-MAKEFLAGS", flags]);
                 build.args(["--prefix", "Vbench", "-o", "bench"]);
                 simulation = Command::new(work.join("bench"));
             }
         }
         build.arg(module).arg(bench);
+        let start = Instant::now();
         tools::run(build, &work, limit)?;
+        let built = Instant::now();
         simulation.arg(plusarg("+inputs=", inputs)).arg(plusarg("+expected=", expected));
         simulation.args(options);
         let report = tools::run(simulation, &work, limit)?;
-        read_verdict(&report).ok_or_else(|| Error::Tool {
+        let found = read_verdict(&report).ok_or_else(|| Error::Tool {
             command: self.tool().command().to_owned(),
             what: "the test bench ended without a verdict".to_owned(),
             output: first_lines(&report),
-        })
+        })?;
+        Ok(CoSimulation { build: built - start, ran: built.elapsed(), ..found })
     }
+}
+
+/// Lines of a file.
+fn lines(path: &Path) -> Result<usize> {
+    let text =
+        fs::read(path).map_err(|source| Error::Io { op: "read", path: path.to_owned(), source })?;
+    Ok(text.iter().filter(|&&byte| byte == b'\n').count())
 }
 
 fn plusarg(name: &str, path: PathBuf) -> OsString {
@@ -140,6 +163,8 @@ fn read_verdict(report: &str) -> Option<CoSimulation> {
         latency: latency.parse().ok(),
         equal,
         report: report.to_owned(),
+        build: Duration::ZERO,
+        ran: Duration::ZERO,
     })
 }
 

@@ -13,13 +13,14 @@ use crate::{Error, Result};
 /// For a netlist whose registers feed back, the samples are the clock cycles after power-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vectors {
+    /// Samples, each of which has outputs of its own.
     samples: usize,
     /// Width of each word of a sample.
     input_widths: Vec<usize>,
     output_widths: Vec<usize>,
     inputs: Vec<u64>,
     expected: Vec<u64>,
-    /// Samples for which a line of inputs stands.
+    /// Samples in a row that have the same inputs.
     hold: usize,
 }
 
@@ -31,12 +32,26 @@ impl Vectors {
     /// [`Error::Length`] when there is no sample; [`Error::Netlist`] when `inputs` is no whole
     /// number of samples or a value does not fit its port.
     pub fn from_inputs(netlist: &Netlist, inputs: &[u64]) -> Result<Self> {
+        Self::from_held(netlist, inputs, 1)
+    }
+
+    /// Expects what the netlist itself says to inputs that each stay for `clocks` samples: a network that
+    /// takes several clock cycles for an image has the same inputs in all of them. Memory and the file of
+    /// inputs have each of them once, and the bench holds them. No clocks at all are taken for one.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_inputs`](Self::from_inputs).
+    pub fn from_held(netlist: &Netlist, inputs: &[u64], clocks: usize) -> Result<Self> {
+        let clocks = clocks.max(1);
         let expected = if feeds_back(netlist) {
-            clocked_outputs(netlist, inputs)?
+            clocked_outputs(netlist, inputs, clocks)?
         } else {
-            Evaluator::new(netlist)?.frames(inputs)?
+            let lines = Evaluator::new(netlist)?.frames(inputs)?;
+            let words: usize = netlist.outputs().iter().map(|port| port.words).sum();
+            lines.chunks(words.max(1)).flat_map(|line| line.repeat(clocks)).collect()
         };
-        Self::with_expected(netlist, inputs, &expected)
+        Self::new(netlist, inputs, &expected, clocks)
     }
 
     /// Expects given outputs, for instance the answers of the network that the netlist was made
@@ -47,13 +62,18 @@ impl Vectors {
     /// [`Error::Length`] when there is no sample, or the two lists are not the same whole number
     /// of samples; [`Error::Value`] when a value does not fit its port.
     pub fn with_expected(netlist: &Netlist, inputs: &[u64], expected: &[u64]) -> Result<Self> {
+        Self::new(netlist, inputs, expected, 1)
+    }
+
+    fn new(netlist: &Netlist, inputs: &[u64], expected: &[u64], hold: usize) -> Result<Self> {
         let input_widths = widths(netlist.inputs().iter().map(|port| (port.words, port.width)));
         let output_widths = widths(netlist.outputs().iter().map(|port| (port.words, port.width)));
-        let samples = inputs.len().div_ceil(input_widths.len()).max(1);
-        check("test inputs", inputs, samples, &input_widths)?;
+        let lines = inputs.len().div_ceil(input_widths.len()).max(1);
+        let samples = lines * hold;
+        check("test inputs", inputs, lines, &input_widths)?;
         check("expected outputs", expected, samples, &output_widths)?;
         let (inputs, expected) = (inputs.to_vec(), expected.to_vec());
-        Ok(Self { samples, input_widths, output_widths, inputs, expected, hold: 1 })
+        Ok(Self { samples, input_widths, output_widths, inputs, expected, hold })
     }
 
     /// Samples of random bits, the same for the same seed, with what the netlist says to them.
@@ -71,23 +91,7 @@ impl Vectors {
         Self::from_inputs(netlist, &inputs)
     }
 
-    /// Writes the inputs of `clocks` samples in a row as one line of the file, which the bench then
-    /// holds for as many clock cycles: a network that takes several for a sample has the same inputs in
-    /// all of them. Where they are not the same everywhere, each keeps its line.
-    #[must_use]
-    pub fn held(mut self, clocks: usize) -> Self {
-        let words = self.input_widths.len();
-        let same = |block: &[u64]| block.chunks(words).all(|sample| *sample == block[..words]);
-        if clocks > 0
-            && self.samples.is_multiple_of(clocks)
-            && self.inputs.chunks(clocks * words).all(same)
-        {
-            self.hold = clocks;
-        }
-        self
-    }
-
-    /// Samples for which a line of the inputs' file stands; see [`held`](Self::held).
+    /// Samples for which a line of the inputs' file stands; see [`from_held`](Self::from_held).
     pub(crate) fn hold(&self) -> usize {
         self.hold
     }
@@ -97,7 +101,7 @@ impl Vectors {
         self.samples
     }
 
-    /// Input values, frame-major.
+    /// Input values, frame-major; those that [stay](Self::from_held) once.
     pub fn inputs(&self) -> &[u64] {
         &self.inputs
     }
@@ -110,7 +114,7 @@ impl Vectors {
     /// The inputs for `$readmemb`: one line of bits a sample. The last bit of a line is bit 0 of
     /// word 0 of the first port.
     pub fn inputs_text(&self) -> String {
-        text(&self.inputs, &self.input_widths, 1)
+        text(&self.inputs, &self.input_widths, self.hold)
     }
 
     /// The expected outputs, in the form of [`inputs_text`](Self::inputs_text).
@@ -120,7 +124,7 @@ impl Vectors {
 
     /// The lines of inputs that a bench for [`hold`](Self::hold) reads.
     pub(crate) fn held_text(&self) -> String {
-        text(&self.inputs, &self.input_widths, self.hold)
+        text(&self.inputs, &self.input_widths, 1)
     }
 
     /// Whether these vectors are for the ports of `netlist`.
@@ -160,21 +164,27 @@ fn check(op: &'static str, values: &[u64], samples: usize, widths: &[usize]) -> 
     Ok(())
 }
 
-/// A line for every so many samples.
-fn text(values: &[u64], widths: &[usize], every: usize) -> String {
+/// Each line so many times.
+fn text(values: &[u64], widths: &[usize], times: usize) -> String {
     let bits: usize = widths.iter().sum();
-    let mut text = String::with_capacity(values.len() / widths.len() / every * (bits + 1));
-    for sample in values.chunks(widths.len()).step_by(every) {
+    let mut text = String::with_capacity(values.len() / widths.len() * times * (bits + 1));
+    for sample in values.chunks(widths.len()) {
+        let start = text.len();
         for (value, width) in sample.iter().zip(widths).rev() {
             text.extend((0..*width).rev().map(|bit| if value >> bit & 1 == 1 { '1' } else { '0' }));
         }
         text.push('\n');
+        let end = text.len();
+        for _ in 1..times {
+            text.extend_from_within(start..end);
+        }
     }
     text
 }
 
-/// The outputs of each clock cycle from power-up on, read before the clock's edge.
-fn clocked_outputs(netlist: &Netlist, inputs: &[u64]) -> Result<Vec<u64>> {
+/// The outputs of each clock cycle from power-up on, read before the clock's edge; inputs stay for
+/// `clocks` of them.
+fn clocked_outputs(netlist: &Netlist, inputs: &[u64], clocks: usize) -> Result<Vec<u64>> {
     let widths = widths(netlist.inputs().iter().map(|port| (port.words, port.width)));
     if !inputs.len().is_multiple_of(widths.len()) {
         let expected = inputs.len().next_multiple_of(widths.len());
@@ -188,13 +198,15 @@ fn clocked_outputs(netlist: &Netlist, inputs: &[u64]) -> Result<Vec<u64>> {
             .zip(&widths)
             .flat_map(|(value, width)| (0..*width).map(move |bit| value >> bit & 1))
             .collect();
-        evaluator.settle(&bits)?;
-        for (index, port) in netlist.outputs().iter().enumerate() {
-            let bits: Vec<u64> = evaluator.output(index).map(|word| word & 1).collect();
-            let words = bits.chunks(port.width);
-            expected.extend(words.map(|word| word.iter().rev().fold(0, |sum, bit| sum << 1 | bit)));
+        for _ in 0..clocks {
+            evaluator.settle(&bits)?;
+            for (index, port) in netlist.outputs().iter().enumerate() {
+                let bits: Vec<u64> = evaluator.output(index).map(|word| word & 1).collect();
+                let value = |word: &[u64]| word.iter().rev().fold(0, |sum, bit| sum << 1 | bit);
+                expected.extend(bits.chunks(port.width).map(value));
+            }
+            evaluator.step(&bits)?;
         }
-        evaluator.step(&bits)?;
     }
     Ok(expected)
 }
@@ -227,18 +239,15 @@ mod tests {
 
     #[test]
     fn inputs_that_stay_are_one_line() {
-        let [a, b] = [[1, 6, 1], [7, 3, 0]];
-        let of = |inputs: &[[u64; 3]]| {
-            Vectors::from_inputs(&adder(), inputs.as_flattened()).unwrap().held(2)
-        };
-        let held = of(&[a, a, b, b]);
-        assert_eq!((held.samples(), held.hold()), (4, 2));
+        let (a, b) = ([1, 6, 1], [7, 3, 0]);
+        let adder = adder();
+        let held = Vectors::from_held(&adder, &[a, b].concat(), 2).unwrap();
+        let each = Vectors::from_inputs(&adder, &[a, a, b, b].concat()).unwrap();
+        assert_eq!((held.samples(), held.hold(), each.hold()), (4, 2, 1));
         assert_eq!(held.held_text(), "1110001\n0011111\n");
-        assert_eq!(held.inputs_text().lines().count(), 4);
-        for changing in [&[a, b, b, b][..], &[a, a, a]] {
-            let vectors = of(changing);
-            assert_eq!((vectors.hold(), vectors.held_text()), (1, vectors.inputs_text()));
-        }
+        assert_eq!(held.inputs_text(), each.inputs_text());
+        assert_eq!(held.expected(), each.expected());
+        assert_eq!(each.held_text(), each.inputs_text());
     }
 
     #[test]
@@ -281,5 +290,7 @@ mod tests {
         let netlist = build.finish().unwrap();
         let vectors = Vectors::from_inputs(&netlist, &[0, 1, 1, 0, 1]).unwrap();
         assert_eq!(vectors.expected(), [1, 1, 0, 1, 1]);
+        let held = Vectors::from_held(&netlist, &[1, 0], 2).unwrap();
+        assert_eq!(held.expected(), [1, 0, 1, 1]);
     }
 }

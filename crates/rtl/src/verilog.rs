@@ -103,6 +103,7 @@ pub struct Verilog {
     vectors: Option<Vectors>,
     target: Target,
     primitives: bool,
+    pairs: bool,
     enable: bool,
 }
 
@@ -128,6 +129,7 @@ impl Verilog {
             enable: false,
             target: Target::Generic,
             primitives: false,
+            pairs: false,
         }
     }
 
@@ -155,6 +157,15 @@ impl Verilog {
     #[must_use]
     pub fn primitives(mut self, primitives: bool) -> Self {
         self.primitives = primitives;
+        self
+    }
+
+    /// Whether two tables that read at most five nets together become one `LUT6_2`, a LUT of six inputs with
+    /// two outputs, as [`opt::pairs`](lutweave_lut::opt::pairs) finds them. For primitives of Xilinx
+    /// devices. Placers pair LUTs as well, where it does not cost speed; this leaves them no choice.
+    #[must_use]
+    pub fn pairs(mut self, pairs: bool) -> Self {
+        self.pairs = pairs;
         self
     }
 
@@ -270,7 +281,8 @@ impl Files {
 ///
 /// [`Error::ModuleName`] when the name is no legal one or reserved; [`Error::Unsupported`] when
 /// ports have more than [`MAX_PORT_BITS`] bits, the latency is above [`MAX_LATENCY`], primitives
-/// are asked of the generic target, or a state machine is to have an enable;
+/// are asked of the generic target, pairs without primitives or of a target without `LUT6_2`, or a state
+/// machine is to have an enable;
 /// [`Error::Netlist`] when paths cross different numbers of registers.
 pub fn validate(netlist: &Netlist, options: &Verilog) -> Result<()> {
     prepare(netlist, options).map(drop)
@@ -289,7 +301,7 @@ pub fn emit(netlist: &Netlist, options: &Verilog, out: &mut impl fmt::Write) -> 
         expanded = netlist.expand();
         signals = Signals::new(&expanded, signals.style, &options.module, options.enable);
         head::emit(&signals, &options.module, &netlist.hash(), Some(options.target), out)?;
-        body::emit(&signals, Some(options.target), out)?;
+        body::emit(&signals, Some((options.target, options.pairs)), out)?;
     } else {
         head::emit(&signals, &options.module, &netlist.hash(), None, out)?;
         body::emit(&signals, None, out)?;
@@ -303,6 +315,12 @@ pub(crate) fn prepare<'a>(netlist: &'a Netlist, options: &Verilog) -> Result<Sig
     if options.primitives && options.target == Target::Generic {
         let what = "the generic target has no primitives; choose another target".to_owned();
         return Err(unsupported(netlist, what));
+    }
+    let paired = matches!(options.target, Target::Xilinx7 | Target::UltraScale);
+    if options.pairs && !(options.primitives && paired) {
+        let what =
+            "pairs of tables are LUT6_2 primitives; ask for primitives of xilinx7 or ultrascale";
+        return Err(unsupported(netlist, what.to_owned()));
     }
     let outputs: usize = netlist.outputs().iter().map(|port| port.nets.len()).sum();
     for (what, bits) in [("input", netlist.input_bits()), ("output", outputs)] {

@@ -6,6 +6,8 @@
 use lutweave_lut::{Net, Netlist, NetlistBuilder, Role, TruthTable};
 use lutweave_rtl::verilog::{MAX_LATENCY, MAX_PORT_BITS, Style, emit, validate};
 use lutweave_rtl::{Error, Target, Vectors, Verilog, vhdl};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 /// Comparators, LUTs of one to seven inputs, a popcount and an argmax, with a register behind each
 /// LUT that leads to the sums.
@@ -242,4 +244,50 @@ fn primitives_are_those_of_the_target() {
         error.ends_with("the generic target has no primitives; choose another target"),
         "{error}"
     );
+}
+
+/// A network as they are trained: three thresholds a pixel, `layers` of LUTs with six inputs, ten sums
+/// and the class, with registers behind each layer.
+fn network(layers: usize, nodes: usize) -> Netlist {
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
+    let mut build = NetlistBuilder::new("network").unwrap();
+    let pixels = build.input("x", 784, 8).unwrap();
+    build.group("encoder", Role::Encoder).unwrap();
+    let mut nets: Vec<Net> = Vec::new();
+    for (pixel, word) in pixels.chunks(8).enumerate() {
+        for threshold in [64, 128, 192] {
+            let name = format!("encoder_{pixel}_{threshold}");
+            nets.push(build.at_least(name, word, threshold).unwrap());
+        }
+    }
+    for layer in 0..layers {
+        build.group(format!("lut{layer}"), Role::Core).unwrap();
+        let lut = |node: usize| {
+            let first = random.next_u64() as usize;
+            let sources: Vec<Net> =
+                (0..6).map(|i| nets[(first + i * 397 + node) % nets.len()]).collect();
+            let bits = random.next_u64();
+            let table = TruthTable::from_fn(6, |k| bits >> k & 1 == 1).unwrap();
+            build.lut(format!("lut{layer}_{node}"), &sources, table).unwrap()
+        };
+        nets = (0..nodes).map(lut).collect();
+    }
+    build.group("sum", Role::Head).unwrap();
+    let words = nets.chunks(nodes / 10).enumerate();
+    let sums: Vec<Vec<Net>> =
+        words.map(|(class, nets)| build.popcount(format!("sum_{class}"), nets).unwrap()).collect();
+    let class = build.argmax("best", &sums).unwrap();
+    build.output("class", 4, &class).unwrap();
+    let netlist = build.finish().unwrap();
+    let stages: Vec<usize> = (0..netlist.groups().len()).collect();
+    netlist.pipeline(&stages).unwrap()
+}
+
+#[test]
+fn a_large_network_takes_few_bytes_a_table() {
+    let text = Verilog::new("network").module_text(&network(5, 7_000)).unwrap();
+    assert_eq!(text.matches("=64'h").count(), 35_000);
+    assert!(text.len() <= 6_000_000, "{} bytes", text.len());
+    let longest = text.lines().map(str::len).max().unwrap();
+    assert!(longest <= 150, "a line of {longest} characters");
 }

@@ -135,6 +135,8 @@ mod tests {
             latency: Some(5),
             equal: true,
             report: String::new(),
+            build: Duration::ZERO,
+            ran: Duration::ZERO,
         };
         assert_eq!(in_words(&found), "co-simulation: 360/360 results equal, latency 5 cycles");
     }

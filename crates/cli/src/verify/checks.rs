@@ -9,7 +9,7 @@ use lutweave::engine::Engine;
 use lutweave::lut::opt;
 use lutweave::prelude::*;
 use lutweave::prove::{Limits, Method, Verdict, equivalent};
-use lutweave::rtl::{Files, Simulator, Tool, Vectors, Verilog, blif, yosys};
+use lutweave::rtl::{CoSimulation, Files, Simulator, Tool, Vectors, Verilog, blif, yosys};
 use tempfile::TempDir;
 
 use super::subject::Subject;
@@ -87,7 +87,7 @@ pub(super) fn vectors(subject: &Subject, netlist: &Netlist) -> Result<Vectors> {
     if subject.clocks == 1 {
         return Ok(Vectors::with_expected(netlist, &subject.inputs, &subject.expected)?);
     }
-    Ok(Vectors::from_inputs(netlist, &subject.inputs)?.held(subject.clocks))
+    Ok(Vectors::from_held(netlist, &subject.inputs, subject.hold)?)
 }
 
 pub(super) fn folder() -> Result<TempDir> {
@@ -169,11 +169,13 @@ pub(super) fn simulated(
         Simulator::Icarus => "Icarus, with stalls",
         Simulator::Verilator => "Verilator, with stalls",
     };
-    row("netlist = Verilog", method, || {
+    let mut note = String::new();
+    let row = row("netlist = Verilog", method, || {
         let folder = folder()?;
         let files = hardware.write(vectors(subject, &hardware.printed)?, folder.path())?;
         let found = simulator.run(&files, folder.path().join("work"), &[GAPS], limit)?;
         let amount = format!("{} results", grouped(found.total));
+        note = times(&found);
         let latency = found.latency;
         Ok((
             amount,
@@ -188,7 +190,14 @@ pub(super) fn simulated(
                 ))
             },
         ))
-    })
+    });
+    Row { note, ..row }
+}
+
+/// How long building a simulation and running it took.
+pub(super) fn times(found: &CoSimulation) -> String {
+    let [build, ran] = [found.build, found.ran].map(|time| time.as_secs_f64());
+    format!("built in {build:.1} s, ran {ran:.1} s")
 }
 
 /// The Verilog as Yosys reads it, and the netlist's BLIF as it is read back.

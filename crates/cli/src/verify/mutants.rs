@@ -65,7 +65,8 @@ pub(super) fn try_all(subject: &Subject, wanted: usize, limit: Duration) -> Row 
 /// The first test samples, and random ones, which reach more of the tables.
 fn stimuli(subject: &Subject, netlist: &Netlist) -> Result<Vectors> {
     let words: usize = netlist.inputs().iter().map(|port| port.words).sum();
-    let given = subject.inputs.chunks(words).take(SAMPLES).flatten();
+    let lines = subject.inputs.chunks(words);
+    let given = lines.flat_map(|line| vec![line; subject.hold]).take(SAMPLES).flatten();
     let random = Vectors::random(netlist, SAMPLES, 1)?;
     let inputs: Vec<u64> = given.chain(random.inputs()).copied().collect();
     Ok(Vectors::from_inputs(netlist, &inputs)?)

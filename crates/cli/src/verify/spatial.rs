@@ -11,7 +11,7 @@ use lutweave::prelude::*;
 use lutweave::rtl::{Simulator, Stream};
 use lutweave::tensor::{Targets, Values};
 
-use super::checks::{folder, prove};
+use super::checks::{folder, prove, times};
 use super::subject::{Subject, meaning};
 use super::{Outcome, Row, row};
 use crate::error::{Error, Result};
@@ -219,18 +219,21 @@ impl<'a> Check<'a> {
             Simulator::Icarus => "Icarus, with stalls",
             Simulator::Verilator => "Verilator, with stalls",
         };
-        row("stages = stream Verilog", method, || {
+        let mut note = String::new();
+        let row = row("stages = stream Verilog", method, || {
             let folder = folder()?;
             let stream = Stream::new("filter").image(self.spatial.image).frames(&self.tiles);
             let files = stream.write(self.spatial.stages(), folder.path())?;
             let found = simulator.run(&files, folder.path().join("work"), &[STALLS], limit)?;
+            note = times(&found);
             let amount = format!("{} pixels", grouped(found.total));
             if found.equal {
                 return Ok((amount, Outcome::Equal));
             }
             let (passed, total) = (grouped(found.passed), grouped(found.total));
             Ok((amount, Outcome::Different(format!("{passed} of {total} pixels right"))))
-        })
+        });
+        Row { note, ..row }
     }
 
     fn head(&self) -> &Head {

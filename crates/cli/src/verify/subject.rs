@@ -26,6 +26,8 @@ pub(super) struct Subject {
     pub(super) data: Dataset,
     /// Words of all samples for the input port, clock after clock, sample after sample.
     pub(super) inputs: Vec<u64>,
+    /// Clocks for which each of them stays: all of a sample's, or one.
+    pub(super) hold: usize,
     /// What the netlist says to them, in the last clock of each sample.
     pub(super) expected: Vec<u64>,
 }
@@ -44,39 +46,34 @@ impl Subject {
                 Values::U8(values) => values.iter().map(|&value| value.into()).collect(),
                 _ => return Err(Error::Unexpected("the samples are no numbers from 0 to 255")),
             };
-            return Self::of(None, netlist, 1, data, inputs);
+            return Self::of(None, netlist, [1, 1], data, inputs);
         }
         let network = store::from_bytes(&bytes)?;
         let Hardware { netlist, heads, clocks } = network.to_hardware("model", Answer::Auto)?;
-        let words = network.port_words(&data)?;
+        let inputs = network.port_words(&data)?;
         let port = netlist.inputs().iter().map(|port| port.words).sum::<usize>();
         // A port is as wide as a sample, which it holds for all clocks, or as one step of it.
-        let inputs = if clocks > 1 && words.len() == port * data.len() {
-            let held = |sample: &[u64]| sample.repeat(clocks);
-            words.chunks(port).flat_map(held).collect()
-        } else {
-            words
-        };
-        Self::of(Some((network, heads)), netlist, clocks, data, inputs)
+        let hold = if inputs.len() == port * data.len() { clocks } else { 1 };
+        Self::of(Some((network, heads)), netlist, [clocks, hold], data, inputs)
     }
 
     fn of(
         network: Option<(Network, Vec<Head>)>,
         netlist: Netlist,
-        clocks: usize,
+        [clocks, hold]: [usize; 2],
         data: Dataset,
         inputs: Vec<u64>,
     ) -> Result<Self> {
         let port = netlist.inputs().iter().map(|port| port.words).sum::<usize>();
-        if inputs.len() != port * clocks * data.len() {
+        if inputs.len() * hold != port * clocks * data.len() {
             return Err(Error::Unexpected("the samples are not what the netlist's ports take"));
         }
         let expected = if clocks == 1 {
             Evaluator::new(&netlist)?.frames(&inputs)?
         } else {
-            last_clocks(&netlist, clocks, &inputs)?
+            last_clocks(&netlist, [clocks, hold], &inputs)?
         };
-        Ok(Self { network, netlist, clocks, data, inputs, expected })
+        Ok(Self { network, netlist, clocks, data, inputs, hold, expected })
     }
 
     /// A line that says what it is.
@@ -137,21 +134,23 @@ impl Subject {
 }
 
 /// The words that a netlist with a state gives in the last clock of each sample, which begins from
-/// the registers' first state.
-fn last_clocks(netlist: &Netlist, clocks: usize, inputs: &[u64]) -> Result<Vec<u64>> {
+/// the registers' first state; its inputs stay for so many clocks each.
+fn last_clocks(netlist: &Netlist, [clocks, hold]: [usize; 2], inputs: &[u64]) -> Result<Vec<u64>> {
     let widths: Vec<usize> =
         netlist.inputs().iter().flat_map(|port| vec![port.width; port.words]).collect();
     let words = widths.len();
     let mut answers = Vec::new();
-    for block in inputs.chunks(64 * clocks * words) {
-        let samples = block.len() / (clocks * words);
+    let lines = clocks / hold;
+    for block in inputs.chunks(64 * lines * words) {
+        let samples = block.len() / (lines * words);
         let mut evaluator = Evaluator::clocked(netlist);
         for clock in 0..clocks {
             let mut bits = Vec::with_capacity(netlist.input_bits());
             for (word, width) in widths.iter().enumerate() {
                 for bit in 0..*width {
                     let lane = |sample: usize| {
-                        (block[(sample * clocks + clock) * words + word] >> bit & 1) << sample
+                        let line = sample * lines + clock / hold;
+                        (block[line * words + word] >> bit & 1) << sample
                     };
                     bits.push((0..samples).map(lane).sum());
                 }
@@ -243,6 +242,8 @@ mod tests {
                     lut s 0x6 x q\nregister q s 0\noutput y 1 x 1 s\nend\n";
         let netlist = Netlist::from_text(text).unwrap();
         let inputs = [1, 0, 1, 1, 0, 0, 0, 1, 0];
-        assert_eq!(last_clocks(&netlist, 3, &inputs).unwrap(), [0, 1, 1]);
+        assert_eq!(last_clocks(&netlist, [3, 1], &inputs).unwrap(), [0, 1, 1]);
+        assert_eq!(last_clocks(&netlist, [3, 3], &[1, 0]).unwrap(), [1, 0]);
+        assert_eq!(last_clocks(&netlist, [2, 2], &[1, 0]).unwrap(), [0, 0]);
     }
 }

@@ -25,8 +25,8 @@ pub struct Counts {
     pub roles: [RoleCounts; 3],
     /// LUTs on the longest way without a register, blocks expanded.
     pub depth: usize,
-    /// Pairs of LUT cells that would fit one six-input LUT with two outputs (`LUT6_2`): they read at
-    /// most five nets together. Found greedily; a placer may find more.
+    /// Pairs of LUT cells that fit one six-input LUT with two outputs (`LUT6_2`), as found by
+    /// [`pairs`](super::pairs()); a placer may find more.
     pub pairs: usize,
 }
 
@@ -42,7 +42,7 @@ impl Counts {
             counts.registers += group.registers;
             counts.estimated_luts += group.estimated_luts;
         }
-        Self { roles, depth: summary.depth, pairs: pairs(netlist) }
+        Self { roles, depth: summary.depth, pairs: pairs(netlist).len() }
     }
 
     /// LUT cells of all roles.
@@ -130,7 +130,7 @@ core     2 -> 2  0 -> 0     1 -> 1                 2 -> 2
 head     0 -> 0  0 -> 0     0 -> 0                 0 -> 0
 total    2 -> 2  1 -> 1     1 -> 1                 4 -> 4
 depth 4 -> 3 LUTs
-LUT6_2 pairs 1 -> 1";
+LUT6_2 pairs 0 -> 1";
         assert_eq!(report.to_string(), expected);
     }
 }

@@ -1,8 +1,9 @@
 //! The cells of a module, group by group.
 
+use std::collections::BTreeMap;
 use std::fmt::{Result, Write};
 
-use lutweave_lut::{Cell, Op, TruthTable};
+use lutweave_lut::{Cell, CountBit, Counter, Driver, Net, Netlist, Op, TruthTable, opt};
 
 use super::Style;
 use super::head::range;
@@ -13,13 +14,26 @@ use crate::names::Names;
 
 /// Longest line, in characters.
 const MAX_LINE: usize = 100;
-/// Bits that a popcount adds up at once: their sum is three functions of one six-input LUT each.
-const COUNT_BITS: usize = 6;
+/// Verilator's warnings of comparisons of words that may be constant: these are decided for good.
+const CONSTANT: [&str; 2] = ["CMPCONST", "UNSIGNED"];
 
-/// Prints everything after the port list, with the tables as primitives of `target` if there is one.
-pub(super) fn emit(signals: &Signals<'_>, target: Option<Target>, out: &mut impl Write) -> Result {
-    let primitives = target.map(Primitives::new);
-    let mut printer = Printer { signals, names: signals.names(), primitives, out };
+/// Prints everything after the port list, with the tables as primitives of a target if there is one,
+/// and, if that is said, in pairs.
+pub(super) fn emit(
+    signals: &Signals<'_>,
+    target: Option<(Target, bool)>,
+    out: &mut impl Write,
+) -> Result {
+    let primitives = target.map(|(target, _)| Primitives::new(target));
+    let mut pairs = BTreeMap::new();
+    if let Some((_, true)) = target {
+        for [first, second] in opt::pairs(signals.netlist) {
+            pairs.extend([(first, Half::First), (second, Half::Second(first))]);
+        }
+    }
+    let folded = if primitives.is_some() { Vec::new() } else { folded(signals.netlist) };
+    let names = signals.names();
+    let mut printer = Printer { signals, names, folded, tables: 0, primitives, pairs, out };
     let cells = signals.netlist.cells();
     let groups = signals.netlist.groups();
     let mut begun = vec![false; groups.len()];
@@ -49,34 +63,79 @@ pub(super) fn emit(signals: &Signals<'_>, target: Option<Target>, out: &mut impl
 struct Printer<'a, W> {
     signals: &'a Signals<'a>,
     names: Names,
+    /// The cells that have no wire; see [`folded`].
+    folded: Vec<bool>,
+    /// How many tables have a name.
+    tables: usize,
     primitives: Option<Primitives>,
+    /// The cells that share a primitive with another.
+    pairs: BTreeMap<usize, Half>,
     out: &'a mut W,
+}
+
+/// A cell of a pair.
+#[derive(Debug, Clone, Copy)]
+enum Half {
+    /// The one that comes first: its value is made where the other one is.
+    First,
+    /// The other one, and which is the first.
+    Second(usize),
+}
+
+/// Which cells are printed where a register takes them: tables that this register alone reads, in the
+/// same run of cells.
+fn folded(netlist: &Netlist) -> Vec<bool> {
+    let mut readers = vec![0usize; netlist.net_count()];
+    let operands = netlist.cells().iter().flat_map(|cell| &cell.operands);
+    for net in operands.chain(netlist.outputs().iter().flat_map(|port| &port.nets)) {
+        readers[net.index()] += 1;
+    }
+    let mut folded = vec![false; netlist.cells().len()];
+    let mut start = 0;
+    for section in netlist.cells().chunk_by(|a, b| a.group == b.group) {
+        for register in section.iter().filter(|cell| is_register(cell)) {
+            let operand = register.operands[0];
+            let Driver::Cell { cell, .. } = netlist.driver(operand) else { continue };
+            // One that reads ahead is clocked at the end of the module.
+            let near = cell >= start && operand < register.output();
+            let table = matches!(&netlist.cells()[cell].op, Op::Lut(table) if table.fan_in() > 1);
+            folded[cell] = near && table && readers[operand.index()] == 1;
+        }
+        start += section.len();
+    }
+    folded
 }
 
 impl<W: Write> Printer<'_, W> {
     /// The cells of `section`, the first of which is cell `start`, then its registers' clocking.
     fn section(&mut self, start: usize, section: &[Cell]) -> Result {
-        let mut index = start;
-        for run in section.chunk_by(|a, b| is_register(a) && is_register(b)) {
-            if is_register(&run[0]) {
-                let names = (index..index + run.len()).map(|cell| self.signals.cell(cell));
-                let names: Vec<String> = names.map(str::to_owned).collect();
-                self.wrapped("reg ", &names, ";")?;
-            } else {
-                self.cell(index, &run[0])?;
-            }
-            index += run.len();
+        let registers: Vec<usize> =
+            (start..start + section.len()).filter(|&cell| self.is_register(cell)).collect();
+        if !registers.is_empty() {
+            let names: Vec<String> =
+                registers.iter().map(|&cell| self.signals.cell(cell).to_owned()).collect();
+            self.list("reg ", &names, ";")?;
         }
-        let registers: Vec<usize> = (start..start + section.len())
-            .filter(|&cell| is_register(&self.signals.netlist.cells()[cell]))
-            .filter(|&cell| !self.reads_ahead(cell))
-            .collect();
+        let tables = self.tables(section)?;
+        let mut sources = BTreeMap::new();
+        for ((index, cell), table) in (start..).zip(section).zip(&tables) {
+            let value = table.as_ref().map(|table| self.indexed(table, cell));
+            match value {
+                Some(value) if self.folded[index] => {
+                    sources.insert(cell.output(), value);
+                }
+                Some(value) => self.wire(self.signals.cell(index), &value)?,
+                None => self.cell(index, cell)?,
+            }
+        }
+        let registers: Vec<usize> =
+            registers.into_iter().filter(|&cell| !self.reads_ahead(cell)).collect();
         let which = match self.signals.style {
             Style::StateMachine => "no reset, no enable, initial values below",
             _ if self.signals.enable => "no reset, enabled",
             _ => "no reset, no enable",
         };
-        self.clocked(&registers, which)
+        self.clocked(&registers, &sources, which)
     }
 
     /// What only a state machine has: registers that read a net printed after them, and the state
@@ -91,7 +150,7 @@ impl<W: Write> Printer<'_, W> {
             all.iter().copied().filter(|&cell| self.reads_ahead(cell)).collect();
         if !ahead.is_empty() {
             writeln!(self.out, "\n  // Registers that read what comes after them")?;
-            self.clocked(&ahead, "no reset, no enable, initial values below")?;
+            self.clocked(&ahead, &BTreeMap::new(), "no reset, no enable, initial values below")?;
         }
         writeln!(self.out, "\n  // State at power-up")?;
         writeln!(self.out, "  initial begin")?;
@@ -104,17 +163,69 @@ impl<W: Write> Printer<'_, W> {
         writeln!(self.out, "  end")
     }
 
-    fn clocked(&mut self, registers: &[usize], which: &str) -> Result {
+    /// The registers' assignments; `sources` are the values of what has no wire.
+    fn clocked(
+        &mut self,
+        registers: &[usize],
+        sources: &BTreeMap<Net, String>,
+        which: &str,
+    ) -> Result {
         if registers.is_empty() {
             return Ok(());
         }
         let condition = if self.signals.enable { "if (enable) " } else { "" };
         writeln!(self.out, "  always @(posedge clk) {condition}begin // {which}")?;
-        for &cell in registers {
-            let operand = self.signals.bit(self.signals.netlist.cells()[cell].operands[0]);
-            writeln!(self.out, "    {} <= {operand};", self.signals.cell(cell))?;
-        }
+        let assignments: Vec<String> = registers
+            .iter()
+            .map(|&cell| {
+                let operand = self.signals.netlist.cells()[cell].operands[0];
+                let value = sources.get(&operand).cloned();
+                let value = value.unwrap_or_else(|| self.signals.bit(operand));
+                format!("{}<={value}", self.signals.cell(cell))
+            })
+            .collect();
+        self.joined("  ", &assignments, "; ", ";")?;
         writeln!(self.out, "  end")
+    }
+
+    fn is_register(&self, cell: usize) -> bool {
+        is_register(&self.signals.netlist.cells()[cell])
+    }
+
+    /// Prints the constants of a section's tables, those of one size together, and gives for each
+    /// cell the name of its table, if it has one.
+    ///
+    /// In a large network the tables and the lines that read them are nearly all of the file, hence
+    /// short names, and neither words nor spaces that are repeated for each of them.
+    fn tables(
+        &mut self,
+        section: &[Cell],
+    ) -> std::result::Result<Vec<Option<String>>, std::fmt::Error> {
+        let mut names = vec![None; section.len()];
+        let mut sizes: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for (cell, name) in section.iter().zip(&mut names) {
+            match &cell.op {
+                Op::Lut(table) if table.fan_in() > 1 && self.primitives.is_none() => {
+                    let claimed = self.names.claim(&format!("T{}", self.tables));
+                    self.tables += 1;
+                    let (entries, digits) = (table.entries(), table.to_string());
+                    let digits = digits.trim_start_matches("0x");
+                    let constant = format!("{claimed}={entries}'h{digits}");
+                    sizes.entry(entries).or_default().push(constant);
+                    *name = Some(claimed);
+                }
+                _ => {}
+            }
+        }
+        for (entries, tables) in sizes {
+            self.list(&format!("localparam [{}:0] ", entries - 1), &tables, ";")?;
+        }
+        Ok(names)
+    }
+
+    /// A table at the index that its inputs make.
+    fn indexed(&self, table: &str, cell: &Cell) -> String {
+        format!("{table}[{}]", self.signals.word(&cell.operands))
     }
 
     fn reads_ahead(&self, cell: usize) -> bool {
@@ -151,7 +262,7 @@ impl<W: Write> Printer<'_, W> {
             let parts = self.signals.parts(&port.nets);
             match parts.as_slice() {
                 [whole] => writeln!(self.out, "  assign {name} = {whole};")?,
-                _ => self.wrapped(&format!("assign {name} = {{"), &parts, "};")?,
+                _ => self.list(&format!("assign {name} = {{"), &parts, "};")?,
             }
         }
         Ok(())
@@ -171,14 +282,15 @@ impl<W: Write> Printer<'_, W> {
         }
         parts.insert(0, "1'b0".to_owned());
         writeln!(self.out, "\n  // Not used by this netlist")?;
-        self.wrapped("wire unused_ok = &{", &parts, "};")
+        self.list("wire unused_ok = &{", &parts, "};")
     }
 
+    /// Prints a cell that has no table of its own to index.
     fn cell(&mut self, index: usize, cell: &Cell) -> Result {
         let name = self.signals.cell(index);
         match &cell.op {
             Op::Constant(value) => self.wire(name, &bit_text(*value)),
-            Op::Lut(table) => self.lut(name, cell, *table),
+            Op::Lut(table) => self.lut(index, cell, *table),
             Op::AtLeast(threshold) => self.at_least(name, cell, *threshold),
             Op::Popcount => self.popcount(name, cell),
             Op::Argmax { words } => self.argmax(name, cell, *words),
@@ -190,7 +302,8 @@ impl<W: Write> Printer<'_, W> {
         writeln!(self.out, "  wire {name} = {value};")
     }
 
-    fn lut(&mut self, name: &str, cell: &Cell, table: TruthTable) -> Result {
+    fn lut(&mut self, index: usize, cell: &Cell, table: TruthTable) -> Result {
+        let name = self.signals.cell(index);
         if table.fan_in() == 1 {
             let x = self.signals.bit(cell.operands[0]);
             match (table.get(0), table.get(1)) {
@@ -200,20 +313,21 @@ impl<W: Write> Printer<'_, W> {
                 (constant, _) => return self.wire(name, &bit_text(constant)),
             }
         }
-        if let Some(primitives) = &mut self.primitives {
-            writeln!(self.out, "  wire {name};")?;
-            let operands: Vec<String> =
-                cell.operands.iter().map(|&net| self.signals.bit(net)).collect();
-            return primitives.table(name, &table, &operands, &mut self.names, self.out);
+        // Without primitives, a table of more inputs has a name and is read through that.
+        let Some(primitives) = &mut self.primitives else { return Err(std::fmt::Error) };
+        writeln!(self.out, "  wire {name};")?;
+        match self.pairs.get(&index) {
+            Some(Half::First) => return Ok(()),
+            Some(&Half::Second(first)) => {
+                let cells = [&self.signals.netlist.cells()[first], cell];
+                let names = [self.signals.cell(first), name];
+                return primitives.pair(names, cells, self.signals, &mut self.names, self.out);
+            }
+            None => {}
         }
-        let entries = table.entries();
-        let constant = self.names.claim(&format!("T_{name}"));
-        let digits = table.to_string();
-        let digits = digits.trim_start_matches("0x");
-        // Without spaces: in a large network these lines are all of the file.
-        let index = self.signals.word(&cell.operands).replace(", ", ",");
-        writeln!(self.out, "  localparam [{}:0] {constant} = {entries}'h{digits};", entries - 1)?;
-        self.wire(name, &format!("{constant}[{index}]"))
+        let operands: Vec<String> =
+            cell.operands.iter().map(|&net| self.signals.bit(net)).collect();
+        primitives.table(name, &table, &operands, &mut self.names, self.out)
     }
 
     fn at_least(&mut self, name: &str, cell: &Cell, threshold: u64) -> Result {
@@ -230,48 +344,63 @@ impl<W: Write> Printer<'_, W> {
         if from_ports {
             self.wire(name, &comparison)
         } else {
-            self.unlinted(|printer| printer.wire(name, &comparison))
+            self.unlinted(&CONSTANT, |printer| printer.wire(name, &comparison))
         }
     }
 
-    /// A sum of the operands: six bits at a time, then the partial sums.
+    /// The sum of the operands by the counters that its LUTs are, too: what is in between is the same in
+    /// both, so that they are easily proved equal, and synthesis has sums of six bits and no carry chains.
     fn popcount(&mut self, name: &str, cell: &Cell) -> Result {
-        let width = cell.width();
-        let bits: Vec<String> = cell.operands.iter().map(|&net| self.signals.bit(net)).collect();
-        let mut terms = Vec::new();
-        if bits.len() <= COUNT_BITS {
-            terms.extend(bits.iter().map(|bit| extended(bit, 1, width)));
-        } else {
-            for (part, bits) in bits.chunks(COUNT_BITS).enumerate() {
-                if bits.len() == 1 {
-                    terms.push(extended(&bits[0], 1, width));
-                    continue;
-                }
-                let partial = self.names.claim(&format!("{name}_part{part}"));
-                let partial_width = lutweave_lut::bits_for(bits.len());
-                let sum: Vec<String> =
-                    bits.iter().map(|bit| extended(bit, 1, partial_width)).collect();
-                self.sum(&partial, partial_width, &sum)?;
-                terms.push(extended(&partial, partial_width, width));
-            }
+        let (counters, sum) = lutweave_lut::counters(cell.operands.len());
+        if let [counter] = counters.as_slice() {
+            let bit = |bit: &CountBit| self.counted(*bit, cell, &[]);
+            let terms: Vec<String> = counter.ones.iter().map(bit).collect();
+            return self.unlinted(&["WIDTH"], |p| p.sum(name, counter.digits, &terms));
         }
-        self.sum(name, width, &terms)
+        let mut words: Vec<(String, usize)> = Vec::with_capacity(counters.len());
+        self.unlinted(&["WIDTH"], |printer| {
+            for (number, Counter { ones, twos, digits }) in counters.iter().enumerate() {
+                let bit = |bit: &CountBit| printer.counted(*bit, cell, &words);
+                let twice = |two: &CountBit| format!("{{{},1'b0}}", bit(two));
+                let terms: Vec<String> =
+                    ones.iter().map(bit).chain(twos.iter().map(twice)).collect();
+                let word = printer.names.claim(&format!("{name}_c{number}"));
+                printer.sum(&word, *digits, &terms)?;
+                words.push((word, *digits));
+            }
+            Ok(())
+        })?;
+        let digits: Vec<String> =
+            sum.iter().rev().map(|bit| self.counted(*bit, cell, &words)).collect();
+        match digits.as_slice() {
+            [digit] => self.wire(name, digit),
+            _ => self.list(&format!("wire {}{name} = {{", range(cell.width())), &digits, "};"),
+        }
+    }
+
+    /// The expression of a bit of a popcount, whose counters are these words of so many digits.
+    fn counted(&self, bit: CountBit, cell: &Cell, words: &[(String, usize)]) -> String {
+        match bit {
+            CountBit::Operand(operand) => self.signals.bit(cell.operands[operand]),
+            CountBit::Digit { counter, digit } => match &words[counter] {
+                (word, 1) => word.clone(),
+                (word, _) => format!("{word}[{digit}]"),
+            },
+        }
     }
 
     fn sum(&mut self, name: &str, width: usize, terms: &[String]) -> Result {
         let start = format!("wire {}{name} = ", range(width));
-        self.joined(&start, terms, " +", ";")
+        self.joined(&start, terms, "+", ";")
     }
 
-    /// Prints comparisons of words that may be constant, in which case they are decided for good,
-    /// of which Verilator would warn.
-    fn unlinted(&mut self, print: impl FnOnce(&mut Self) -> Result) -> Result {
-        const LINTS: [&str; 2] = ["CMPCONST", "UNSIGNED"];
-        for lint in LINTS {
+    /// Prints something of which Verilator would warn.
+    fn unlinted(&mut self, lints: &[&str], print: impl FnOnce(&mut Self) -> Result) -> Result {
+        for lint in lints {
             writeln!(self.out, "  /* verilator lint_off {lint} */")?;
         }
         print(self)?;
-        for lint in LINTS {
+        for lint in lints {
             writeln!(self.out, "  /* verilator lint_on {lint} */")?;
         }
         Ok(())
@@ -282,7 +411,7 @@ impl<W: Write> Printer<'_, W> {
             let zero = format!("{}'d0", cell.width());
             return self.wire(&format!("{}{name}", range(cell.width())), &zero);
         }
-        self.unlinted(|printer| printer.comparisons(name, cell, words))
+        self.unlinted(&CONSTANT, |printer| printer.comparisons(name, cell, words))
     }
 
     /// A tree of comparisons; an earlier word wins unless the later one is greater.
@@ -323,7 +452,7 @@ impl<W: Write> Printer<'_, W> {
     }
 
     /// A list with commas, in lines of at most [`MAX_LINE`] characters.
-    fn wrapped(&mut self, start: &str, items: &[String], end: &str) -> Result {
+    fn list(&mut self, start: &str, items: &[String], end: &str) -> Result {
         self.joined(start, items, ",", end)
     }
 
@@ -331,12 +460,9 @@ impl<W: Write> Printer<'_, W> {
         let mut line = format!("  {start}");
         for (position, item) in items.iter().enumerate() {
             let after = if position + 1 == items.len() { end } else { separator };
-            if position > 0 {
-                if line.len() + 1 + item.len() + after.len() > MAX_LINE {
-                    writeln!(self.out, "{line}")?;
-                    "   ".clone_into(&mut line);
-                }
-                line.push(' ');
+            if position > 0 && line.len() + item.len() + after.trim_end().len() > MAX_LINE {
+                writeln!(self.out, "{}", line.trim_end())?;
+                "    ".clone_into(&mut line);
             }
             line.push_str(item);
             line.push_str(after);
@@ -351,9 +477,4 @@ fn is_register(cell: &Cell) -> bool {
 
 fn bit_text(value: bool) -> String {
     format!("1'b{}", u8::from(value))
-}
-
-/// `text`, which has `from` bits, as an expression of `to` bits.
-fn extended(text: &str, from: usize, to: usize) -> String {
-    if from == to { text.to_owned() } else { format!("{{{}'d0, {text}}}", to - from) }
 }

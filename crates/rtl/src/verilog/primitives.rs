@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::{Result, Write};
 
-use lutweave_lut::TruthTable;
+use lutweave_lut::{Cell, Net, Op, TruthTable};
+
+use super::signals::Signals;
 
 use crate::function::Function;
 use crate::names::Names;
@@ -14,7 +16,12 @@ use crate::target::{Lut, Mux, Split, Target};
 enum Used {
     Lut(Lut),
     Mux(Mux),
+    /// The LUT with two outputs.
+    Pair,
 }
+
+/// Inputs that the two tables of a pair share.
+const SHARED: usize = 5;
 
 /// Prints instances of primitives, and remembers which.
 #[derive(Debug)]
@@ -128,6 +135,49 @@ impl Primitives {
         writeln!(out, ");")
     }
 
+    /// Prints a LUT with two outputs for two tables that read at most five nets together: the lower half
+    /// of its table is the first one's, at `O5`, the upper half the second one's, at `O6` while `I5` is
+    /// one.
+    pub(super) fn pair(
+        &mut self,
+        wires: [&str; 2],
+        cells: [&Cell; 2],
+        signals: &Signals<'_>,
+        names: &mut Names,
+        out: &mut impl Write,
+    ) -> Result {
+        let mut nets: Vec<Net> = Vec::with_capacity(SHARED);
+        for net in cells.iter().flat_map(|cell| &cell.operands) {
+            if !nets.contains(net) {
+                nets.push(*net);
+            }
+        }
+        if nets.len() > SHARED {
+            return Err(std::fmt::Error);
+        }
+        let mut bits = 0u64;
+        for k in 0..2usize << SHARED {
+            let cell = cells[k >> SHARED];
+            let Op::Lut(table) = &cell.op else { return Err(std::fmt::Error) };
+            let value = |net: &Net| nets.iter().position(|other| other == net).unwrap_or(0);
+            let operands = cell.operands.iter().enumerate();
+            let index: usize = operands.map(|(to, net)| (k >> value(net) & 1) << to).sum();
+            bits |= u64::from(table.get(index)) << k;
+        }
+        self.used.insert("LUT6_2", Used::Pair);
+        let instance = names.claim(&format!("L_{}", wires[1]));
+        write!(
+            out,
+            "  LUT6_2 #(.INIT(64'h{bits:016x})) {instance} (.O5({}), .O6({})",
+            wires[0], wires[1]
+        )?;
+        for pin in 0..SHARED {
+            let net = nets.get(pin).map_or_else(|| "1'b0".to_owned(), |&net| signals.bit(net));
+            write!(out, ", .I{pin}({net})")?;
+        }
+        writeln!(out, ", .I5(1'b1));")
+    }
+
     /// Prints models of the primitives that were used.
     pub(super) fn models(&self, out: &mut impl Write) -> Result {
         if self.used.is_empty() {
@@ -158,6 +208,7 @@ impl Primitives {
                         index.join(", ")
                     )?;
                 }
+                Used::Pair => pair_model(module, out)?,
                 Used::Mux(mux) => {
                     let [zero, one, select, output] = mux.pins;
                     writeln!(
@@ -172,6 +223,33 @@ impl Primitives {
         }
         writeln!(out, "/* verilator lint_on DECLFILENAME */\n`endif\n`endif")
     }
+}
+
+/// The model of a LUT with two outputs, but for its end: choices, not an index, so that a pin which is
+/// not known makes that output unknown alone which depends on it. Two tables of different stages of a
+/// pipeline may be a pair, and what one reads may depend on what the other one was before.
+fn pair_model(module: &str, out: &mut impl Write) -> Result {
+    writeln!(
+        out,
+        "module {module} #(parameter [63:0] INIT = 64'd0) (output wire O6, output wire O5,\n  input \
+         wire I0, input wire I1, input wire I2, input wire I3, input wire I4, input wire I5);"
+    )?;
+    for (output, pins) in [(5, SHARED), (6, SHARED + 1)] {
+        let mut from = "INIT".to_owned();
+        for pin in (1..pins).rev() {
+            let (half, to) = (1 << pin, format!("o{output}_{pin}"));
+            writeln!(
+                out,
+                "  wire [{}:0] {to} = I{pin} ? {from}[{}:{half}] : {from}[{}:0];",
+                half - 1,
+                2 * half - 1,
+                half - 1
+            )?;
+            from = to;
+        }
+        writeln!(out, "  assign O{output} = I0 ? {from}[1] : {from}[0];")?;
+    }
+    Ok(())
 }
 
 /// The function of `inputs` variables with these entries.

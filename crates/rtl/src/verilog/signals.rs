@@ -82,7 +82,7 @@ impl<'a> Signals<'a> {
     /// The expression that reads a word, least significant net first in `nets`.
     pub(crate) fn word(&self, nets: &[Net]) -> String {
         let parts = self.parts(nets);
-        if parts.len() == 1 { parts.concat() } else { format!("{{{}}}", parts.join(", ")) }
+        if parts.len() == 1 { parts.concat() } else { format!("{{{}}}", parts.join(",")) }
     }
 
     /// The nets that no cell and no output reads in the printed text, as expressions.
