@@ -138,7 +138,7 @@ impl Simulator {
 fn lines(path: &Path) -> Result<usize> {
     let text =
         fs::read(path).map_err(|source| Error::Io { op: "read", path: path.to_owned(), source })?;
-    Ok(text.iter().filter(|&&byte| byte == b'\n').count())
+    Ok(text.split(|&byte| byte == b'\n').count().saturating_sub(1))
 }
 
 fn plusarg(name: &str, path: PathBuf) -> OsString {

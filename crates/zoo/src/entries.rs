@@ -83,11 +83,35 @@ pub const ENTRIES: &[Entry] = &[
         netlist: None,
     },
     Entry {
+        name: "mnist-conv",
+        about: "MNIST, one layer on edges that slides over the image in steps of a pixel",
+        target: "99.3 % with 30,000 LUT nodes for an image",
+        data: "mnist",
+        settings: include_str!("../entries/mnist-conv.toml"),
+        netlist: None,
+    },
+    Entry {
         name: "mnist-simple",
         about: "BinaryBrain's MnistDifferentiableLutSimple, 15 frames an image",
         target: "91.3 % with 3,182 LUTs",
         data: "mnist",
         settings: include_str!("../entries/mnist-simple.toml"),
+        netlist: None,
+    },
+    Entry {
+        name: "cifar10-dense",
+        about: "CIFAR-10, one layer on edges and colours",
+        target: "62 % with 16,500 LUTs of the core",
+        data: "cifar10",
+        settings: include_str!("../entries/cifar10-dense.toml"),
+        netlist: None,
+    },
+    Entry {
+        name: "cifar10-conv",
+        about: "CIFAR-10, one layer on edges and colours that slides over the image in steps of two pixels",
+        target: "70 % with 100,000 LUT nodes for an image",
+        data: "cifar10",
+        settings: include_str!("../entries/cifar10-conv.toml"),
         netlist: None,
     },
 ];
@@ -116,7 +140,7 @@ mod tests {
             if let Some(netlist) = entry.netlist().unwrap() {
                 let luts = netlist.lut_count(lutweave_lut::Role::Core);
                 // Tables that no other reads are not in it.
-                let fits = |record: crate::Record| luts > 0 && luts <= record.nodes;
+                let fits = |record: crate::Record| luts > 0 && luts <= record.unrolled.unwrap_or(record.nodes);
                 assert!(recorded.is_some_and(fits), "{}", entry.name);
             }
         }

@@ -19,6 +19,9 @@ pub struct Record {
     pub right: usize,
     /// LUT nodes that were trained.
     pub nodes: usize,
+    /// The same at all positions of an image, where layers slide over it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unrolled: Option<usize>,
     /// Frames of bits that the netlist sees of each sample, one a clock.
     pub frames: usize,
     /// LUTs that the synthesis needs; none where it was not done.

@@ -26,7 +26,11 @@ fn cells(entry: &Entry, record: &Record) -> [String; 11] {
     };
     [
         format!("{:.2} %", 100.0 * record.accuracy()),
-        if record.nodes > 0 { grouped(record.nodes) } else { "–".to_owned() },
+        match (record.nodes, record.unrolled) {
+            (0, _) => "–".to_owned(),
+            (nodes, None) => grouped(nodes),
+            (nodes, Some(all)) => format!("{} ({})", grouped(nodes), grouped(all)),
+        },
         luts(|luts| luts.core),
         luts(|luts| luts.encoder),
         luts(|luts| luts.head),
@@ -119,7 +123,7 @@ The [zoo](zoo.md) is a list of ready networks. This page is generated from their
 
 - **accuracy**: of the frozen netlist on the full test set. The settings were chosen on training
   samples that were kept aside.
-- **LUT nodes**: tables that were trained. **core, encoder, head**: LUTs of Yosys `synth_xilinx`, each
+- **LUT nodes**: tables that were trained, in brackets those of an image where layers slide over it. **core, encoder, head**: LUTs of Yosys `synth_xilinx`, each
   part optimised and synthesised alone, without registers, from its tables or with these as primitives
   (`export --primitives`), whichever takes fewer; a dash where it was not done.
 - **depth**: LUTs on the longest path through the whole system, as estimated.

@@ -15,6 +15,8 @@ use crate::report::grouped;
 use crate::train::config::Source;
 use crate::train::{TrainOptions, Trained, train};
 
+/// Most bytes of a netlist that travels with the source.
+const TRAVELS: usize = 250_000;
 /// The figures, in the folder of the training and in that of the source.
 const RESULTS: &str = "results.json";
 
@@ -80,6 +82,7 @@ fn measured(
         samples: test.len(),
         right: (share * test.len() as f64).round() as usize,
         nodes: net.luts(),
+        unrolled: Some(net.describe().cost().unrolled as usize).filter(|&all| all > net.luts()),
         frames: 1,
         luts: None,
         depth: None,
@@ -114,8 +117,13 @@ fn keep(folder: &Path, record: Record, netlist: Option<&Netlist>) -> Result<()> 
     let mut records: Vec<Record> = serde_json::from_slice(&text).map_err(zoo::Error::from)?;
     if let Some(netlist) = netlist {
         let path = folder.join("models").join(format!("{}.netlist", record.name));
-        store::write_atomic(&path, netlist.to_text().as_bytes())?;
-        say!("{} written", path.display());
+        let text = netlist.to_text();
+        if text.len() <= TRAVELS {
+            store::write_atomic(&path, text.as_bytes())?;
+            say!("{} written", path.display());
+        } else {
+            say!("the netlist has {} bytes, too many to travel with the source", grouped(text.len()));
+        }
     }
     records.retain(|old| old.name != record.name);
     records.push(record);
