@@ -49,6 +49,7 @@ sources! {
     GATHER_ROWS = "gather_rows",
     MODULATE = "modulate",
     NORM = "norm",
+    OPTIMIZER = "optimizer",
     PATTERN_COUNTS = "pattern_counts",
     PATTERN_SUMS = "pattern_sums",
     POOL = "pool",

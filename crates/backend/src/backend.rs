@@ -8,6 +8,7 @@ use crate::dense::DenseKernels;
 use crate::encode::EncodeKernels;
 use crate::modulate::ModulateKernels;
 use crate::norm::NormKernels;
+use crate::optimizer::OptimizerKernels;
 use crate::pool::PoolKernels;
 use crate::real::RealKernels;
 use crate::rows::RowKernels;
@@ -30,6 +31,7 @@ pub trait Backend:
     + RowKernels
     + WindowKernels
     + PoolKernels
+    + OptimizerKernels
     + Debug
     + Send
     + Sync

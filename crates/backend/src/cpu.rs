@@ -13,6 +13,7 @@ mod grain;
 mod modulate;
 mod node;
 mod norm;
+mod optimizer;
 mod pool;
 mod portable;
 mod real;

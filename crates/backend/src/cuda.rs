@@ -18,6 +18,7 @@ mod memory;
 mod modulate;
 mod norm;
 mod operands;
+mod optimizer;
 mod pool;
 mod real;
 mod rows;

@@ -9,6 +9,7 @@ mod encode;
 mod modulate;
 mod multilinear;
 mod norm;
+mod optimizer;
 mod pool;
 mod real;
 mod rows;

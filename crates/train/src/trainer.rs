@@ -325,7 +325,7 @@ fn check_position(done: &Checkpoint, plan: &Plan) -> Result<()> {
 }
 
 /// The backend unless another is given.
-fn cpu() -> &'static dyn Backend {
+pub(crate) fn cpu() -> &'static dyn Backend {
     static CPU: LazyLock<Cpu> = LazyLock::new(Cpu::new);
     &*CPU
 }

@@ -213,7 +213,7 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
                 metric.add(&y, &target)?;
                 value.add(metric.value(), target.labelled() as f64);
             }
-            optimizer.update(net.parameters_mut(), rate)
+            optimizer.update_on(net.parameters_mut(), rate, backend)
         })?;
         self.position.loss.add(total, weight);
         self.position.train.add(value.mean(), value.weight);

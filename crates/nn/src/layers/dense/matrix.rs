@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lutweave_backend::{Backend, FixedPoint, GroupMap, TwoLevels, Window};
 use lutweave_lut::NetlistBuilder;
-use lutweave_tensor::{DType, FrameBuffer, rng};
+use lutweave_tensor::{Array, DType, FrameBuffer, rng};
 
 use super::{BitValues, Dense, fixed_point};
 use crate::hardware::StageChain;
@@ -168,11 +168,11 @@ impl Matrix {
     ) -> Result<()> {
         let entered = self.entering(x, backend)?;
         let x = entered.as_ref().unwrap_or(x);
-        let mut unused = Vec::new();
+        let mut unused = Array::default();
         let dbias = if let Some(bias) = &mut self.bias {
             &mut bias.gradient
         } else {
-            unused.resize(self.spec.groups * self.outputs, 0.0);
+            unused.reset(self.spec.groups * self.outputs)?;
             &mut unused
         };
         let (groups, gradient) = (self.spec.groups, &mut self.weights.gradient);

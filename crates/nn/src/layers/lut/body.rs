@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lutweave_backend::{Sites, finite};
 use lutweave_lut::Wiring;
-use lutweave_tensor::{DType, rng};
+use lutweave_tensor::{Array, DType, rng};
 
 use super::LutLayer;
 use super::learned::Learned;
@@ -102,7 +102,7 @@ impl Body {
 
     /// The parameters with this step's noise, where the model has noise. Every node has a stream
     /// of its own, so threads may share the work.
-    pub(super) fn noisy(&self) -> Option<Vec<f32>> {
+    pub(super) fn noisy(&self) -> Option<Array> {
         let size = self.size();
         let mut first = self.weights.values[..size].to_vec();
         if !self.spec.model.perturb(&mut rng::stream(self.seed, &[]), &mut first) {

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use lutweave_backend::{Backend, Entries, Sites, Slopes, TableGradient, table_words};
 use lutweave_lut::{MAX_FAN_IN, Net, NetlistBuilder, Role, TruthTable, Wiring};
-use lutweave_tensor::{DType, FrameBuffer};
+use lutweave_tensor::{Array, DType, FrameBuffer};
 use rayon::prelude::*;
 
 use super::body::Body;
@@ -38,7 +38,7 @@ struct Step {
     /// The input as bits.
     x: Arc<FrameBuffer>,
     /// The parameters of this step, where noise was added to them.
-    noisy: Option<Vec<f32>>,
+    noisy: Option<Array>,
     scratch: Scratch,
     /// The choice of this step, where wiring is being learned.
     choice: Option<Wiring>,
@@ -287,7 +287,7 @@ impl Layer for OnBits {
         let sites = Sites::shared(wiring, body.share, body.constants)?;
         let learned = body.learned.as_mut().filter(|learned| !learned.frozen);
         let Parameter { values: weights, gradient, .. } = &mut body.weights;
-        let weights = tape.noisy.as_ref().unwrap_or(weights);
+        let weights = tape.noisy.as_ref().unwrap_or(&*weights);
         let Scratch { counts, state, sums, scale, offset, slopes } = &mut tape.scratch;
         // Slopes only where something is to be sent down.
         let down = want_dx || learned.is_some();

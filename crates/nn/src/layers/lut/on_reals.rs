@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use lutweave_backend::{Backend, frame_blocks};
 use lutweave_lut::NetlistBuilder;
-use lutweave_tensor::{DType, FrameBuffer};
+use lutweave_tensor::{Array, DType, FrameBuffer};
 use rayon::prelude::*;
 
 use super::body::Body;
@@ -33,10 +33,10 @@ struct Tape {
 
 impl OnReals {
     /// The parameters as multilinear tables.
-    fn tables(&self, binarize: bool) -> Vec<f32> {
+    fn tables(&self, binarize: bool) -> Array {
         let bit = |value: &f32| if *value > 0.5 { 1.0 } else { 0.0 };
         let values = &self.0.weights.values;
-        if binarize { values.iter().map(bit).collect() } else { values.clone() }
+        if binarize { values.iter().map(bit).collect::<Vec<f32>>().into() } else { values.clone() }
     }
 
     /// The value of every node and frame.
@@ -263,7 +263,7 @@ impl Layer for OnReals {
         let mut dx = FrameBuffer::zeros(DType::F32, &self.0.base.input().shape, frames)?;
         // Taken out to be written while the rest is read; that of a frozen layer stays as it is.
         let mut gradient = std::mem::take(&mut self.0.weights.gradient);
-        let mut unused = vec![0f32; if tape.frozen { gradient.len() } else { 0 }];
+        let mut unused = Array::zeros(if tape.frozen { gradient.len() } else { 0 })?;
         let target = if tape.frozen { &mut unused } else { &mut gradient };
         let done = self.backward_values(&tape.x, &du, target, (want_dx, &mut dx), backend);
         self.0.weights.gradient = gradient;
