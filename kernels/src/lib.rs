@@ -47,6 +47,7 @@ sources! {
     CANDIDATE_SUMS = "candidate_sums",
     ENCODE = "encode",
     GATHER_ROWS = "gather_rows",
+    LOSS = "loss",
     MODULATE = "modulate",
     NORM = "norm",
     OPTIMIZER = "optimizer",

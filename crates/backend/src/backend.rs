@@ -6,6 +6,7 @@ use crate::activation::ActivationKernels;
 use crate::candidate::CandidateKernels;
 use crate::dense::DenseKernels;
 use crate::encode::EncodeKernels;
+use crate::loss::LossKernels;
 use crate::modulate::ModulateKernels;
 use crate::norm::NormKernels;
 use crate::optimizer::OptimizerKernels;
@@ -32,6 +33,7 @@ pub trait Backend:
     + WindowKernels
     + PoolKernels
     + OptimizerKernels
+    + LossKernels
     + Debug
     + Send
     + Sync

@@ -10,6 +10,7 @@ mod dispatch;
 mod encode;
 mod gemm;
 mod grain;
+mod loss;
 mod modulate;
 mod node;
 mod norm;

@@ -14,6 +14,7 @@ mod driver;
 #[cfg(feature = "emulate")]
 mod emulator;
 mod encode;
+mod loss;
 mod memory;
 mod modulate;
 mod norm;

@@ -6,6 +6,7 @@ mod activation;
 mod candidate;
 mod dense;
 mod encode;
+mod loss;
 mod modulate;
 mod multilinear;
 mod norm;

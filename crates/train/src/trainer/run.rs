@@ -203,14 +203,14 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
         rayon::scope(|_| -> Result<()> {
             for (batch, target) in parts {
                 let (y, saved) = net.forward(batch, backend)?;
-                let (loss, dy) = loss.evaluate_part(&y, &target, weight)?;
+                let (loss, dy) = loss.evaluate_part_on(&y, &target, weight, backend)?;
                 if !loss.is_finite() {
                     return Err(Error::Diverged { epoch, step, loss });
                 }
                 net.backward(saved, &dy, backend)?;
                 total += f64::from(loss);
                 metric.clear();
-                metric.add(&y, &target)?;
+                metric.add_on(&y, &target, backend)?;
                 value.add(metric.value(), target.labelled() as f64);
             }
             optimizer.update_on(net.parameters_mut(), rate, backend)
