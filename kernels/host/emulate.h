@@ -405,6 +405,7 @@ inline unsigned __ballot_sync(unsigned mask, int vote) {
   return all;
 }
 
+inline int __ffs(int value) { return __builtin_ffs(value); }
 inline int __popc(unsigned value) { return __builtin_popcount(value); }
 inline float __uint_as_float(unsigned bits) { return emulate::from_bits<float>(bits); }
 inline unsigned __float_as_uint(float value) { return unsigned(emulate::to_bits(value)); }

@@ -46,6 +46,7 @@ sources! {
     BITS = "bits",
     CANDIDATE_SUMS = "candidate_sums",
     ENCODE = "encode",
+    FINITE = "finite",
     GATHER_ROWS = "gather_rows",
     LOSS = "loss",
     MODULATE = "modulate",
@@ -61,6 +62,7 @@ sources! {
     TABLE_BACKWARD = "table_backward",
     TABLE_ERRORS = "table_errors",
     TABLE_FORWARD = "table_forward",
+    TABLE_MODEL = "table_model",
     VALUE_FORWARD = "value_forward",
     WINDOW = "window",
 }

@@ -6,7 +6,9 @@ use crate::activation::ActivationKernels;
 use crate::candidate::CandidateKernels;
 use crate::dense::DenseKernels;
 use crate::encode::EncodeKernels;
+use crate::finite::FiniteKernels;
 use crate::loss::LossKernels;
+use crate::model::ModelKernels;
 use crate::modulate::ModulateKernels;
 use crate::norm::NormKernels;
 use crate::optimizer::OptimizerKernels;
@@ -22,6 +24,7 @@ use crate::window::WindowKernels;
 /// every backend. Kernels are grouped into one trait a family.
 pub trait Backend:
     TableKernels
+    + ModelKernels
     + RealKernels
     + EncodeKernels
     + ModulateKernels
@@ -34,6 +37,7 @@ pub trait Backend:
     + PoolKernels
     + OptimizerKernels
     + LossKernels
+    + FiniteKernels
     + Debug
     + Send
     + Sync

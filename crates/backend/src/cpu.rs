@@ -27,7 +27,7 @@ use dispatch::TableDispatch;
 pub use dispatch::{Dispatch, Kernel};
 use lutweave_lut::Isa;
 
-use crate::{Backend, Error, Result};
+use crate::{Backend, Error, FiniteKernels, ModelKernels, Result};
 
 /// Runs kernels on the threads of the current rayon pool, with one instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,10 @@ impl Default for Cpu {
         Self::new()
     }
 }
+
+impl ModelKernels for Cpu {}
+
+impl FiniteKernels for Cpu {}
 
 impl Backend for Cpu {
     fn name(&self) -> &'static str {

@@ -14,8 +14,10 @@ mod driver;
 #[cfg(feature = "emulate")]
 mod emulator;
 mod encode;
+mod finite;
 mod loss;
 mod memory;
+mod model;
 mod modulate;
 mod norm;
 mod operands;
@@ -58,6 +60,29 @@ pub enum Schedule {
     Falling,
     /// Shuffled by a seed.
     Shuffled(u16),
+}
+
+/// What a device was asked for, since its [`Cuda`] was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// Bytes copied to the device.
+    pub sent: u64,
+    /// Bytes copied to the host.
+    pub fetched: u64,
+    /// Kernels launched.
+    pub launches: u64,
+}
+
+impl std::ops::Sub for Traffic {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            sent: self.sent - before.sent,
+            fetched: self.fetched - before.fetched,
+            launches: self.launches - before.launches,
+        }
+    }
 }
 
 impl Cuda {
@@ -118,6 +143,13 @@ impl Cuda {
     fn on(device: Arc<dyn Device>) -> Self {
         let name = device.name();
         Self { memory: Arc::new(Memory::new(device)), tables: Tables::default(), name }
+    }
+
+    /// What has crossed since this was made, and how many kernels were launched.
+    pub fn traffic(&self) -> Traffic {
+        let [sent, fetched, launches] =
+            [0, 1, 2].map(|n| self.memory.traffic[n].load(std::sync::atomic::Ordering::Relaxed));
+        Traffic { sent, fetched, launches }
     }
 
     /// What the device calls itself.

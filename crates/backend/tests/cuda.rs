@@ -9,7 +9,7 @@ use lutweave_backend::{
     ActivationKernels, Backend, Cuda, GroupMap, Reference, Schedule, Sites, Slopes,
 };
 use lutweave_lut::Wiring;
-use lutweave_tensor::{DType, FrameBuffer, rng};
+use lutweave_tensor::{Array, DType, FrameBuffer, rng};
 
 fn reals(nodes: usize, frames: usize, seed: u64) -> FrameBuffer {
     let mut stream = rng::stream(seed, &[nodes as u64, frames as u64]);
@@ -18,7 +18,7 @@ fn reals(nodes: usize, frames: usize, seed: u64) -> FrameBuffer {
 }
 
 /// Sums of every kernel that adds up over frames, blocks or readers.
-fn sums(backend: &dyn Backend) -> (Vec<Vec<f32>>, Vec<FrameBuffer>) {
+fn sums(backend: &dyn Backend) -> (Vec<Array>, Vec<FrameBuffer>) {
     const SHARE: usize = 40;
     let (frames, fan_in, tables, sources) = (900, 6, 3, 30);
     let mut stream = rng::stream(5, &[]);
@@ -29,7 +29,7 @@ fn sums(backend: &dyn Backend) -> (Vec<Vec<f32>>, Vec<FrameBuffer>) {
     let sites = Sites::shared(&wiring, SHARE, true).unwrap();
     let (x, dy) = (reals(sources, frames, 1), reals(tables * SHARE, frames, 2));
     let bits = x.to_bits(0.3).unwrap();
-    let mut draw = |n: usize| (0..n).map(|_| rng::normal(&mut stream)).collect::<Vec<f32>>();
+    let mut draw = |n: usize| (0..n).map(|_| rng::normal(&mut stream)).collect::<Array>();
     let entries = tables << fan_in;
     let (scale, offset, slopes) = (draw(entries), draw(entries), draw(entries * fan_in));
 
@@ -42,8 +42,10 @@ fn sums(backend: &dyn Backend) -> (Vec<Vec<f32>>, Vec<FrameBuffer>) {
     backend.real_backward(&x, sites, &scale, &dy, &mut dtables, Some(&mut dreal)).unwrap();
     let (mut mean, mut variance) = (vec![0f32; 10], vec![0f32; 10]);
     backend.moments(&x, 3, &mut mean, &mut variance).unwrap();
-    let (mut dweights, mut dbias) = (vec![0f32; sources * tables * SHARE], vec![0f32; dy.nodes()]);
+    let lengths = [sources * tables * SHARE, dy.nodes()];
+    let [mut dweights, mut dbias] = lengths.map(|length| Array::zeros(length).unwrap());
     backend.affine_backward_weights(&x, &dy, 1, &mut dweights, &mut dbias).unwrap();
+    let [by_pattern, mean, variance] = [by_pattern, mean, variance].map(Array::from);
     (vec![by_pattern, dtables, mean, variance, dweights, dbias], vec![dx, dreal])
 }
 

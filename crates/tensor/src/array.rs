@@ -138,6 +138,12 @@ impl<T: Element> From<Vec<T>> for Array<T> {
     }
 }
 
+impl<T: Element> FromIterator<T> for Array<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
+        values.into_iter().collect::<Vec<T>>().into()
+    }
+}
+
 impl<T: Element> Deref for Array<T> {
     type Target = [T];
 

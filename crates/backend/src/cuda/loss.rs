@@ -50,7 +50,7 @@ impl Cuda {
     }
 
     /// The sum that a kernel left.
-    fn summed(sum: &Sum) -> Result<f64> {
+    fn total_of(sum: &Sum) -> Result<f64> {
         let mut total = [0f64];
         sum.out.read_to(&mut total)?;
         Ok(total[0])
@@ -86,7 +86,7 @@ impl LossKernels for Cuda {
         all.extend(arguments![divisor, &out, &sum.partial, &sum.ticket, &sum.out]);
         self.launch(&LOSS, "softmax_loss", Shape::blocks([sum.blocks, 1, 1], THREADS)?, &all)?;
         give(dy, out);
-        Self::summed(&sum)
+        Self::total_of(&sum)
     }
 
     fn element_loss(
@@ -118,7 +118,7 @@ impl LossKernels for Cuda {
         all.extend(arguments![&sum.partial, &sum.ticket, &sum.out]);
         self.launch(&LOSS, "element_loss", Shape::blocks([sum.blocks, 1, 1], THREADS)?, &all)?;
         give(dy, out);
-        Self::summed(&sum)
+        Self::total_of(&sum)
     }
 
     fn distillation(
@@ -155,7 +155,7 @@ impl LossKernels for Cuda {
             ],
         )?;
         give(dy, out);
-        Self::summed(&sum)
+        Self::total_of(&sum)
     }
 
     fn right(&self, y: &FrameBuffer, layout: Layout, wanted: Wanted<'_>) -> Result<[u64; 2]> {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytemuck::Pod;
@@ -21,6 +22,8 @@ pub(super) struct Memory {
     device: Arc<dyn Device>,
     /// Addresses by size.
     kept: Mutex<BTreeMap<usize, Vec<u64>>>,
+    /// Bytes that went up and came down, and kernels launched.
+    pub(super) traffic: [AtomicU64; 3],
 }
 
 impl fmt::Debug for Memory {
@@ -38,7 +41,7 @@ impl Drop for Memory {
 impl Memory {
     #[cfg(any(feature = "cuda", feature = "emulate"))]
     pub(super) fn new(device: Arc<dyn Device>) -> Self {
-        Self { device, kept: Mutex::default() }
+        Self { device, kept: Mutex::default(), traffic: Default::default() }
     }
 
     pub(super) fn device(&self) -> &dyn Device {
@@ -75,6 +78,7 @@ impl Memory {
         let buffer = self.allocate(bytes.len())?;
         // SAFETY: the buffer has as many bytes.
         unsafe { self.device.upload(buffer.address, bytes)? };
+        self.traffic[0].fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(buffer)
     }
 
@@ -126,10 +130,16 @@ impl Buffer {
         self.bytes
     }
 
+    /// Where an element is; that it is one of the buffer's is the caller's promise.
+    pub(super) fn address_of<T>(&self, element: usize) -> u64 {
+        self.address + (element * size_of::<T>()) as u64
+    }
+
     /// Copies everything to an array of the host, which must have as many bytes.
     pub(super) fn read_to<T: Pod>(&self, to: &mut [T]) -> Result<()> {
         let to: &mut [u8] = bytemuck::cast_slice_mut(to);
         let length = to.len().min(self.bytes);
+        self.memory.traffic[1].fetch_add(length as u64, Ordering::Relaxed);
         // SAFETY: no more bytes than the buffer has.
         unsafe { self.memory.device.download(self.address, &mut to[..length]) }
     }

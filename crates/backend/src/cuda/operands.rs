@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use lutweave_kernels::Source;
 use lutweave_tensor::{Array, DType, Element, FrameBuffer, Remote};
@@ -126,6 +127,7 @@ impl Cuda {
         shape: Shape,
         arguments: &[Argument],
     ) -> Result<()> {
+        self.memory.traffic[2].fetch_add(1, Ordering::Relaxed);
         // SAFETY: arguments are as the sources declare them, which the emulation checks in size and
         // number for every kernel; pointers are those of buffers, whose sizes the operands' checks
         // have shown to be those of the rows that the other arguments count.
