@@ -106,11 +106,10 @@ __device__ __forceinline__ void gates(const float *parameters, float temperature
 }
 
 // Writes the value of each pattern where all threads can read it.
-__device__ __forceinline__ void model_values(Model m, const float *parameters, float *values) {
+__device__ __forceinline__ void model_values(Model m, const float *parameters, float *values, float *p) {
   if (m.kind == WALSH) logits(values, parameters, m);
   if (m.kind == GATE_MIXTURE) {
     if (threadIdx.x == 0) {
-      float p[16];
       u32 best = 0;
       for (u32 g = 1; g < 16; g++) best = parameters[g] > parameters[best] ? g : best;
       gates(parameters, m.first, p, values);
@@ -154,9 +153,10 @@ KERNEL(64, table_values, u32 kind, u32 fan_in, u32 size, float first, float seco
        const u32 *counts, u32 normed, float gamma, float beta, float *state, u32 *tables, float *entries_out) {
   SHARED(float, values, MOST_ENTRIES);
   SHARED(double, parts, PARTS);
+  SHARED(float, p, 16);
   u32 table = blockIdx.x, entries = 1u << fan_in;
   Model m = {kind, fan_in, entries, size, first, second};
-  model_values(m, parameters + (u64)table * size, values);
+  model_values(m, parameters + (u64)table * size, values, p);
   const u32 *own_counts = counts + (u64)table * entries;
   float *own_state = state + (u64)table * (entries + 2), mean = 0, variance = 0;
   if (normed) {
@@ -225,6 +225,7 @@ KERNEL(64, table_gradient, u32 kind, u32 fan_in, u32 size, float first, float se
   SHARED(float, gradient, MOST_ENTRIES);
   SHARED(float, work, MOST_ENTRIES);
   SHARED(double, parts, PARTS);
+  SHARED(float, p, 16);
   u32 table = blockIdx.x, entries = 1u << fan_in;
   u64 at_entry = (u64)table * entries;
   Model m = {kind, fan_in, entries, size, first, second};
@@ -265,7 +266,6 @@ KERNEL(64, table_gradient, u32 kind, u32 fan_in, u32 size, float first, float se
 
   if (kind == WALSH) logits(work, own, m);
   if (kind == GATE_MIXTURE && threadIdx.x == 0) {
-    float p[16];
     gates(own, first, p, work);
     for (u32 g = 0; g < 16; g++) {
       float sum = 0;
