@@ -2,6 +2,9 @@
 
 use std::fmt::Debug;
 
+use lutweave_tensor::FrameBuffer;
+
+use crate::Result;
 use crate::activation::ActivationKernels;
 use crate::candidate::CandidateKernels;
 use crate::dense::DenseKernels;
@@ -44,4 +47,14 @@ pub trait Backend:
 {
     /// The name in messages and reports.
     fn name(&self) -> &'static str;
+
+    /// Brings a buffer to where kernels will read it, while these go on with what they were asked for;
+    /// may be called on any thread. Without effect, as here, where they read the host's memory.
+    ///
+    /// # Errors
+    ///
+    /// What a device says; kernels then bring the buffer themselves.
+    fn prefetch(&self, _x: &FrameBuffer) -> Result<()> {
+        Ok(())
+    }
 }

@@ -15,6 +15,8 @@ mod driver;
 mod emulator;
 mod encode;
 mod finite;
+#[cfg(feature = "cuda")]
+mod graph;
 mod loss;
 mod memory;
 mod model;
@@ -24,6 +26,8 @@ mod operands;
 mod optimizer;
 mod pool;
 mod real;
+#[cfg(any(feature = "cuda", feature = "emulate"))]
+mod recorder;
 mod rows;
 mod table;
 mod tables;
@@ -71,6 +75,10 @@ pub struct Traffic {
     pub fetched: u64,
     /// Kernels launched.
     pub launches: u64,
+    /// Lists of launches handed to the device, where they are collected.
+    pub lists: u64,
+    /// Of these lists, those that were like one before: a device is given them as graphs.
+    pub repeated: u64,
 }
 
 impl std::ops::Sub for Traffic {
@@ -81,6 +89,8 @@ impl std::ops::Sub for Traffic {
             sent: self.sent - before.sent,
             fetched: self.fetched - before.fetched,
             launches: self.launches - before.launches,
+            lists: self.lists - before.lists,
+            repeated: self.repeated - before.repeated,
         }
     }
 }
@@ -89,20 +99,33 @@ impl Cuda {
     /// The device of this number, as the driver counts them.
     ///
     /// The driver and NVRTC are looked for when this is called. Kernels are compiled for the device
-    /// when each is first used, which takes about 0.1 s a file.
+    /// when each is first used, which takes about 0.1 s a file. Launches are collected until an answer
+    /// is wanted; lists that come again are launched as CUDA graphs.
     ///
     /// # Errors
     ///
     /// [`Error::Unavailable`](crate::Error::Unavailable) without the feature `cuda`, the driver, NVRTC, or such a device.
     pub fn new(ordinal: usize) -> Result<Self> {
         #[cfg(feature = "cuda")]
-        return driver::Driver::new(ordinal).map(|driver| Self::on(Arc::new(driver)));
+        return driver::Driver::new(ordinal).map(|driver| Self::recording(Arc::new(driver)));
         #[cfg(not(feature = "cuda"))]
         {
             let why = "this program was built without the feature `cuda`";
             let why = format!("device {ordinal}: {why}");
             Err(crate::Error::Unavailable { what: WHAT, why })
         }
+    }
+
+    /// As [`new`](Self::new), with every kernel launched when it is asked for.
+    ///
+    /// # Errors
+    ///
+    /// As that.
+    pub fn without_graphs(ordinal: usize) -> Result<Self> {
+        #[cfg(feature = "cuda")]
+        return driver::Driver::new(ordinal).map(|driver| Self::on(Arc::new(driver)));
+        #[cfg(not(feature = "cuda"))]
+        Self::new(ordinal)
     }
 
     /// The names of all devices, in the order of their numbers.
@@ -139,6 +162,25 @@ impl Cuda {
         }
     }
 
+    /// As [`emulated`](Self::emulated), with kernels run in lists as a GPU is given them.
+    ///
+    /// # Errors
+    ///
+    /// As that.
+    pub fn emulated_lists(schedule: Schedule, threads: u32) -> Result<Self> {
+        #[cfg(feature = "emulate")]
+        return emulator::Emulator::new(schedule, threads)
+            .map(|emulator| Self::recording(Arc::new(emulator)));
+        #[cfg(not(feature = "emulate"))]
+        Self::emulated(schedule, threads)
+    }
+
+    /// A device whose work waits until an answer is wanted.
+    #[cfg(any(feature = "cuda", feature = "emulate"))]
+    fn recording(device: Arc<dyn Device>) -> Self {
+        Self::on(Arc::new(recorder::Recorder::new(device)))
+    }
+
     #[cfg(any(feature = "cuda", feature = "emulate"))]
     fn on(device: Arc<dyn Device>) -> Self {
         let name = device.name();
@@ -149,7 +191,8 @@ impl Cuda {
     pub fn traffic(&self) -> Traffic {
         let [sent, fetched, launches] =
             [0, 1, 2].map(|n| self.memory.traffic[n].load(std::sync::atomic::Ordering::Relaxed));
-        Traffic { sent, fetched, launches }
+        let [lists, repeated] = self.memory.device().lists();
+        Traffic { sent, fetched, launches, lists, repeated }
     }
 
     /// What the device calls itself.
@@ -163,7 +206,9 @@ impl Cuda {
     ///
     /// [`Error::Device`](crate::Error::Device) when any of it failed.
     pub fn synchronise(&self) -> Result<()> {
-        self.memory.device().synchronise()
+        self.memory.device().synchronise()?;
+        self.memory.waited();
+        Ok(())
     }
 
     /// Copies a buffer to the device ahead of the kernels that read it; without effect on one that is
@@ -183,5 +228,13 @@ const WHAT: &str = "CUDA";
 impl Backend for Cuda {
     fn name(&self) -> &'static str {
         "cuda"
+    }
+
+    /// Copies from pinned memory, on a stream of its own.
+    fn prefetch(&self, x: &FrameBuffer) -> Result<()> {
+        if x.remote().is_none() && !x.is_blank() {
+            x.mirror(Arc::new(self.memory.send_ahead(&x.as_bytes()?[..x.bytes()])?));
+        }
+        Ok(())
     }
 }

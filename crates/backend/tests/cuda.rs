@@ -55,6 +55,50 @@ fn schedules_do_not_change_a_bit() {
     let first = run(Schedule::Rising, 1);
     assert!(first == run(Schedule::Falling, 1));
     assert!(first == run(Schedule::Shuffled(11), 3));
+    assert!(first == sums(&Cuda::emulated_lists(Schedule::Rising, 1).unwrap()));
+}
+
+/// Work waits until an answer is wanted; a list that comes again is known again.
+#[test]
+fn launches_are_handed_over_in_lists() {
+    let cuda = Cuda::emulated_lists(Schedule::Falling, 1).unwrap();
+    let x = reals(5, 70, 1);
+    for round in 0..3u64 {
+        let before = cuda.traffic();
+        let (mut y, mut z) = (x.clone(), x.clone());
+        cuda.clamp(&x, -0.5, 0.5, &mut y).unwrap();
+        cuda.clamp(&y, 0.0, 1.0, &mut z).unwrap();
+        drop(y); // memory that is given back stays until nothing waits for it
+        let waiting = cuda.traffic() - before;
+        assert_eq!((waiting.launches, waiting.lists), (2, 0));
+        let want = x.rows::<f32>().unwrap().iter().map(|x| x.clamp(0.0, 0.5));
+        assert!(z.rows::<f32>().unwrap().iter().copied().eq(want));
+        let handed = cuda.traffic() - before;
+        assert_eq!((handed.lists, handed.repeated), (1, u64::from(round > 0)));
+    }
+    cuda.synchronise().unwrap();
+}
+
+/// A batch is sent while earlier work waits, and its memory is not given to another before that is done.
+#[test]
+fn batches_are_sent_ahead() {
+    let cuda = Cuda::emulated_lists(Schedule::Rising, 1).unwrap();
+    let batches: Vec<FrameBuffer> = (0..6).map(|seed| reals(4, 33, seed)).collect();
+    let mut answers = Vec::new();
+    for batch in &batches {
+        let x = batch.clone();
+        cuda.prefetch(&x).unwrap();
+        let sent = cuda.traffic().sent;
+        let mut y = x.clone();
+        cuda.clamp(&x, -1.0, 1.0, &mut y).unwrap();
+        assert_eq!(cuda.traffic().sent, sent, "it is there");
+        answers.push(y);
+    }
+    assert_eq!(cuda.traffic().lists, 0, "sending ahead waits for nothing");
+    for (batch, answer) in batches.iter().zip(answers) {
+        let want = batch.rows::<f32>().unwrap().iter().map(|x| x.clamp(-1.0, 1.0));
+        assert!(answer.rows::<f32>().unwrap().iter().copied().eq(want));
+    }
 }
 
 /// A chain of kernels as a layer and its head run them: nothing comes to the host in between.

@@ -238,7 +238,8 @@ impl<'a> Trainer<'a> {
         }
         let (input, prepare) = (net.input().clone(), self.prepare.take());
         let next = (done.position.epoch, done.position.step);
-        let maker = || Maker::new(train, input.clone(), prepare.as_deref(), plan, next);
+        let backend = self.backend;
+        let maker = || Maker::new(train, input.clone(), prepare.as_deref(), backend, plan, next);
         thread::scope(|scope| {
             let feed = Feed::start(scope, maker);
             let test = TestSet::new(test, self.soft_samples);

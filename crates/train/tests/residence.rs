@@ -112,16 +112,20 @@ fn every_model_trains_alike_where_it_stays_and_where_it_does_not() {
 
 #[test]
 fn a_step_copies_its_batch_in_and_its_loss_out() {
-    let cuda = Cuda::emulated(Schedule::Rising, 1).unwrap();
+    let cuda = Cuda::emulated_lists(Schedule::Rising, 1).unwrap();
     let (mut net, mut adam) = (network(LutLayer::new(18).fan_in(5)), Adam::new(0.01));
     step(&mut net, &mut adam, &cuda); // parameters and wiring go up
+    step(&mut net, &mut adam, &cuda);
     let before = cuda.traffic();
     step(&mut net, &mut adam, &cuda);
-    let Traffic { sent, fetched, launches } = cuda.traffic() - before;
+    let crossed = cuda.traffic() - before;
+    let Traffic { sent, fetched, launches, lists, repeated, .. } = crossed;
     let (x, _) = batch();
     let labels = 2 * 4 * FRAMES as u64; // for the loss, and for the share that is right
     assert_eq!(sent, x.bytes() as u64 + labels);
     // The loss, two counts, and flags that say whether all is finite.
     assert!(fetched <= 64, "{fetched}");
-    assert!(launches <= 60, "{launches}");
+    assert!(launches <= 40, "{launches}");
+    assert!(lists == repeated && lists <= 10, "{crossed:?}");
+    println!("{crossed:?}");
 }

@@ -116,7 +116,11 @@ impl Cuda {
     pub(super) fn changed(&self, y: &impl Numbers) -> Result<Arc<Buffer>> {
         let buffer = self.input(y)?;
         // This one and that of `y`: every other belongs to a copy of `y`.
-        if Arc::strong_count(&buffer) <= 2 { Ok(buffer) } else { Ok(Arc::new(buffer.duplicate()?)) }
+        if Arc::strong_count(&buffer) > 2 {
+            return Ok(Arc::new(buffer.duplicate()?));
+        }
+        buffer.finite.store(false, Ordering::Relaxed);
+        Ok(buffer)
     }
 
     /// Launches a kernel.
