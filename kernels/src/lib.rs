@@ -13,12 +13,14 @@ pub struct Source {
     /// The file's name, which also is that of the operation, without its ending.
     pub name: &'static str,
     text: &'static str,
+    /// What it shares with some others.
+    shared: &'static str,
 }
 
 impl Source {
-    /// A program as NVRTC takes it: what all share, then this source. Errors name its own lines.
+    /// A program as NVRTC takes it: what all share, what some share, then this source. Errors name its own lines.
     pub fn program(&self) -> String {
-        format!("{COMMON}\n#line 1 \"{}.cu\"\n{}", self.name, self.text)
+        format!("{COMMON}\n{}\n#line 1 \"{}.cu\"\n{}", self.shared, self.name, self.text)
     }
 
     /// The source alone, as in its file.
@@ -27,12 +29,29 @@ impl Source {
     }
 }
 
+/// The models of LUT nodes, for the sources that compute them.
+const MODEL: &str = include_str!("../table_model.cuh");
+
+/// A constant, or nothing.
+macro_rules! or_nothing {
+    () => {
+        ""
+    };
+    ($shared:ident) => {
+        $shared
+    };
+}
+
 macro_rules! sources {
-    ($($name:ident = $file:literal),* $(,)?) => {
+    ($($name:ident = $file:literal $(+ $shared:ident)?),* $(,)?) => {
         $(
             #[doc = concat!("`", $file, ".cu`: what it computes and what bounds it is said on top of it.")]
             pub const $name: Source =
-                Source { name: $file, text: include_str!(concat!("../", $file, ".cu")) };
+                Source {
+                    name: $file,
+                    text: include_str!(concat!("../", $file, ".cu")),
+                    shared: or_nothing!($($shared)?),
+                };
         )*
 
         /// All sources, by name.
@@ -53,7 +72,7 @@ sources! {
     NORM = "norm",
     OPTIMIZER = "optimizer",
     PATTERN_COUNTS = "pattern_counts",
-    PATTERN_SUMS = "pattern_sums",
+    PATTERN_SUMS = "pattern_sums" + MODEL,
     POOL = "pool",
     REAL_FORWARD = "real_forward",
     REAL_SLOPES = "real_slopes",
@@ -62,7 +81,7 @@ sources! {
     TABLE_BACKWARD = "table_backward",
     TABLE_ERRORS = "table_errors",
     TABLE_FORWARD = "table_forward",
-    TABLE_MODEL = "table_model",
+    TABLE_VALUES = "table_values" + MODEL,
     VALUE_FORWARD = "value_forward",
     WINDOW = "window",
 }

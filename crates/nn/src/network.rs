@@ -59,6 +59,24 @@ impl Network {
         Ok(Self { root: spec.build(&site)?, seed })
     }
 
+    /// Another network that is the same: layers, what they have learned, and which are frozen.
+    ///
+    /// # Errors
+    ///
+    /// When the specification no longer builds, which no network that was built this way does.
+    pub fn replica(&self) -> Result<Self> {
+        let mut other =
+            Self::with_inputs(self.spec(), self.root.base().inputs().to_vec(), self.seed)?;
+        other.restore(&self.state())?;
+        let mut frozen = Vec::new();
+        self.for_each(|layer| frozen.push(layer.base().frozen()));
+        let mut frozen = frozen.into_iter();
+        other.for_each_mut(|layer| {
+            layer.base_mut().set_frozen(frozen.next().unwrap_or_default());
+        });
+        Ok(other)
+    }
+
     /// The outermost layer.
     pub(crate) fn root(&self) -> &dyn Layer {
         self.root.as_ref()

@@ -86,6 +86,7 @@ pub(super) trait Device: Debug + Send + Sync {
     /// # Safety
     ///
     /// As of [`clear`](Self::clear) and [`launch`](Self::launch), for each.
+    #[allow(dead_code)] // where there is no device
     unsafe fn replay(&self, work: Vec<Work>) -> Result<()> {
         for work in &work {
             // SAFETY: as the caller promises.
@@ -104,6 +105,7 @@ pub(super) trait Device: Debug + Send + Sync {
 }
 
 /// Something to do that gives no answer.
+#[allow(dead_code)] // where there is no device
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Work {
     /// See [`Device::launch`].
@@ -128,6 +130,7 @@ impl Work {
     }
 
     /// A number that is the same for lists that are alike (Fowler, Noll and Vo's FNV-1a).
+    #[allow(dead_code)] // where there is no device
     pub(super) fn hash(work: &[Self]) -> u64 {
         let mut hash = 0xcbf2_9ce4_8422_2325u64;
         for work in work {
@@ -147,6 +150,7 @@ impl Work {
     /// # Safety
     ///
     /// As of [`Device::clear`] and [`Device::launch`].
+    #[allow(dead_code)] // where there is no device
     pub(super) unsafe fn run<D: Device + ?Sized>(&self, device: &D) -> Result<()> {
         match self {
             Self::Launch { source, kernel, shape, arguments } => {

@@ -1,6 +1,6 @@
 //! Layers of LUTs whose model kernels know: their numbers stay on the device.
 
-use lutweave_kernels::TABLE_MODEL;
+use lutweave_kernels::TABLE_VALUES;
 use lutweave_tensor::{DType, FrameBuffer};
 
 use super::Cuda;
@@ -18,8 +18,21 @@ const THREADS: u32 = 64;
 /// No pointer.
 const NONE: u64 = 0;
 
-/// A model as kernels take it: kind, inputs, parameters of a node, two settings.
-fn model(model: TableModel, fan_in: usize) -> Result<[Argument; 5]> {
+/// What `pattern_sums` is given where sums are all that is wanted of it.
+pub(super) fn no_model() -> [Argument; 17] {
+    let (none, zero): (Argument, Argument) = (NONE.into(), 0.0f32.into());
+    let mut all = [none; 17];
+    all[0] = 8u32.into();
+    all[1] = 0u32.into();
+    all[6] = 0u32.into();
+    for number in [2, 3, 7, 8, 16] {
+        all[number] = zero;
+    }
+    all
+}
+
+/// A model as kernels take it: kind, parameters of a node, two settings.
+fn model(model: TableModel, fan_in: usize) -> Result<[Argument; 4]> {
     let yes = |yes: bool| f32::from(u8::from(yes));
     let (kind, first, second) = match model {
         TableModel::Smoothed { bias, binarize_table } => (0u32, bias, yes(binarize_table)),
@@ -32,7 +45,7 @@ fn model(model: TableModel, fan_in: usize) -> Result<[Argument; 5]> {
         TableModel::Max => (7, 0.0, 0.0),
     };
     let size = count(model.parameters(fan_in))?;
-    Ok([kind.into(), count(fan_in)?.into(), size.into(), first.into(), second.into()])
+    Ok([kind.into(), size.into(), first.into(), second.into()])
 }
 
 impl ModelKernels for Cuda {
@@ -59,12 +72,13 @@ impl ModelKernels for Cuda {
             [NONE.into(), (&looked_up).into()]
         };
         let (gamma, beta) = nodes.norm.unwrap_or((1.0, 0.0));
-        let mut all = model(nodes.model, sites.fan_in())?.to_vec();
+        let mut all = arguments![count(sites.fan_in())?].to_vec();
+        all.extend(model(nodes.model, sites.fan_in())?);
         let normed = u32::from(nodes.norm.is_some());
         all.extend(arguments![&parameters, &counts, normed, gamma, beta, &out]);
         all.extend(pointers);
         let shape = Shape::blocks([tables, 1, 1], THREADS)?;
-        self.launch(&TABLE_MODEL, "table_values", shape, &all)?;
+        self.launch(&TABLE_VALUES, "table_values", shape, &all)?;
         give(state.counts, counts);
         give(state.state, out);
         let source =
@@ -83,7 +97,7 @@ impl ModelKernels for Cuda {
         gradient: BatchGradient<'_>,
     ) -> Result<bool> {
         check_model_backward(x, sites, dy, nodes, &state, &gradient)?;
-        let (tables, entries) = (sites.tables(), sites.entries());
+        let entries = sites.entries();
         let BatchGradient { scale, offset, mut slopes, parameters: dparameters, mut running } =
             gradient;
         scale.resize(entries)?;
@@ -91,7 +105,6 @@ impl ModelKernels for Cuda {
         if let Some(slopes) = &mut slopes {
             slopes.resize(entries * sites.fan_in())?;
         }
-        let sums = self.summed(x, sites, dy)?;
         let (counts, state) = (self.input(state.counts)?, self.input(state.state)?);
         let (parameters, dparameters_there) =
             (self.input(nodes.parameters)?, self.changed(dparameters)?);
@@ -106,7 +119,7 @@ impl ModelKernels for Cuda {
         let (gamma, beta) = nodes.norm.unwrap_or((1.0, 0.0));
         let mut all = model(nodes.model, sites.fan_in())?.to_vec();
         let normed = u32::from(nodes.norm.is_some());
-        all.extend(arguments![&parameters, &counts, normed, gamma, beta, &state, &sums]);
+        all.extend(arguments![&parameters, &counts, normed, gamma, beta, &state]);
         all.extend(arguments![&scale_there, &offset_there]);
         all.push(slopes_there.as_ref().map_or(NONE.into(), Argument::from));
         all.extend(arguments![&dparameters_there]);
@@ -115,8 +128,7 @@ impl ModelKernels for Cuda {
             None => all.extend(arguments![NONE, NONE]),
         }
         all.push(running.as_ref().map_or(0.0, |running| running.keep).into());
-        let shape = Shape::blocks([tables, 1, 1], THREADS)?;
-        self.launch(&TABLE_MODEL, "table_gradient", shape, &all)?;
+        self.summed(x, sites, dy, &all)?;
         give(scale, scale_there);
         give(offset, offset_there);
         if let (Some(slopes), Some(there)) = (&mut slopes, slopes_there) {

@@ -5,8 +5,9 @@ use lutweave_tensor::{DType, FrameBuffer};
 use rayon::prelude::*;
 
 use super::Cuda;
-use super::device::{Shape, arguments};
+use super::device::{Argument, Shape, arguments};
 use super::memory::Buffer;
+use super::model::no_model;
 use super::operands::{count, give, stride, words};
 use super::tables::Kind;
 use crate::check::{check_rows, check_size};
@@ -133,7 +134,7 @@ impl TableKernels for Cuda {
         check_input(op, x, sites)?;
         check_rows(op, "dy", dy, DType::F32, sites.places(), x)?;
         check_size(op, "sums", "values", sites.entries(), sums.len())?;
-        self.summed(x, sites, dy)?.read_to(sums)
+        self.summed(x, sites, dy, &no_model())?.read_to(sums)
     }
 
     fn table_backward(
@@ -261,12 +262,14 @@ impl Cuda {
         Ok(out)
     }
 
-    /// The sums of `dy` by pattern, on the device.
+    /// The sums of `dy` by pattern, on the device; what the last block of each table goes on with is
+    /// said by `then`.
     pub(super) fn summed(
         &self,
         x: &FrameBuffer,
         sites: Sites<'_>,
         dy: &FrameBuffer,
+        then: &[Argument],
     ) -> Result<Buffer> {
         let wiring = self.table(sites.wiring().table())?;
         let (x_there, dy_there) = (self.input(x)?, self.input(dy)?);
@@ -277,23 +280,26 @@ impl Cuda {
         let partial =
             self.memory.allocate(if splits > 1 { 4 * sites.entries() * splits } else { 0 })?;
         let tickets = self.memory.zeroed(if splits > 1 { sites.tables() * 4 } else { 4 })?;
+        let mut all = arguments![
+            &x_there,
+            stride(x)?,
+            count(x.nodes())?,
+            &wiring.first,
+            count(sites.share())?,
+            count(x.frames())?,
+            &dy_there,
+            stride(dy)?,
+            &partial,
+            &tickets,
+            &out,
+        ]
+        .to_vec();
+        all.extend(then);
         self.launch(
             &kernels::PATTERN_SUMS,
             &format!("pattern_sums_{}", sites.fan_in()),
             Shape::blocks([sites.tables(), splits, 1], sum_threads(sites.fan_in()))?,
-            arguments![
-                &x_there,
-                stride(x)?,
-                count(x.nodes())?,
-                &wiring.first,
-                count(sites.share())?,
-                count(x.frames())?,
-                &dy_there,
-                stride(dy)?,
-                &partial,
-                &tickets,
-                &out,
-            ],
+            &all,
         )?;
         Ok(out)
     }

@@ -72,7 +72,8 @@ pub(super) struct Maker<'a> {
     data: &'a Dataset,
     input: Signal,
     prepare: Option<&'a Prepare<'a>>,
-    backend: &'a dyn Backend,
+    /// The devices that parts go to, in turn.
+    backends: &'a [&'a dyn Backend],
     plan: Plan,
     /// Epoch and step of the next batch, from 0.
     next: (usize, usize),
@@ -84,11 +85,11 @@ impl<'a> Maker<'a> {
         data: &'a Dataset,
         input: Signal,
         prepare: Option<&'a Prepare<'a>>,
-        backend: &'a dyn Backend,
+        backends: &'a [&'a dyn Backend],
         plan: Plan,
         next: (usize, usize),
     ) -> Self {
-        Self { data, input, prepare, backend, plan, next, order: Vec::new() }
+        Self { data, input, prepare, backends, plan, next, order: Vec::new() }
     }
 
     fn make(&mut self) -> Option<Result<Batch>> {
@@ -123,9 +124,9 @@ impl<'a> Maker<'a> {
             let all: Vec<usize> = (0..made.len()).collect();
             parts.push((Arc::new(batch_of(&self.input, &made, &all)?), made.target(&all)?));
         }
-        for (batch, _) in &parts {
+        for ((batch, _), backend) in parts.iter().zip(self.backends.iter().cycle()) {
             // What cannot be sent ahead is sent, or refused, when it is trained on.
-            let _ = self.backend.prefetch(batch);
+            let _ = backend.prefetch(batch);
         }
         Ok(Batch { parts, samples: samples.len() })
     }

@@ -1,18 +1,15 @@
-// What a layer of LUTs does on 2^n numbers a table between its passes over frames: values of the model,
-// batch norm and packed tables; then the gradients of values and parameters, and the slopes.
+// What a layer of LUTs does on 2^n numbers a table, around its passes over frames: values of the model, batch
+// norm, gradients, slopes. Shared by table_values, which follows the counts of patterns, and pattern_sums,
+// whose last block of each table goes on with its sums.
 //
-// table_values moves 12 bytes an entry, table_gradient 32, and 4 · fan_in for slopes: 3.6 kB a table of
-// 6 inputs both ways, where the passes over 1,024 frames move 46 kB. About 20 instructions an entry and
-// input: memory is the bound of large layers, the launch that of small ones.
-//
-// A block a table. Sums over entries are in f64 and in eight parts, as on the host; products and
-// sums are not fused, so that models made of these give the host's bits.
+// Sums over entries are in f64 and in eight parts, as on the host; products and sums are not fused, so that
+// models made of these give the host's bits. Blocks may have any number of whole warps.
 
-#define MODEL_THREADS 64
 #define MOST_ENTRIES 256
 #define PARTS 8
+#define MOST_OWN 8 // entries of a thread, of blocks of a warp or more
 
-enum { SMOOTHED, HARD_TABLE, LIGHT, WALSH, GATE_MIXTURE, BINARY, AVERAGE, MAX };
+enum { SMOOTHED, HARD_TABLE, LIGHT, WALSH, GATE_MIXTURE, BINARY, AVERAGE, MAX, NO_MODEL };
 
 // Settings of a model: bias and whether entries are bits; α and β; whether it is a sine; τ; τ and
 // whether it is hard.
@@ -52,17 +49,17 @@ __device__ __forceinline__ double part_sum(u32 entries, double *parts, F f) {
 template <class F>
 __device__ __forceinline__ void pass(float *table, u32 entries, u32 i, F each) {
   u32 bit = 1u << i;
-  float own[MOST_ENTRIES / MODEL_THREADS];
+  float own[MOST_OWN];
   __syncthreads();
 #pragma unroll
-  for (u32 part = 0; part < MOST_ENTRIES / MODEL_THREADS; part++) {
-    u32 k = part * MODEL_THREADS + threadIdx.x;
+  for (u32 part = 0; part < MOST_OWN; part++) {
+    u32 k = part * blockDim.x + threadIdx.x;
     own[part] = k < entries ? each(table[k], table[k ^ bit], (k & bit) != 0) : 0;
   }
   __syncthreads();
 #pragma unroll
-  for (u32 part = 0; part < MOST_ENTRIES / MODEL_THREADS; part++) {
-    u32 k = part * MODEL_THREADS + threadIdx.x;
+  for (u32 part = 0; part < MOST_OWN; part++) {
+    u32 k = part * blockDim.x + threadIdx.x;
     if (k < entries) table[k] = own[part];
   }
 }
@@ -86,20 +83,24 @@ __device__ __forceinline__ void walsh(float *table, Model m) {
 
 // z of each pattern, from coefficients.
 __device__ __forceinline__ void logits(float *table, const float *parameters, Model m) {
-  for (u32 k = threadIdx.x; k < m.entries; k += MODEL_THREADS) table[k] = parameters[k];
+  for (u32 k = threadIdx.x; k < m.entries; k += blockDim.x) table[k] = parameters[k];
   walsh(table, m);
-  for (u32 k = threadIdx.x; k < m.entries; k += MODEL_THREADS) table[k] /= -m.first;
+  for (u32 k = threadIdx.x; k < m.entries; k += blockDim.x) table[k] /= -m.first;
   __syncthreads();
 }
 
 // The probabilities of the gates, and the outputs of their mixture.
 __device__ __forceinline__ void gates(const float *parameters, float temperature, float *p, float *values) {
   float most = parameters[0], sum = 0;
+#pragma unroll 1
   for (u32 g = 1; g < 16; g++) most = fmaxf(most, parameters[g]);
+#pragma unroll 1
   for (u32 g = 0; g < 16; g++) sum += p[g] = expf((parameters[g] - most) / temperature);
+#pragma unroll 1
   for (u32 g = 0; g < 16; g++) p[g] /= sum;
   for (u32 k = 0; k < 4; k++) {
     float value = 0;
+#pragma unroll 1
     for (u32 g = 0; g < 16; g++) value += p[g] * (float)(g >> k & 1);
     values[k] = value;
   }
@@ -118,7 +119,7 @@ __device__ __forceinline__ void model_values(Model m, const float *parameters, f
     __syncthreads();
     return;
   }
-  for (u32 k = threadIdx.x; k < m.entries; k += MODEL_THREADS) {
+  for (u32 k = threadIdx.x; k < m.entries; k += blockDim.x) {
     float w = m.size ? parameters[k] : 0, value = w;
     if (m.kind == SMOOTHED && m.second != 0) value = w > 0.5f ? 1.0f : 0.0f;
     if (m.kind == HARD_TABLE) value = decided(0.5f + 0.5f * w, w > 0);
@@ -148,53 +149,13 @@ __device__ __forceinline__ Norm norm_of(u32 normed, float mean, float variance, 
   return {mean, (float)(1.0 / sqrt((double)variance)), gamma, beta};
 }
 
-// Values and moments of every table, and what is looked up: bits, or values clamped to 0 to 1.
-KERNEL(64, table_values, u32 kind, u32 fan_in, u32 size, float first, float second, const float *parameters,
-       const u32 *counts, u32 normed, float gamma, float beta, float *state, u32 *tables, float *entries_out) {
-  SHARED(float, values, MOST_ENTRIES);
-  SHARED(double, parts, PARTS);
-  SHARED(float, p, 16);
-  u32 table = blockIdx.x, entries = 1u << fan_in;
-  Model m = {kind, fan_in, entries, size, first, second};
-  model_values(m, parameters + (u64)table * size, values, p);
-  const u32 *own_counts = counts + (u64)table * entries;
-  float *own_state = state + (u64)table * (entries + 2), mean = 0, variance = 0;
-  if (normed) {
-    double frames = part_sum(entries, parts, [=](u32 k) { return (double)own_counts[k]; });
-    double centre =
-        part_sum(entries, parts, [=](u32 k) { return (double)own_counts[k] * (double)values[k]; }) / frames;
-    double spread = part_sum(entries, parts, [=](u32 k) {
-      double off = (double)values[k] - centre;
-      return (double)own_counts[k] * (off * off);
-    }) / frames;
-    mean = (float)centre;
-    variance = (float)(spread > 1e-5 ? spread : 1e-5);
-  }
-  Norm norm = norm_of(normed, mean, variance, gamma, beta);
-  u32 words = entries < 64 ? 2 : entries / 32, lane = threadIdx.x & 31, warp = threadIdx.x / 32;
-  for (u32 word = warp; word < words; word += MODEL_THREADS / 32) {
-    u32 k = word * 32 + lane;
-    float value = k < entries ? norm.of(values[k]) : 0;
-    if (k < entries) own_state[k] = values[k];
-    if (entries_out && k < entries) {
-      entries_out[(u64)table * entries + k] = value < 0 ? 0 : value > 1 ? 1 : value;
-    }
-    u32 bits = __ballot_sync(ALL_LANES, k < entries && value > 0.5f);
-    if (tables && lane == 0) tables[(u64)table * words + word] = bits;
-  }
-  if (threadIdx.x == 0) {
-    own_state[entries] = mean;
-    own_state[entries + 1] = variance;
-  }
-}
-
 // Slopes along input i, from the values or for some models from what lies behind them.
 __device__ __forceinline__ void model_slopes(Model m, const float *parameters, const float *values, float *work,
                                              u32 i, float *slopes) {
   u32 bit = 1u << i;
   if (m.kind == HARD_TABLE) {
     __syncthreads();
-    for (u32 k = threadIdx.x; k < m.entries; k += MODEL_THREADS) {
+    for (u32 k = threadIdx.x; k < m.entries; k += blockDim.x) {
       work[k] = m.first * (parameters[k | bit] - parameters[k & ~bit]);
     }
     float beta = m.second;
@@ -204,7 +165,7 @@ __device__ __forceinline__ void model_slopes(Model m, const float *parameters, c
     __syncthreads();
   }
   float scale = m.kind == SMOOTHED ? 1.0f / (2.0f * m.first) : 1.0f;
-  for (u32 k = threadIdx.x; k < m.entries; k += MODEL_THREADS) {
+  for (u32 k = threadIdx.x; k < m.entries; k += blockDim.x) {
     float slope = 0;
     if (m.kind == SMOOTHED || m.kind == LIGHT) slope = (values[k | bit] - values[k & ~bit]) * scale;
     if (m.kind == GATE_MIXTURE) slope = work[k | bit] - work[k & ~bit];
@@ -218,31 +179,58 @@ __device__ __forceinline__ void model_slopes(Model m, const float *parameters, c
 
 // From the sums of dy by pattern: e = scale · dy + offset, the gradient of the parameters, added to what
 // is there, and the slopes, where they are wanted. Running averages take over the batch's.
-KERNEL(64, table_gradient, u32 kind, u32 fan_in, u32 size, float first, float second, const float *parameters,
-       const u32 *counts, u32 normed, float gamma, float beta, const float *state, const float *sums, float *scale,
-       float *offset, float *slopes, float *dparameters, float *running_mean, float *running_variance, float keep) {
-  SHARED(float, values, MOST_ENTRIES);
-  SHARED(float, gradient, MOST_ENTRIES);
-  SHARED(float, work, MOST_ENTRIES);
-  SHARED(double, parts, PARTS);
-  SHARED(float, p, 16);
-  u32 table = blockIdx.x, entries = 1u << fan_in;
+struct GradientArguments {
+  u32 kind, size;
+  float first, second;
+  const float *parameters;
+  const u32 *counts;
+  u32 normed;
+  float gamma, beta;
+  const float *state;
+  float *scale, *offset, *slopes, *dparameters, *running_mean, *running_variance;
+  float keep;
+};
+
+// The same as arguments of a kernel.
+#define GRADIENT_ARGUMENTS                                                                                   \
+  u32 kind, u32 size, float first, float second, const float *parameters, const u32 *counts, u32 normed,     \
+      float gamma, float beta, const float *state, float *scale, float *offset, float *slopes,               \
+      float *dparameters, float *running_mean, float *running_variance, float keep
+#define GRADIENT                                                                                             \
+  GradientArguments {                                                                                        \
+    kind, size, first, second, parameters, counts, normed, gamma, beta, state, scale, offset, slopes,        \
+        dparameters, running_mean, running_variance, keep                                                    \
+  }
+
+// Where a block works on a table.
+struct GradientMemory {
+  float values[MOST_ENTRIES], gradient[MOST_ENTRIES], work[MOST_ENTRIES], p[16];
+  double parts[PARTS];
+};
+
+// `sums` are those of the table.
+__device__ __forceinline__ void table_gradient(GradientArguments a, u32 table, u32 fan_in, const float *sums,
+                                               GradientMemory *memory) {
+  u32 entries = 1u << fan_in, kind = a.kind, size = a.size, normed = a.normed;
+  float first = a.first, gamma = a.gamma;
+  float *values = memory->values, *gradient = memory->gradient, *work = memory->work, *p = memory->p;
+  double *parts = memory->parts;
   u64 at_entry = (u64)table * entries;
-  Model m = {kind, fan_in, entries, size, first, second};
-  const float *own = parameters + (u64)table * size, *own_state = state + (u64)table * (entries + 2);
-  float *own_gradient = dparameters + (u64)table * size;
-  Norm norm = norm_of(normed, own_state[entries], own_state[entries + 1], gamma, beta);
+  Model m = {kind, fan_in, entries, size, first, a.second};
+  const float *own = a.parameters + (u64)table * size, *own_state = a.state + (u64)table * (entries + 2);
+  float *own_gradient = a.dparameters + (u64)table * size;
+  Norm norm = norm_of(normed, own_state[entries], own_state[entries + 1], gamma, a.beta);
   float open = gamma * norm.rstd;
-  for (u32 k = threadIdx.x; k < entries; k += MODEL_THREADS) {
-    float v = norm.of(own_state[k]), sum = sums[at_entry + k];
+  for (u32 k = threadIdx.x; k < entries; k += blockDim.x) {
+    float v = norm.of(own_state[k]), sum = sums[k];
     bool inside = !normed || (v > 0 && v < 1);
     values[k] = own_state[k];
     gradient[k] = inside ? sum : 0;
-    scale[at_entry + k] = !normed ? 1.0f : inside ? open : 0.0f;
-    if (!normed) offset[at_entry + k] = 0;
+    a.scale[at_entry + k] = !normed ? 1.0f : inside ? open : 0.0f;
+    if (!normed) a.offset[at_entry + k] = 0;
   }
   if (normed) {
-    const u32 *own_counts = counts + at_entry;
+    const u32 *own_counts = a.counts + at_entry;
     double mean = (double)norm.mean, rstd = (double)norm.rstd, wide = (double)gamma;
     double frames = part_sum(entries, parts, [=](u32 k) { return (double)own_counts[k]; });
     double total = wide * part_sum(entries, parts, [=](u32 k) { return (double)gradient[k]; });
@@ -252,14 +240,14 @@ KERNEL(64, table_gradient, u32 kind, u32 fan_in, u32 size, float first, float se
     double dvar = -rstd * rstd * rstd * product;
     double constant = (-rstd * total - mean * dvar) / frames, slope = dvar / frames;
     __syncthreads();
-    for (u32 k = threadIdx.x; k < entries; k += MODEL_THREADS) {
+    for (u32 k = threadIdx.x; k < entries; k += blockDim.x) {
       double shift = constant + (double)values[k] * slope;
-      offset[at_entry + k] = (float)shift;
-      gradient[k] = (float)((double)scale[at_entry + k] * (double)gradient[k] + shift * (double)own_counts[k]);
+      a.offset[at_entry + k] = (float)shift;
+      gradient[k] = (float)((double)a.scale[at_entry + k] * (double)gradient[k] + shift * (double)own_counts[k]);
     }
-    if (threadIdx.x == 0 && running_mean) {
-      running_mean[table] = running_mean[table] * keep + norm.mean * (1.0f - keep);
-      running_variance[table] = running_variance[table] * keep + own_state[entries + 1] * (1.0f - keep);
+    if (threadIdx.x == 0 && a.running_mean) {
+      a.running_mean[table] = a.running_mean[table] * a.keep + norm.mean * (1.0f - a.keep);
+      a.running_variance[table] = a.running_variance[table] * a.keep + own_state[entries + 1] * (1.0f - a.keep);
     }
   }
   __syncthreads();
@@ -267,6 +255,7 @@ KERNEL(64, table_gradient, u32 kind, u32 fan_in, u32 size, float first, float se
   if (kind == WALSH) logits(work, own, m);
   if (kind == GATE_MIXTURE && threadIdx.x == 0) {
     gates(own, first, p, work);
+#pragma unroll 1
     for (u32 g = 0; g < 16; g++) {
       float sum = 0;
       for (u32 k = 0; k < 4; k++) sum += gradient[k] * ((float)(g >> k & 1) - work[k]);
@@ -275,19 +264,19 @@ KERNEL(64, table_gradient, u32 kind, u32 fan_in, u32 size, float first, float se
   }
   __syncthreads();
   // Slopes first: what follows changes the gradient in place.
-  for (u32 i = 0; slopes && i < fan_in; i++) {
-    model_slopes(m, own, values, work, i, slopes + (at_entry * fan_in + (u64)i * entries));
+  for (u32 i = 0; a.slopes && i < fan_in; i++) {
+    model_slopes(m, own, values, work, i, a.slopes + (at_entry * fan_in + (u64)i * entries));
   }
   __syncthreads();
   if (kind == SMOOTHED) mix(gradient, m);
   if (kind == WALSH) {
-    for (u32 k = threadIdx.x; k < entries; k += MODEL_THREADS) {
+    for (u32 k = threadIdx.x; k < entries; k += blockDim.x) {
       gradient[k] = gradient[k] * squashed_slope(work[k]) / -first;
     }
     walsh(gradient, m);
   }
   if (kind > WALSH) return;
-  for (u32 k = threadIdx.x; k < entries; k += MODEL_THREADS) {
+  for (u32 k = threadIdx.x; k < entries; k += blockDim.x) {
     float d = gradient[k];
     if (kind == LIGHT) d = d * (first != 0 ? 0.5f * cosf(own[k]) : squashed_slope(own[k]));
     own_gradient[k] += d;
