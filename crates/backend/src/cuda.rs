@@ -1,9 +1,9 @@
 //! The CUDA backend: the kernels of `lutweave-kernels`, on a GPU or emulated.
 //!
 //! One abstraction launches everything, `Device`; behind it stand the driver of a GPU and, for
-//! tests, an emulation on the CPU. Activations and gradients stay on the device from kernel to kernel
-//! ([`Remote`](lutweave_tensor::Remote)), tables of sources once they were sent; parameters, counts
-//! and sums cross with each call, since the models between them run on the host.
+//! tests, an emulation on the CPU. Activations, parameters and gradients stay on the device from kernel to
+//! kernel ([`Remote`](lutweave_tensor::Remote)), tables of sources once they were sent; counts and sums
+//! cross where the model between them runs on the host.
 
 mod activation;
 mod candidate;
