@@ -61,7 +61,7 @@ impl<T: Element> Array<T> {
     ///
     /// As [`zeros`](Self::zeros); the array is then as it was.
     pub fn reset(&mut self, length: usize) -> Result<()> {
-        let bytes = length.checked_mul(size_of::<T>()).unwrap_or(usize::MAX);
+        let bytes = length.saturating_mul(size_of::<T>());
         if bytes > crate::frames::MAX_BYTES {
             return Err(crate::Error::Memory { bytes });
         }

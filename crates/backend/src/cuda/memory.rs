@@ -50,7 +50,7 @@ impl Memory {
             kept: Mutex::default(),
             ahead: Mutex::default(),
             waits: AtomicU64::new(0),
-            traffic: Default::default(),
+            traffic: [const { AtomicU64::new(0) }; 3],
         }
     }
 
