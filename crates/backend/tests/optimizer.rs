@@ -35,8 +35,10 @@ fn run(backend: &dyn Backend, rule: Rule, lengths: [usize; 2]) -> (Vec<Array>, b
     let mut values = lengths.map(&mut draw);
     let slots = || -> Vec<Array> { (0..rule.slots()).map(|_| Array::default()).collect() };
     let (mut first, mut second, mut cleared) = (slots(), slots(), true);
-    first.iter_mut().for_each(|slot| slot.reset(lengths[0]).unwrap());
-    second.iter_mut().for_each(|slot| slot.reset(lengths[1]).unwrap());
+    for (first, second) in first.iter_mut().zip(&mut second) {
+        first.reset(lengths[0]).unwrap();
+        second.reset(lengths[1]).unwrap();
+    }
     for step in 0..3 {
         let mut gradients = lengths.map(&mut draw);
         if let Some(zero) = gradients[0].get_mut(step) {

@@ -55,7 +55,8 @@ impl FiniteKernels for Cuda {
         for (number, array) in arrays.iter().enumerate() {
             if array.is_blank() || array.is_empty() {
                 continue;
-            } else if array.remote().is_some() {
+            }
+            if array.remote().is_some() {
                 self.look(*array, &flags, number)?;
             } else {
                 here[number] = finite(array);

@@ -26,7 +26,7 @@ struct Graph {
     /// The work as it was last launched.
     work: Vec<Work>,
     nodes: Vec<sys::CUgraphNode>,
-    graph: sys::CUgraph,
+    plan: sys::CUgraph,
     ready: sys::CUgraphExec,
 }
 
@@ -36,7 +36,7 @@ impl Drop for Graph {
         // error.
         let _ = unsafe { result::graph::exec_destroy(self.ready) };
         // SAFETY: as above.
-        let _ = unsafe { result::graph::destroy(self.graph) };
+        let _ = unsafe { result::graph::destroy(self.plan) };
     }
 }
 
@@ -70,33 +70,30 @@ impl Graphs {
         if self.refused || work.len() < SHORTEST {
             return Ok(Some(work));
         }
-        let done = match self.kept.iter().position(|graph| Work::alike(&graph.work, &work)) {
-            Some(at) => {
-                self.kept[..=at].rotate_right(1);
-                let graph = &mut self.kept[0];
-                let mut done = Ok(());
-                for number in 0..work.len() {
-                    if done.is_ok() && graph.work[number] != work[number] {
-                        // SAFETY: the node is of this graph, and does what the work does.
-                        done = unsafe { graph.change(number, &step(&work[number])?, context) };
-                    }
+        let known = self.kept.iter().position(|graph| Work::alike(&graph.work, &work));
+        let done = if let Some(at) = known {
+            self.kept[..=at].rotate_right(1);
+            let (graph, mut done) = (&mut self.kept[0], Ok(()));
+            for (number, new) in work.iter().enumerate() {
+                if done.is_ok() && graph.work[number] != *new {
+                    // SAFETY: the node is of this graph, and does what the work does.
+                    done = unsafe { graph.change(number, &step(new)?, context) };
                 }
-                graph.work.clone_from(&work);
-                done
             }
-            None => {
-                let hash = Work::hash(&work);
-                if !self.seen.contains(&hash) {
-                    self.seen.insert(0, hash);
-                    self.seen.truncate(MOST_SEEN);
-                    return Ok(Some(work));
-                }
-                let steps = work.iter().map(&step).collect::<Result<Vec<_>, E>>()?;
-                self.kept.truncate(MOST - 1);
-                // SAFETY: as the caller promises.
-                let made = unsafe { Graph::new(work.clone(), &steps, context) };
-                made.map(|graph| self.kept.insert(0, graph))
+            graph.work.clone_from(&work);
+            done
+        } else {
+            let hash = Work::hash(&work);
+            if !self.seen.contains(&hash) {
+                self.seen.insert(0, hash);
+                self.seen.truncate(MOST_SEEN);
+                return Ok(Some(work));
             }
+            let steps = work.iter().map(&step).collect::<Result<Vec<_>, E>>()?;
+            self.kept.truncate(MOST - 1);
+            // SAFETY: as the caller promises.
+            let made = unsafe { Graph::new(work.clone(), &steps, context) };
+            made.map(|graph| self.kept.insert(0, graph))
         };
         let launched = done.and_then(|()| {
             // SAFETY: graph and stream are of this device.
@@ -205,7 +202,7 @@ impl Graph {
             unsafe { result::graph::instantiate(graph, sys::CUgraphInstantiate_flags(0)) }
         });
         match ready {
-            Ok(ready) => Ok(Self { work, nodes, graph, ready }),
+            Ok(ready) => Ok(Self { work, nodes, plan: graph, ready }),
             Err(error) => {
                 // SAFETY: nobody else has it.
                 let _ = unsafe { result::graph::destroy(graph) };

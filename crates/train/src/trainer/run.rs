@@ -217,13 +217,12 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
         // saves a wake-up each time.
         rayon::scope(|_| -> Result<()> {
             let loss = loss.as_ref();
-            let done = match replicas.as_mut() {
-                Some(replicas) => replicas.run((net, backend), parts, (loss, weight))?,
-                None => {
-                    let parts = parts.into_iter().enumerate();
-                    let parts = parts.map(|(number, (batch, target))| (number, batch, target));
-                    run_parts(net, backend, parts.collect(), loss, weight)?
-                }
+            let done = if let Some(replicas) = replicas.as_mut() {
+                replicas.run((net, backend), parts, (loss, weight))?
+            } else {
+                let parts = parts.into_iter().enumerate();
+                let parts = parts.map(|(number, (batch, target))| (number, batch, target));
+                run_parts(net, backend, parts.collect(), loss, weight)?
             };
             for (_, loss, y, target) in done {
                 if !loss.is_finite() {
