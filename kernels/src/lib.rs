@@ -5,7 +5,7 @@
 pub mod emulate;
 
 /// What stands in front of every source: NVRTC has no headers.
-const COMMON: &str = include_str!("../common.cuh");
+const COMMON: &str = concat!(include_str!("../common.cuh"), include_str!("../table_model.cuh"));
 
 /// The CUDA source of one operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,14 +13,12 @@ pub struct Source {
     /// The file's name, which also is that of the operation, without its ending.
     pub name: &'static str,
     text: &'static str,
-    /// What it shares with some others.
-    shared: &'static str,
 }
 
 impl Source {
-    /// A program as NVRTC takes it: what all share, what some share, then this source. Errors name its own lines.
+    /// A program as NVRTC takes it: what all share, then this source. Errors name its own lines.
     pub fn program(&self) -> String {
-        format!("{COMMON}\n{}\n#line 1 \"{}.cu\"\n{}", self.shared, self.name, self.text)
+        format!("{COMMON}\n#line 1 \"{}.cu\"\n{}", self.name, self.text)
     }
 
     /// The source alone, as in its file.
@@ -29,29 +27,12 @@ impl Source {
     }
 }
 
-/// The models of LUT nodes, for the sources that compute them.
-const MODEL: &str = include_str!("../table_model.cuh");
-
-/// A constant, or nothing.
-macro_rules! or_nothing {
-    () => {
-        ""
-    };
-    ($shared:ident) => {
-        $shared
-    };
-}
-
 macro_rules! sources {
-    ($($name:ident = $file:literal $(+ $shared:ident)?),* $(,)?) => {
+    ($($name:ident = $file:literal),* $(,)?) => {
         $(
             #[doc = concat!("`", $file, ".cu`: what it computes and what bounds it is said on top of it.")]
             pub const $name: Source =
-                Source {
-                    name: $file,
-                    text: include_str!(concat!("../", $file, ".cu")),
-                    shared: or_nothing!($($shared)?),
-                };
+                Source { name: $file, text: include_str!(concat!("../", $file, ".cu")) };
         )*
 
         /// All sources, by name.
@@ -72,7 +53,7 @@ sources! {
     NORM = "norm",
     OPTIMIZER = "optimizer",
     PATTERN_COUNTS = "pattern_counts",
-    PATTERN_SUMS = "pattern_sums" + MODEL,
+    PATTERN_SUMS = "pattern_sums",
     POOL = "pool",
     REAL_FORWARD = "real_forward",
     REAL_SLOPES = "real_slopes",
@@ -81,7 +62,7 @@ sources! {
     TABLE_BACKWARD = "table_backward",
     TABLE_ERRORS = "table_errors",
     TABLE_FORWARD = "table_forward",
-    TABLE_VALUES = "table_values" + MODEL,
+    TABLE_VALUES = "table_values",
     VALUE_FORWARD = "value_forward",
     WINDOW = "window",
 }
