@@ -6,7 +6,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use lutweave::backend::{Backend, Cpu, Isa, Sites, Slopes};
 use lutweave::lut::Wiring;
-use lutweave::tensor::{DType, FrameBuffer, rng};
+use lutweave::tensor::{Array, DType, FrameBuffer, rng};
 
 const SOURCES: usize = 784;
 const NODES: usize = 2304;
@@ -26,8 +26,8 @@ fn kernels(criterion: &mut Criterion) {
         let tables: Vec<u64> = (0..NODES).map(|_| rng::word(&mut stream) & mask).collect();
         let dy: Vec<f32> = (0..NODES * FRAMES).map(|_| rng::normal(&mut stream)).collect();
         let dy = FrameBuffer::from_frames(&[NODES], &dy).unwrap();
-        let ones = vec![1f32; entries];
-        let slopes = vec![0.5f32; entries * fan_in];
+        let ones = Array::from(vec![1f32; entries]);
+        let slopes = Array::from(vec![0.5f32; entries * fan_in]);
         let slopes = Slopes { scale: &ones, offset: &ones, slopes: &slopes, folded: true };
 
         for &isa in Isa::available() {

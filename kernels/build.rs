@@ -56,7 +56,8 @@ extern "C" int lutweave_emulate(const char *name, size_t name_bytes, const unsig
         files.retain(|path| path.extension().is_some_and(|ending| ending == "cu"));
         files.sort();
         let mut text = String::new();
-        let header = [folder.join("host/emulate.h"), folder.join("common.cuh")];
+        let header =
+            ["host/emulate.h", "common.cuh", "table_model.cuh"].map(|name| folder.join(name));
         for path in header.iter().chain(&files) {
             let _ = writeln!(text, "#include \"{}\"", path.display());
         }

@@ -3,6 +3,9 @@
 // Moves fan_in / 8 + 4 bytes a frame and node (4.75 for 6 inputs): 0.63 T frames·nodes/s at 3 TB/s.
 // Costs about 25 instructions a thread and frame, 1.1 T/s. So memory, the reading of dy, is the bound.
 //
+// The block that is done last with a table goes on with its sums to the gradients of its parameters, where
+// its model is one of table_model.cuh; columns are then its memory. That is a launch less.
+//
 // Each lane adds to a column of its own in shared memory, where no two meet and no two are in one
 // bank; columns are added up in fixed order. Splits of a table are added up, in order, by the block
 // that is done last. So no float is ever added atomically, and the result is the same bits each time.
@@ -10,9 +13,11 @@
 template <int N>
 __device__ __forceinline__ void pattern_sums(const u32 *x, u32 x_stride, u32 nodes, const u32 *wiring,
                                              u32 share, u32 frames, const float *dy, u32 stride,
-                                             float *partial, u32 *tickets, float *sums) {
+                                             float *partial, u32 *tickets, float *sums, GradientArguments then) {
   constexpr u32 ENTRIES = 1 << N, WARPS = N < 7 ? 4 : N == 7 ? 2 : 1, THREADS = WARPS * 32;
-  SHARED(float, columns, WARPS * ENTRIES * 32);
+  constexpr u32 NEEDED = (u32)sizeof(GradientMemory) / 8, COLUMNS = WARPS * ENTRIES * 16;
+  SHARED(double, memory, (COLUMNS > NEEDED ? COLUMNS : NEEDED));
+  float *columns = (float *)memory;
   SHARED(u32, tiles, WARPS * N * 32);
   SHARED(u32, last, 1);
   u32 lane = threadIdx.x & 31, warp = threadIdx.x / 32;
@@ -46,20 +51,25 @@ __device__ __forceinline__ void pattern_sums(const u32 *x, u32 x_stride, u32 nod
   u64 first = (u64)blockIdx.x << N, all = (u64)gridDim.x << N;
   float *out = gridDim.y == 1 ? sums + first : partial + blockIdx.y * all + first;
   for (u32 k = threadIdx.x; k < ENTRIES; k += THREADS) out[k] = column_sum(columns, WARPS, ENTRIES, k);
-  if (gridDim.y == 1 || !last_block(tickets + blockIdx.x, gridDim.y, last)) return;
-  for (u32 k = threadIdx.x; k < ENTRIES; k += THREADS) {
-    float total = 0;
-    for (u32 split = 0; split < gridDim.y; split++) total += partial[split * all + first + k];
-    sums[first + k] = total;
+  if (gridDim.y > 1) {
+    if (!last_block(tickets + blockIdx.x, gridDim.y, last)) return;
+    for (u32 k = threadIdx.x; k < ENTRIES; k += THREADS) {
+      float total = 0;
+      for (u32 split = 0; split < gridDim.y; split++) total += partial[split * all + first + k];
+      sums[first + k] = total;
+    }
   }
+  if (then.kind == NO_MODEL) return;
+  __syncthreads(); // the sums are there, and nobody reads columns
+  table_gradient(then, blockIdx.x, N, sums + first, (GradientMemory *)memory);
 }
 
 // Blocks (table, split); tickets, one a table, are zero before and after.
 #define PATTERN_SUMS(N)                                                                          \
   KERNEL((N < 7 ? 4 : N == 7 ? 2 : 1) * 32, pattern_sums_##N, const u32 *x, u32 x_stride,        \
          u32 nodes, const u32 *wiring, u32 share, u32 frames, const float *dy, u32 stride,       \
-         float *partial, u32 *tickets, float *sums) {                                            \
+         float *partial, u32 *tickets, float *sums, GRADIENT_ARGUMENTS) {                        \
     pattern_sums<N>(x, x_stride, nodes, wiring, share, frames, dy, stride, partial, tickets,     \
-                    sums);                                                                       \
+                    sums, GRADIENT);                                                             \
   }
 FOR_FAN_INS(PATTERN_SUMS)

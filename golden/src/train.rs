@@ -223,7 +223,7 @@ pub(crate) fn run_optimizer(case: &OptimizerCase) -> Outcome<Check> {
     for (number, step) in case.optimizer_steps.iter().enumerate() {
         let what = format!("optimizer_steps[{number}]");
         for (name, parameter) in names.iter().zip(&mut parameters) {
-            parameter.gradient = of(&what, &step.grads, name, parameter.values.len())?;
+            parameter.gradient = of(&what, &step.grads, name, parameter.values.len())?.into();
         }
         optimizer.update(parameters.iter_mut().collect(), step.learning_rate)?;
         for (name, parameter) in names.iter().zip(&parameters) {

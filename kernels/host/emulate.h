@@ -405,7 +405,10 @@ inline unsigned __ballot_sync(unsigned mask, int vote) {
   return all;
 }
 
+inline int __ffs(int value) { return __builtin_ffs(value); }
 inline int __popc(unsigned value) { return __builtin_popcount(value); }
+inline float __uint_as_float(unsigned bits) { return emulate::from_bits<float>(bits); }
+inline unsigned __float_as_uint(float value) { return unsigned(emulate::to_bits(value)); }
 inline float __int_as_float(int bits) { return emulate::from_bits<float>(uint32_t(bits)); }
 inline unsigned min(unsigned a, unsigned b) { return b < a ? b : a; }
 inline unsigned atomicAdd(unsigned *to, unsigned value) { return __atomic_fetch_add(to, value, __ATOMIC_SEQ_CST); }

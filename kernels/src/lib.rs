@@ -5,7 +5,7 @@
 pub mod emulate;
 
 /// What stands in front of every source: NVRTC has no headers.
-const COMMON: &str = include_str!("../common.cuh");
+const COMMON: &str = concat!(include_str!("../common.cuh"), include_str!("../table_model.cuh"));
 
 /// The CUDA source of one operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,9 +46,12 @@ sources! {
     BITS = "bits",
     CANDIDATE_SUMS = "candidate_sums",
     ENCODE = "encode",
+    FINITE = "finite",
     GATHER_ROWS = "gather_rows",
+    LOSS = "loss",
     MODULATE = "modulate",
     NORM = "norm",
+    OPTIMIZER = "optimizer",
     PATTERN_COUNTS = "pattern_counts",
     PATTERN_SUMS = "pattern_sums",
     POOL = "pool",
@@ -60,6 +63,7 @@ sources! {
     TABLE_BACKWARD = "table_backward",
     TABLE_ERRORS = "table_errors",
     TABLE_FORWARD = "table_forward",
+    TABLE_VALUES = "table_values",
     VALUE_FORWARD = "value_forward",
     WINDOW = "window",
 }

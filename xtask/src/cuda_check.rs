@@ -172,7 +172,8 @@ fn write_programs(folder: &Path) -> Result<()> {
     }
     fs::create_dir_all(folder)?;
     let kernels = workspace::root().join("kernels");
-    let common = fs::read_to_string(kernels.join("common.cuh"))?;
+    let common = fs::read_to_string(kernels.join("common.cuh"))?
+        + &fs::read_to_string(kernels.join("table_model.cuh"))?;
     for name in sources()? {
         let text = fs::read_to_string(kernels.join(&name))?;
         fs::write(folder.join(&name), format!("{common}\n#line 1 \"{}\"\n{text}", name.display()))?;

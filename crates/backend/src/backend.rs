@@ -2,12 +2,19 @@
 
 use std::fmt::Debug;
 
+use lutweave_tensor::FrameBuffer;
+
+use crate::Result;
 use crate::activation::ActivationKernels;
 use crate::candidate::CandidateKernels;
 use crate::dense::DenseKernels;
 use crate::encode::EncodeKernels;
+use crate::finite::FiniteKernels;
+use crate::loss::LossKernels;
+use crate::model::ModelKernels;
 use crate::modulate::ModulateKernels;
 use crate::norm::NormKernels;
+use crate::optimizer::OptimizerKernels;
 use crate::pool::PoolKernels;
 use crate::real::RealKernels;
 use crate::rows::RowKernels;
@@ -21,6 +28,7 @@ use crate::window::WindowKernels;
 /// every backend. Kernels are grouped into one trait a family.
 pub trait Backend:
     TableKernels
+    + ModelKernels
     + RealKernels
     + EncodeKernels
     + ModulateKernels
@@ -32,10 +40,23 @@ pub trait Backend:
     + SumKernels
     + WindowKernels
     + PoolKernels
+    + OptimizerKernels
+    + LossKernels
+    + FiniteKernels
     + Debug
     + Send
     + Sync
 {
     /// The name in messages and reports.
     fn name(&self) -> &'static str;
+
+    /// Brings a buffer to where kernels will read it, while these go on with what they were asked for;
+    /// may be called on any thread. Without effect, as here, where they read the host's memory.
+    ///
+    /// # Errors
+    ///
+    /// What a device says; kernels then bring the buffer themselves.
+    fn prefetch(&self, _x: &FrameBuffer) -> Result<()> {
+        Ok(())
+    }
 }

@@ -1,7 +1,7 @@
 //! The kernel of learned wiring: how well each candidate would serve as an input.
 
 use lutweave_lut::Wiring;
-use lutweave_tensor::{DType, FrameBuffer};
+use lutweave_tensor::{Array, DType, FrameBuffer};
 
 use crate::check::{check_rows, check_size};
 use crate::table::{Slopes, check_input, check_slopes};
@@ -34,7 +34,7 @@ pub trait CandidateKernels {
         dy: &FrameBuffer,
         slopes: Slopes<'_>,
         candidates: &[u32],
-        sums: &mut [f32],
+        sums: &mut Array,
     ) -> Result<()>;
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn check_candidates(
     dy: &FrameBuffer,
     slopes: Slopes<'_>,
     candidates: &[u32],
-    sums: &[f32],
+    sums: &Array,
 ) -> Result<usize> {
     let op = "candidate sums";
     check_input(op, x, wiring.into())?;

@@ -10,9 +10,11 @@ mod dispatch;
 mod encode;
 mod gemm;
 mod grain;
+mod loss;
 mod modulate;
 mod node;
 mod norm;
+mod optimizer;
 mod pool;
 mod portable;
 mod real;
@@ -26,7 +28,7 @@ use dispatch::TableDispatch;
 pub use dispatch::{Dispatch, Kernel};
 use lutweave_lut::Isa;
 
-use crate::{Backend, Error, Result};
+use crate::{Backend, Error, FiniteKernels, ModelKernels, Result};
 
 /// Runs kernels on the threads of the current rayon pool, with one instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +66,10 @@ impl Default for Cpu {
         Self::new()
     }
 }
+
+impl ModelKernels for Cpu {}
+
+impl FiniteKernels for Cpu {}
 
 impl Backend for Cpu {
     fn name(&self) -> &'static str {

@@ -1,9 +1,9 @@
 //! The CUDA backend: the kernels of `lutweave-kernels`, on a GPU or emulated.
 //!
 //! One abstraction launches everything, `Device`; behind it stand the driver of a GPU and, for
-//! tests, an emulation on the CPU. Activations and gradients stay on the device from kernel to kernel
-//! ([`Remote`](lutweave_tensor::Remote)), tables of sources once they were sent; parameters, counts
-//! and sums cross with each call, since the models between them run on the host.
+//! tests, an emulation on the CPU. Activations, parameters and gradients stay on the device from kernel to
+//! kernel ([`Remote`](lutweave_tensor::Remote)), tables of sources once they were sent; counts and sums
+//! cross where the model between them runs on the host.
 
 mod activation;
 mod candidate;
@@ -14,12 +14,20 @@ mod driver;
 #[cfg(feature = "emulate")]
 mod emulator;
 mod encode;
+mod finite;
+#[cfg(feature = "cuda")]
+mod graph;
+mod loss;
 mod memory;
+mod model;
 mod modulate;
 mod norm;
 mod operands;
+mod optimizer;
 mod pool;
 mod real;
+#[cfg(any(feature = "cuda", feature = "emulate"))]
+mod recorder;
 mod rows;
 mod sum;
 mod table;
@@ -59,24 +67,66 @@ pub enum Schedule {
     Shuffled(u16),
 }
 
+/// What a device was asked for, since its [`Cuda`] was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// Bytes copied to the device.
+    pub sent: u64,
+    /// Bytes copied to the host.
+    pub fetched: u64,
+    /// Kernels launched.
+    pub launches: u64,
+    /// Lists of launches handed to the device, where they are collected.
+    pub lists: u64,
+    /// Of these lists, those that were like one before: a device is given them as graphs.
+    pub repeated: u64,
+}
+
+impl std::ops::Sub for Traffic {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            sent: self.sent - before.sent,
+            fetched: self.fetched - before.fetched,
+            launches: self.launches - before.launches,
+            lists: self.lists - before.lists,
+            repeated: self.repeated - before.repeated,
+        }
+    }
+}
+
 impl Cuda {
     /// The device of this number, as the driver counts them.
     ///
     /// The driver and NVRTC are looked for when this is called. Kernels are compiled for the device
-    /// when each is first used, which takes about 0.1 s a file.
+    /// when each is first used, which takes about 0.1 s a file. Launches are collected until an answer
+    /// is wanted; lists that come again are launched as CUDA graphs.
     ///
     /// # Errors
     ///
     /// [`Error::Unavailable`](crate::Error::Unavailable) without the feature `cuda`, the driver, NVRTC, or such a device.
     pub fn new(ordinal: usize) -> Result<Self> {
         #[cfg(feature = "cuda")]
-        return driver::Driver::new(ordinal).map(|driver| Self::on(Arc::new(driver)));
+        return driver::Driver::new(ordinal).map(|driver| Self::recording(Arc::new(driver)));
         #[cfg(not(feature = "cuda"))]
         {
             let why = "this program was built without the feature `cuda`";
             let why = format!("device {ordinal}: {why}");
             Err(crate::Error::Unavailable { what: WHAT, why })
         }
+    }
+
+    /// As [`new`](Self::new), with every kernel launched when it is asked for.
+    ///
+    /// # Errors
+    ///
+    /// As that.
+    pub fn without_graphs(ordinal: usize) -> Result<Self> {
+        #[cfg(feature = "cuda")]
+        return driver::Driver::new(ordinal).map(|driver| Self::on(Arc::new(driver)));
+        #[cfg(not(feature = "cuda"))]
+        Self::new(ordinal)
     }
 
     /// The names of all devices, in the order of their numbers.
@@ -113,10 +163,37 @@ impl Cuda {
         }
     }
 
+    /// As [`emulated`](Self::emulated), with kernels run in lists as a GPU is given them.
+    ///
+    /// # Errors
+    ///
+    /// As that.
+    pub fn emulated_lists(schedule: Schedule, threads: u32) -> Result<Self> {
+        #[cfg(feature = "emulate")]
+        return emulator::Emulator::new(schedule, threads)
+            .map(|emulator| Self::recording(Arc::new(emulator)));
+        #[cfg(not(feature = "emulate"))]
+        Self::emulated(schedule, threads)
+    }
+
+    /// A device whose work waits until an answer is wanted.
+    #[cfg(any(feature = "cuda", feature = "emulate"))]
+    fn recording(device: Arc<dyn Device>) -> Self {
+        Self::on(Arc::new(recorder::Recorder::new(device)))
+    }
+
     #[cfg(any(feature = "cuda", feature = "emulate"))]
     fn on(device: Arc<dyn Device>) -> Self {
         let name = device.name();
         Self { memory: Arc::new(Memory::new(device)), tables: Tables::default(), name }
+    }
+
+    /// What has crossed since this was made, and how many kernels were launched.
+    pub fn traffic(&self) -> Traffic {
+        let [sent, fetched, launches] =
+            [0, 1, 2].map(|n| self.memory.traffic[n].load(std::sync::atomic::Ordering::Relaxed));
+        let [lists, repeated] = self.memory.device().lists();
+        Traffic { sent, fetched, launches, lists, repeated }
     }
 
     /// What the device calls itself.
@@ -130,7 +207,9 @@ impl Cuda {
     ///
     /// [`Error::Device`](crate::Error::Device) when any of it failed.
     pub fn synchronise(&self) -> Result<()> {
-        self.memory.device().synchronise()
+        self.memory.device().synchronise()?;
+        self.memory.waited();
+        Ok(())
     }
 
     /// Copies a buffer to the device ahead of the kernels that read it; without effect on one that is
@@ -150,5 +229,13 @@ const WHAT: &str = "CUDA";
 impl Backend for Cuda {
     fn name(&self) -> &'static str {
         "cuda"
+    }
+
+    /// Copies from pinned memory, on a stream of its own.
+    fn prefetch(&self, x: &FrameBuffer) -> Result<()> {
+        if x.remote().is_none() && !x.is_blank() {
+            x.mirror(Arc::new(self.memory.send_ahead(&x.as_bytes()?[..x.bytes()])?));
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Affine maps: the matrix products of dense and depthwise layers.
 
-use lutweave_tensor::{DType, FrameBuffer};
+use lutweave_tensor::{Array, DType, FrameBuffer};
 
 use crate::Result;
 use crate::check::{check_dtype, check_rows, check_size};
@@ -24,8 +24,8 @@ pub trait DenseKernels {
     fn affine_forward(
         &self,
         x: &FrameBuffer,
-        weights: &[f32],
-        bias: &[f32],
+        weights: &Array,
+        bias: &Array,
         groups: usize,
         y: &mut FrameBuffer,
     ) -> Result<()>;
@@ -38,7 +38,7 @@ pub trait DenseKernels {
     fn affine_backward_input(
         &self,
         dy: &FrameBuffer,
-        weights: &[f32],
+        weights: &Array,
         groups: usize,
         dx: &mut FrameBuffer,
     ) -> Result<()>;
@@ -54,8 +54,8 @@ pub trait DenseKernels {
         x: &FrameBuffer,
         dy: &FrameBuffer,
         groups: usize,
-        dweights: &mut [f32],
-        dbias: &mut [f32],
+        dweights: &mut Array,
+        dbias: &mut Array,
     ) -> Result<()>;
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn check_affine(
     op: &'static str,
     (x_name, x): (&'static str, &FrameBuffer),
     (y_name, y): (&'static str, &FrameBuffer),
-    weights: &[f32],
+    weights: &Array,
     groups: usize,
 ) -> Result<Group> {
     check_size(op, "the map", "groups", groups.max(1), groups)?;

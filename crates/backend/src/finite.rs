@@ -1,6 +1,6 @@
 //! Whether all numbers of an array are finite.
 
-use lutweave_tensor::{DType, FrameBuffer};
+use lutweave_tensor::{Array, DType, FrameBuffer};
 use rayon::prelude::*;
 
 use crate::check::check_dtype;
@@ -36,6 +36,29 @@ pub fn all_finite(x: &FrameBuffer) -> Result<bool> {
     let rows = x.rows::<f32>()?; // padding is zero
     Ok(rows.len() <= BLOCK && finite(rows)
         || rows.len() > BLOCK && rows.par_chunks(BLOCK).all(finite))
+}
+
+/// Whether numbers are finite, looked at where they are.
+///
+/// As the methods are here they look on the host.
+pub trait FiniteKernels {
+    /// [`all_finite`] of a buffer.
+    ///
+    /// # Errors
+    ///
+    /// As that.
+    fn is_finite(&self, x: &FrameBuffer) -> Result<bool> {
+        all_finite(x)
+    }
+
+    /// [`finite`] of each of several arrays.
+    ///
+    /// # Errors
+    ///
+    /// What the device says.
+    fn are_finite(&self, arrays: &[&Array]) -> Result<Vec<bool>> {
+        Ok(arrays.iter().map(|array| finite(array)).collect())
+    }
 }
 
 #[cfg(test)]

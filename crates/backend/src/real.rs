@@ -1,6 +1,6 @@
 //! Look-up tables on real inputs.
 
-use lutweave_tensor::{DType, FrameBuffer};
+use lutweave_tensor::{Array, DType, FrameBuffer};
 
 use crate::check::{check_dtype, check_rows, check_size};
 use crate::{Result, Sites};
@@ -21,7 +21,7 @@ pub trait RealKernels {
         &self,
         x: &FrameBuffer,
         sites: Sites<'_>,
-        tables: &[f32],
+        tables: &Array,
         y: &mut FrameBuffer,
     ) -> Result<()>;
 
@@ -35,9 +35,9 @@ pub trait RealKernels {
         &self,
         x: &FrameBuffer,
         sites: Sites<'_>,
-        tables: &[f32],
+        tables: &Array,
         dy: &FrameBuffer,
-        dtables: &mut [f32],
+        dtables: &mut Array,
         dx: Option<&mut FrameBuffer>,
     ) -> Result<()>;
 }
@@ -65,7 +65,7 @@ pub(crate) fn check_real(
     op: &'static str,
     x: &FrameBuffer,
     sites: Sites<'_>,
-    tables: &[f32],
+    tables: &Array,
     nodes: &FrameBuffer,
 ) -> Result<()> {
     check_dtype(op, "x", x, DType::F32)?;
@@ -79,7 +79,7 @@ pub(crate) fn check_real_gradients(
     op: &'static str,
     x: &FrameBuffer,
     sites: Sites<'_>,
-    dtables: &[f32],
+    dtables: &Array,
     dx: Option<&FrameBuffer>,
 ) -> Result<()> {
     check_size(op, "dtables", "values", sites.entries(), dtables.len())?;

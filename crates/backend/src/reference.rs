@@ -6,9 +6,11 @@ mod activation;
 mod candidate;
 mod dense;
 mod encode;
+mod loss;
 mod modulate;
 mod multilinear;
 mod norm;
+mod optimizer;
 mod pool;
 mod real;
 mod rows;
@@ -19,11 +21,15 @@ mod window;
 
 pub use multilinear::{DifferentiableLut, NodeGradient, multilinear, multilinear_gradient};
 
-use crate::Backend;
+use crate::{Backend, FiniteKernels, ModelKernels};
 
 /// The reference backend: one thread, one frame at a time.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reference;
+
+impl ModelKernels for Reference {}
+
+impl FiniteKernels for Reference {}
 
 impl Backend for Reference {
     fn name(&self) -> &'static str {

@@ -1,6 +1,6 @@
 //! The table kernels: what every layer of look-up tables on bits trains through.
 
-use lutweave_tensor::{DType, FrameBuffer};
+use lutweave_tensor::{Array, DType, FrameBuffer};
 
 use crate::check::{check_dtype, check_size};
 use crate::{Result, Sites};
@@ -217,11 +217,11 @@ pub(crate) fn split<T>(array: &mut [T], at: usize, tables: usize) -> (&mut [T], 
 #[derive(Debug, Clone, Copy)]
 pub struct Slopes<'a> {
     /// Factor of `dy`: `[tables][2^fan_in]`.
-    pub scale: &'a [f32],
+    pub scale: &'a Array,
     /// Added after it: `[tables][2^fan_in]`.
-    pub offset: &'a [f32],
+    pub offset: &'a Array,
     /// Slope of the output with respect to input `i`: `[tables][fan_in][2^fan_in]`.
-    pub slopes: &'a [f32],
+    pub slopes: &'a Array,
     /// Promises that the slope along an input is the same for both values of that input, which
     /// makes looking it up cheaper. True of functions that are linear in each input.
     pub folded: bool,

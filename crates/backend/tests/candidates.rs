@@ -6,7 +6,7 @@ mod common;
 
 use lutweave_backend::{Backend, Cpu, Isa, Reference, Slopes};
 use lutweave_lut::Wiring;
-use lutweave_tensor::{DType, FrameBuffer, rng};
+use lutweave_tensor::{Array, DType, FrameBuffer, rng};
 use proptest::prelude::*;
 
 /// Relative tolerance of f32 sums against the f64 reference.
@@ -26,11 +26,11 @@ struct Operands {
     x: FrameBuffer,
     wiring: Wiring,
     dy: FrameBuffer,
-    scale: Vec<f32>,
-    offset: Vec<f32>,
-    slopes: Vec<f32>,
+    scale: Array,
+    offset: Array,
+    slopes: Array,
     candidates: Vec<u32>,
-    sums: Vec<f32>,
+    sums: Array,
 }
 
 impl Operands {
@@ -44,7 +44,7 @@ impl Operands {
         let mut below = |bound| rng::below(&mut stream, bound);
         let wiring = Wiring::random(sources, nodes, fan_in, &mut below).unwrap();
         let candidates = (0..nodes * fan_in * count).map(|_| below(sources) as u32).collect();
-        let mut normals = |n: usize| (0..n).map(|_| rng::normal(&mut stream)).collect::<Vec<f32>>();
+        let mut normals = |n: usize| (0..n).map(|_| rng::normal(&mut stream)).collect::<Array>();
         let dy = FrameBuffer::from_frames(&[nodes], &normals(nodes * frames)).unwrap();
         let values = nodes << fan_in;
         let (scale, offset, slopes) = (normals(values), normals(values), normals(values * fan_in));
@@ -57,7 +57,7 @@ impl Operands {
         Slopes { scale, offset, slopes, folded: false }
     }
 
-    fn run(&self, backend: &dyn Backend) -> Vec<f32> {
+    fn run(&self, backend: &dyn Backend) -> Array {
         let mut sums = self.sums.clone();
         let (x, wiring, dy) = (&self.x, &self.wiring, &self.dy);
         backend.candidate_sums(x, wiring, dy, self.slopes(), &self.candidates, &mut sums).unwrap();
@@ -137,9 +137,11 @@ fn operands_that_do_not_fit_are_refused() {
         assert!(b.candidate_sums(&other, w, dy, s, c, &mut sums).is_err());
         assert!(b.candidate_sums(dy, w, dy, s, c, &mut sums).is_err());
         assert!(b.candidate_sums(x, w, &late, s, c, &mut sums).is_err());
-        assert!(b.candidate_sums(x, w, dy, s, &c[1..], &mut sums[1..]).is_err());
-        assert!(b.candidate_sums(x, w, dy, s, c, &mut sums[1..]).is_err());
-        let short = Slopes { slopes: &s.slopes[1..], ..s };
+        let mut few = Array::from(&sums[1..]);
+        assert!(b.candidate_sums(x, w, dy, s, &c[1..], &mut few).is_err());
+        assert!(b.candidate_sums(x, w, dy, s, c, &mut few).is_err());
+        let slopes = &Array::from(&s.slopes[1..]);
+        let short = Slopes { slopes, ..s };
         assert!(b.candidate_sums(x, w, dy, short, c, &mut sums).is_err());
         let wrong = vec![5; c.len()];
         let error = b.candidate_sums(x, w, dy, s, &wrong, &mut sums).unwrap_err();

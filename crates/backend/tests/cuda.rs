@@ -9,7 +9,7 @@ use lutweave_backend::{
     ActivationKernels, Backend, Cuda, GroupMap, Reference, Schedule, Sites, Slopes,
 };
 use lutweave_lut::Wiring;
-use lutweave_tensor::{DType, FrameBuffer, rng};
+use lutweave_tensor::{Array, DType, FrameBuffer, rng};
 
 fn reals(nodes: usize, frames: usize, seed: u64) -> FrameBuffer {
     let mut stream = rng::stream(seed, &[nodes as u64, frames as u64]);
@@ -18,7 +18,7 @@ fn reals(nodes: usize, frames: usize, seed: u64) -> FrameBuffer {
 }
 
 /// Sums of every kernel that adds up over frames, blocks or readers.
-fn sums(backend: &dyn Backend) -> (Vec<Vec<f32>>, Vec<FrameBuffer>) {
+fn sums(backend: &dyn Backend) -> (Vec<Array>, Vec<FrameBuffer>) {
     const SHARE: usize = 40;
     let (frames, fan_in, tables, sources) = (900, 6, 3, 30);
     let mut stream = rng::stream(5, &[]);
@@ -29,7 +29,7 @@ fn sums(backend: &dyn Backend) -> (Vec<Vec<f32>>, Vec<FrameBuffer>) {
     let sites = Sites::shared(&wiring, SHARE, true).unwrap();
     let (x, dy) = (reals(sources, frames, 1), reals(tables * SHARE, frames, 2));
     let bits = x.to_bits(0.3).unwrap();
-    let mut draw = |n: usize| (0..n).map(|_| rng::normal(&mut stream)).collect::<Vec<f32>>();
+    let mut draw = |n: usize| (0..n).map(|_| rng::normal(&mut stream)).collect::<Array>();
     let entries = tables << fan_in;
     let (scale, offset, slopes) = (draw(entries), draw(entries), draw(entries * fan_in));
 
@@ -42,8 +42,10 @@ fn sums(backend: &dyn Backend) -> (Vec<Vec<f32>>, Vec<FrameBuffer>) {
     backend.real_backward(&x, sites, &scale, &dy, &mut dtables, Some(&mut dreal)).unwrap();
     let (mut mean, mut variance) = (vec![0f32; 10], vec![0f32; 10]);
     backend.moments(&x, 3, &mut mean, &mut variance).unwrap();
-    let (mut dweights, mut dbias) = (vec![0f32; sources * tables * SHARE], vec![0f32; dy.nodes()]);
+    let lengths = [sources * tables * SHARE, dy.nodes()];
+    let [mut dweights, mut dbias] = lengths.map(|length| Array::zeros(length).unwrap());
     backend.affine_backward_weights(&x, &dy, 1, &mut dweights, &mut dbias).unwrap();
+    let [by_pattern, mean, variance] = [by_pattern, mean, variance].map(Array::from);
     (vec![by_pattern, dtables, mean, variance, dweights, dbias], vec![dx, dreal])
 }
 
@@ -53,6 +55,50 @@ fn schedules_do_not_change_a_bit() {
     let first = run(Schedule::Rising, 1);
     assert!(first == run(Schedule::Falling, 1));
     assert!(first == run(Schedule::Shuffled(11), 3));
+    assert!(first == sums(&Cuda::emulated_lists(Schedule::Rising, 1).unwrap()));
+}
+
+/// Work waits until an answer is wanted; a list that comes again is known again.
+#[test]
+fn launches_are_handed_over_in_lists() {
+    let cuda = Cuda::emulated_lists(Schedule::Falling, 1).unwrap();
+    let x = reals(5, 70, 1);
+    for round in 0..3u64 {
+        let before = cuda.traffic();
+        let (mut y, mut z) = (x.clone(), x.clone());
+        cuda.clamp(&x, -0.5, 0.5, &mut y).unwrap();
+        cuda.clamp(&y, 0.0, 1.0, &mut z).unwrap();
+        drop(y); // memory that is given back stays until nothing waits for it
+        let waiting = cuda.traffic() - before;
+        assert_eq!((waiting.launches, waiting.lists), (2, 0));
+        let want = x.rows::<f32>().unwrap().iter().map(|x| x.clamp(0.0, 0.5));
+        assert!(z.rows::<f32>().unwrap().iter().copied().eq(want));
+        let handed = cuda.traffic() - before;
+        assert_eq!((handed.lists, handed.repeated), (1, u64::from(round > 0)));
+    }
+    cuda.synchronise().unwrap();
+}
+
+/// A batch is sent while earlier work waits, and its memory is not given to another before that is done.
+#[test]
+fn batches_are_sent_ahead() {
+    let cuda = Cuda::emulated_lists(Schedule::Rising, 1).unwrap();
+    let batches: Vec<FrameBuffer> = (0..6).map(|seed| reals(4, 33, seed)).collect();
+    let mut answers = Vec::new();
+    for batch in &batches {
+        let x = batch.clone();
+        cuda.prefetch(&x).unwrap();
+        let sent = cuda.traffic().sent;
+        let mut y = x.clone();
+        cuda.clamp(&x, -1.0, 1.0, &mut y).unwrap();
+        assert_eq!(cuda.traffic().sent, sent, "it is there");
+        answers.push(y);
+    }
+    assert_eq!(cuda.traffic().lists, 0, "sending ahead waits for nothing");
+    for (batch, answer) in batches.iter().zip(answers) {
+        let want = batch.rows::<f32>().unwrap().iter().map(|x| x.clamp(-1.0, 1.0));
+        assert!(answer.rows::<f32>().unwrap().iter().copied().eq(want));
+    }
 }
 
 /// A chain of kernels as a layer and its head run them: nothing comes to the host in between.

@@ -4,7 +4,7 @@
 mod common;
 
 use lutweave_backend::{Cpu, DenseKernels, Isa, Reference};
-use lutweave_tensor::{DType, FrameBuffer, rng};
+use lutweave_tensor::{Array, DType, FrameBuffer, rng};
 use proptest::prelude::*;
 
 /// Relative tolerance of f32 sums against the f64 reference.
@@ -22,16 +22,16 @@ struct Case {
     groups: usize,
     x: FrameBuffer,
     dy: FrameBuffer,
-    weights: Vec<f32>,
-    bias: Vec<f32>,
+    weights: Array,
+    bias: Array,
 }
 
 #[derive(Debug, PartialEq)]
 struct Results {
     y: FrameBuffer,
     dx: FrameBuffer,
-    dweights: Vec<f32>,
-    dbias: Vec<f32>,
+    dweights: Array,
+    dbias: Array,
 }
 
 impl Case {
@@ -44,8 +44,8 @@ impl Case {
             groups,
             x: FrameBuffer::from_frames(&[x_nodes], &draw(x_nodes * frames)).unwrap(),
             dy: FrameBuffer::from_frames(&[y_nodes], &draw(y_nodes * frames)).unwrap(),
-            weights: draw(y_nodes * inputs),
-            bias: draw(y_nodes),
+            weights: draw(y_nodes * inputs).into(),
+            bias: draw(y_nodes).into(),
         }
     }
 
@@ -128,7 +128,7 @@ fn wrong_operands_are_named() {
     let x = FrameBuffer::from_frames(&[6], &[1f32; 12]).unwrap();
     let mut y = FrameBuffer::from_frames(&[4], &[0f32; 8]).unwrap();
     let mut run = |weights: usize, bias: usize, groups: usize, x: &FrameBuffer| {
-        let (weights, bias) = (vec![0.0; weights], vec![0.0; bias]);
+        let [weights, bias] = [weights, bias].map(|length| Array::zeros(length).unwrap());
         Cpu::new().affine_forward(x, &weights, &bias, groups, &mut y).map_err(|e| e.to_string())
     };
     assert!(run(24, 4, 1, &x).is_ok() && run(12, 4, 2, &x).is_ok());
@@ -162,7 +162,7 @@ proptest! {
         let dtype = if bits { DType::Bit } else { DType::F32 };
         let mut x = FrameBuffer::zeros(dtype, &[x_nodes], frames.0).unwrap();
         let mut y = FrameBuffer::zeros(DType::F32, &[y_nodes], frames.1).unwrap();
-        let (mut weights, mut bias) = (vec![1.0; weights], vec![1.0; bias]);
+        let [mut weights, mut bias] = [weights, bias].map(|length| Array::from(vec![1.0; length]));
         let cpu = Cpu::new();
         let _ = cpu.affine_forward(&x, &weights, &bias, groups, &mut y);
         let _ = cpu.affine_backward_weights(&x, &y, groups, &mut weights, &mut bias);

@@ -9,7 +9,7 @@ use lutweave_backend::{
     TableGradient, TableKernels, table_words,
 };
 use lutweave_lut::Wiring;
-use lutweave_tensor::{DType, FrameBuffer, rng};
+use lutweave_tensor::{Array, DType, FrameBuffer, rng};
 
 /// Relative tolerance of f32 sums against the f64 reference.
 const LOOSE: f32 = 1e-4;
@@ -52,9 +52,9 @@ struct Operands {
     tables: Vec<u64>,
     dy: FrameBuffer,
     dx: FrameBuffer,
-    scale: Vec<f32>,
-    offset: Vec<f32>,
-    slopes: Vec<f32>,
+    scale: Array,
+    offset: Array,
+    slopes: Array,
 }
 
 impl Operands {
@@ -78,7 +78,7 @@ fn operands(case: &Case) -> Operands {
     let mask = if entries >= 64 { u64::MAX } else { (1 << entries) - 1 };
     let words = case.nodes * table_words(case.fan_in);
     let tables = (0..words).map(|_| rng::word(&mut stream) & mask).collect();
-    let mut normals = |n: usize| (0..n).map(|_| rng::normal(&mut stream)).collect::<Vec<f32>>();
+    let mut normals = |n: usize| (0..n).map(|_| rng::normal(&mut stream)).collect::<Array>();
     let dy = FrameBuffer::from_frames(&[places], &normals(places * case.frames)).unwrap();
     let dx =
         FrameBuffer::from_frames(&[case.sources], &normals(case.sources * case.frames)).unwrap();
@@ -88,7 +88,7 @@ fn operands(case: &Case) -> Operands {
 }
 
 /// Makes the slopes along each input the same for both values of that input.
-fn fold(slopes: &[f32], fan_in: usize) -> Vec<f32> {
+fn fold(slopes: &[f32], fan_in: usize) -> Array {
     let entries = 1usize << fan_in;
     let at = |index: usize| {
         let (table, k) = (index / entries, index % entries);
@@ -262,7 +262,8 @@ fn operands_that_do_not_fit_are_refused() {
     let case = plain(3, 5, 4, 9);
     let o = operands(&case);
     let slopes = Slopes { scale: &o.scale, offset: &o.offset, slopes: &o.slopes, folded: false };
-    let short = Slopes { slopes: &o.slopes[1..], ..slopes };
+    let few = Array::from(&o.slopes[1..]);
+    let short = Slopes { slopes: &few, ..slopes };
     let other = FrameBuffer::zeros(DType::Bit, &[6], 9).unwrap();
     let mut y = FrameBuffer::zeros(DType::Bit, &[4], 9).unwrap();
     let mut late = FrameBuffer::zeros(DType::Bit, &[4], 10).unwrap();

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use lutweave_backend::TableModel;
 use lutweave_tensor::rng::Xoshiro256PlusPlus;
 
 use crate::Result;
@@ -68,6 +69,12 @@ pub trait LutModel: Debug + Send + Sync {
     /// Adds the gradient of the parameters, given that of each value and how often each pattern
     /// occurred.
     fn backward(&self, params: &[f32], dvalues: &[f32], counts: &[u32], dparams: &mut [f32]);
+
+    /// The model as backends know it: its layers then stay on a GPU. None, as here, for one that is
+    /// computed on the host.
+    fn kernel(&self, _fan_in: usize) -> Option<TableModel> {
+        None
+    }
 
     /// How the model computes on inputs that are real numbers.
     fn real(&self) -> RealInputs<'_> {

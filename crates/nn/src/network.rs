@@ -59,6 +59,24 @@ impl Network {
         Ok(Self { root: spec.build(&site)?, seed })
     }
 
+    /// Another network that is the same: layers, what they have learned, and which are frozen.
+    ///
+    /// # Errors
+    ///
+    /// When the specification no longer builds, which no network that was built this way does.
+    pub fn replica(&self) -> Result<Self> {
+        let mut other =
+            Self::with_inputs(self.spec(), self.root.base().inputs().to_vec(), self.seed)?;
+        other.restore(&self.state())?;
+        let mut frozen = Vec::new();
+        self.for_each(|layer| frozen.push(layer.base().frozen()));
+        let mut frozen = frozen.into_iter();
+        other.for_each_mut(|layer| {
+            layer.base_mut().set_frozen(frozen.next().unwrap_or_default());
+        });
+        Ok(other)
+    }
+
     /// The outermost layer.
     pub(crate) fn root(&self) -> &dyn Layer {
         self.root.as_ref()
@@ -235,7 +253,7 @@ impl Network {
         backend: &dyn Backend,
     ) -> Result<(FrameBuffer, Saved)> {
         let (y, saved) = pooled(|| self.root.forward(x, backend))?;
-        tree::check_finite(self.root.as_ref(), "what it gives", &y)?;
+        tree::check_finite(self.root.as_ref(), "what it gives", &y, backend)?;
         Ok((y, saved))
     }
 
@@ -251,7 +269,7 @@ impl Network {
     ) -> Result<(Vec<Arc<FrameBuffer>>, Saved)> {
         let (y, saved) = pooled(|| self.root.forward_all(x, backend))?;
         for y in &y {
-            tree::check_finite(self.root.as_ref(), "what it gives", y)?;
+            tree::check_finite(self.root.as_ref(), "what it gives", y, backend)?;
         }
         Ok((y, saved))
     }
@@ -268,9 +286,9 @@ impl Network {
         dy: &FrameBuffer,
         backend: &dyn Backend,
     ) -> Result<()> {
-        tree::check_gradient(self.root.as_ref(), dy)?;
+        tree::check_gradient(self.root.as_ref(), dy, backend)?;
         pooled(|| self.root.backward(saved, dy, false, backend))?;
-        self.check_gradients()
+        self.check_gradients(backend)
     }
 
     /// [`backward`](Self::backward) of all outputs, and if wanted the gradients of all inputs.
@@ -286,29 +304,34 @@ impl Network {
         backend: &dyn Backend,
     ) -> Result<Vec<Option<FrameBuffer>>> {
         for dy in dy.iter().flatten() {
-            tree::check_finite(self.root.as_ref(), "the gradient that comes to it", dy)?;
+            tree::check_finite(self.root.as_ref(), "the gradient that comes to it", dy, backend)?;
         }
         let dx = pooled(|| self.root.backward_all(saved, dy, want_dx, backend))?;
-        self.check_gradients()?;
+        self.check_gradients(backend)?;
         Ok(dx)
     }
 
     /// Looks for gradients of parameters that are not finite, from the last layer to the first: the
     /// last is where it began.
-    fn check_gradients(&self) -> Result<()> {
-        let mut bad = None;
+    fn check_gradients(&self, backend: &dyn Backend) -> Result<()> {
+        let (mut arrays, mut names) = (Vec::new(), Vec::new());
         self.for_each(|layer| {
             for parameter in layer.parameters() {
-                if !lutweave_backend::finite(&parameter.gradient) {
-                    bad = Some((layer, parameter.name));
+                arrays.push(&parameter.gradient);
+                names.push((layer, "gradient of its", parameter.name));
+                // Layers look at parameters where they compute with them, which is not on a device.
+                if parameter.values.remote().is_some() {
+                    arrays.push(&parameter.values);
+                    names.push((layer, "values of its", parameter.name));
                 }
             }
         });
-        match bad {
+        let finite = backend.are_finite(&arrays)?;
+        match finite.iter().rposition(|finite| !finite).map(|last| names[last]) {
             None => Ok(()),
-            Some((layer, name)) => Err(Error::NotFinite {
+            Some((layer, what, name)) => Err(Error::NotFinite {
                 layer: layer.base().path().to_owned(),
-                what: format!("the gradient of its {name}"),
+                what: format!("the {what} {name}"),
             }),
         }
     }

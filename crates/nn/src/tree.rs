@@ -1,5 +1,7 @@
 //! Walks over a layer and all layers inside it, each once.
 
+use lutweave_backend::Backend;
+
 use crate::layer::{StateTensor, saved_as};
 use crate::{Error, Layer, Parameter, Result, Saved, settings};
 
@@ -36,7 +38,7 @@ pub(crate) fn parameters_mut<'l>(
             }
             parameter.frozen = frozen;
             if frozen {
-                parameter.gradient.fill(0.0);
+                parameter.gradient.clear();
             }
             all.push(parameter);
         }
@@ -105,8 +107,9 @@ pub(crate) fn check_finite(
     layer: &dyn Layer,
     what: &str,
     y: &lutweave_tensor::FrameBuffer,
+    backend: &dyn Backend,
 ) -> Result<()> {
-    if y.dtype() != lutweave_tensor::DType::F32 || lutweave_backend::all_finite(y)? {
+    if y.dtype() != lutweave_tensor::DType::F32 || backend.is_finite(y)? {
         return Ok(());
     }
     Err(Error::NotFinite { layer: layer.base().path().to_owned(), what: what.to_owned() })
@@ -115,11 +118,15 @@ pub(crate) fn check_finite(
 /// Stops where the gradient that comes to a layer of real numbers is not finite: what lies above it
 /// has made it. Layers of bits are not looked at, since their gradients are large and theirs only
 /// fail when those above or below do.
-pub(crate) fn check_gradient(layer: &dyn Layer, dy: &lutweave_tensor::FrameBuffer) -> Result<()> {
+pub(crate) fn check_gradient(
+    layer: &dyn Layer,
+    dy: &lutweave_tensor::FrameBuffer,
+    backend: &dyn Backend,
+) -> Result<()> {
     if layer.output().dtype == lutweave_tensor::DType::Bit {
         return Ok(());
     }
-    check_finite(layer, "the gradient that comes to it", dy)
+    check_finite(layer, "the gradient that comes to it", dy, backend)
 }
 
 /// Whether any layer has parameters that training changes.

@@ -148,7 +148,7 @@ proptest! {
             });
         }
         let parameters: Vec<(String, Vec<f32>)> =
-            net.parameters_mut().iter().map(|p| (p.path.clone(), p.gradient.clone())).collect();
+            net.parameters_mut().iter().map(|p| (p.path.clone(), p.gradient.to_vec())).collect();
         for (number, (path, gradient)) in parameters.iter().enumerate() {
             all += gradient.len();
             compared += compare(path, gradient, |at, step| {

@@ -59,7 +59,7 @@ fn loss(
 ) -> f64 {
     let mut layer = build(spec, shape);
     for (parameter, values) in layer.parameters_mut().into_iter().zip(parameters) {
-        parameter.values.clone_from(values);
+        parameter.values = values.clone().into();
     }
     let x = FrameBuffer::from_frames(shape, x).unwrap();
     let (y, _) = layer.forward(Arc::new(x), &Cpu::new()).unwrap();
@@ -105,7 +105,7 @@ fn gradients_are_central_differences() {
         let dy = draw(y.shape(), 7, 2);
         let dx = layer.backward(saved, &dy, true, &Cpu::new()).unwrap().unwrap();
         let parameters: Vec<Vec<f32>> =
-            layer.parameters().iter().map(|p| p.values.clone()).collect();
+            layer.parameters().iter().map(|p| p.values.to_vec()).collect();
         compare_slopes(&what, &numbers(&dx), &numbers(&x), |x| {
             loss(spec, shape, &parameters, x, &dy)
         });
@@ -119,9 +119,10 @@ fn gradients_are_central_differences() {
         }
         // Without a wish for dx the parameters learn the same.
         let (_, saved) = layer.forward(Arc::new(x), &Cpu::new()).unwrap();
-        let before: Vec<f32> = layer.parameters().iter().flat_map(|p| p.gradient.clone()).collect();
+        let before: Vec<f32> =
+            layer.parameters().iter().flat_map(|p| p.gradient.to_vec()).collect();
         assert!(layer.backward(saved, &dy, false, &Cpu::new()).unwrap().is_none(), "{what}");
-        let after: Vec<f32> = layer.parameters().iter().flat_map(|p| p.gradient.clone()).collect();
+        let after: Vec<f32> = layer.parameters().iter().flat_map(|p| p.gradient.to_vec()).collect();
         close(&what, &after, &before.iter().map(|d| 2.0 * d).collect::<Vec<_>>());
     }
 }
@@ -352,9 +353,9 @@ fn a_binary_dense_network_learns() {
         let dy = FrameBuffer::from_frames(&[1], &dy).unwrap();
         net.backward(saved, &dy, &Cpu::new()).unwrap();
         for parameter in net.parameters_mut() {
-            let gradient =
-                std::mem::replace(&mut parameter.gradient, vec![0.0; parameter.values.len()]);
-            for (value, slope) in parameter.values.iter_mut().zip(gradient) {
+            let gradient = std::mem::take(&mut parameter.gradient);
+            parameter.gradient.reset(gradient.len()).unwrap();
+            for (value, slope) in parameter.values.iter_mut().zip(&gradient) {
                 *value -= 0.1 * slope;
             }
         }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod array;
 mod dataset;
 mod dtype;
 mod error;
@@ -14,6 +15,7 @@ mod targets;
 mod tensor;
 mod variables;
 
+pub use array::Array;
 pub use dataset::{Dataset, Values};
 pub use dtype::{DType, Element};
 pub use error::{Error, Result};

@@ -67,6 +67,16 @@ impl Storage {
         Ok(storage)
     }
 
+    /// A copy of these bytes.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let count = bytes.len().div_ceil(LINE_BYTES);
+        let mut lines = vec![Line::zeroed(); count];
+        bytemuck::cast_slice_mut(&mut lines)[..bytes.len()].copy_from_slice(bytes);
+        let mut storage = Self::default();
+        (storage.count, storage.lines) = (count, OnceLock::from(lines));
+        storage
+    }
+
     /// Zeroes everything and changes the size, keeping the allocation where it suffices. Nothing
     /// changes when there is too little memory.
     ///
@@ -86,6 +96,16 @@ impl Storage {
         self.remote.take();
         (self.count, self.blank) = (count, true);
         Ok(())
+    }
+
+    /// Zeroes everything, and keeps the host's memory if it has any.
+    pub(crate) fn clear(&mut self) {
+        if let Some(mut lines) = self.lines.take() {
+            lines.clear();
+            *self.spare.get_mut().unwrap_or_else(PoisonError::into_inner) = lines;
+        }
+        self.remote.take();
+        self.blank = true;
     }
 
     /// Gives the memory back.

@@ -34,7 +34,6 @@ mod distillation;
 mod feature_matching;
 mod mean_squared_error;
 mod sigmoid_cross_entropy;
-mod softmax;
 mod softmax_cross_entropy;
 mod squared_hinge;
 #[cfg(test)]
@@ -43,6 +42,8 @@ pub(crate) mod wanted;
 
 use std::fmt::Debug;
 
+use lutweave_backend::Backend;
+pub use lutweave_backend::PROBABILITY_FLOOR;
 use lutweave_tensor::{FrameBuffer, Target};
 
 pub use self::balanced::balanced_weights;
@@ -55,10 +56,6 @@ pub use self::sigmoid_cross_entropy::SigmoidCrossEntropy;
 pub use self::softmax_cross_entropy::{SoftmaxCrossEntropy, WeightedSoftmaxCrossEntropy};
 pub use self::squared_hinge::SquaredHinge;
 use crate::{Error, Hyperparameter, Result};
-
-/// Probabilities nearer than this to 0 (or 1) count as this near: logarithms stay finite.
-/// `BinaryBrain`'s number.
-pub const PROBABILITY_FLOOR: f32 = 1e-7;
 
 /// How wrong the answers of a batch are, and in which direction.
 ///
@@ -95,6 +92,22 @@ pub trait Loss: Debug + Send + Sync {
         whole: f64,
     ) -> Result<(f32, FrameBuffer)>;
 
+    /// [`evaluate_part`](Self::evaluate_part) where the answers are: on a GPU only the loss crosses to
+    /// the host. As it is here it is the same on the host, which is what a loss without a kernel has.
+    ///
+    /// # Errors
+    ///
+    /// As that, and what the device says.
+    fn evaluate_part_on(
+        &self,
+        y: &FrameBuffer,
+        target: &Target,
+        whole: f64,
+        _backend: &dyn Backend,
+    ) -> Result<(f32, FrameBuffer)> {
+        self.evaluate_part(y, target, whole)
+    }
+
     /// The settings that a [`Drive`](crate::Drive) can change, by name.
     fn hyperparameters(&mut self) -> Vec<(&'static str, &mut Hyperparameter)> {
         Vec::new()
@@ -123,6 +136,16 @@ impl<L: Loss + ?Sized> Loss for Box<L> {
         whole: f64,
     ) -> Result<(f32, FrameBuffer)> {
         (**self).evaluate_part(y, target, whole)
+    }
+
+    fn evaluate_part_on(
+        &self,
+        y: &FrameBuffer,
+        target: &Target,
+        whole: f64,
+        backend: &dyn Backend,
+    ) -> Result<(f32, FrameBuffer)> {
+        (**self).evaluate_part_on(y, target, whole, backend)
     }
 
     fn hyperparameters(&mut self) -> Vec<(&'static str, &mut Hyperparameter)> {

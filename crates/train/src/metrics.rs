@@ -9,6 +9,7 @@ mod mean_squared_error;
 
 use std::fmt::Debug;
 
+use lutweave_backend::Backend;
 use lutweave_tensor::{FrameBuffer, Target};
 
 pub use self::binary_accuracy::BinaryAccuracy;
@@ -45,6 +46,16 @@ pub trait Metric: Debug + Send {
     /// When the target does not fit the answers or is of a kind that the metric does not take;
     /// nothing is counted then.
     fn add(&mut self, y: &FrameBuffer, target: &Target) -> Result<()>;
+
+    /// [`add`](Self::add) where the answers are: on a GPU only counts cross to the host. As it is here
+    /// it is the same on the host, which is what a metric without a kernel has.
+    ///
+    /// # Errors
+    ///
+    /// As that, and what the device says.
+    fn add_on(&mut self, y: &FrameBuffer, target: &Target, _backend: &dyn Backend) -> Result<()> {
+        self.add(y, target)
+    }
 
     /// The figure over all batches since the last [`clear`](Self::clear); 0 before any.
     fn value(&self) -> f64;

@@ -1,8 +1,9 @@
 //! Optimizers: how parameters follow their gradients.
 //!
-//! Each is a rule for one number, run over all of them in one pass: new value, clamp to the
-//! parameter's range, gradient cleared. The pass is near memory bandwidth for large networks, and
-//! gives the same bits for any number of threads and on every instruction set.
+//! Each is a [`Rule`](lutweave_backend::Rule) for one number, which a backend runs over all of them in
+//! one pass: new value, clamp to the parameter's range, gradient cleared. The pass is near memory
+//! bandwidth for large networks, and gives the same bits for any number of threads, on every
+//! instruction set, and on GPUs.
 
 mod ada_grad;
 mod adam;
@@ -21,6 +22,7 @@ mod walsh_penalty;
 
 use std::fmt::Debug;
 
+use lutweave_backend::Backend;
 use lutweave_nn::{Parameter, StateTensor};
 
 pub use self::ada_grad::AdaGrad;
@@ -33,6 +35,7 @@ pub use self::groups::Groups;
 pub use self::sgd::Sgd;
 pub use self::shift_ada_max::ShiftAdaMax;
 pub use self::walsh_penalty::WalshPenalty;
+use crate::trainer::cpu;
 use crate::{Error, Hyperparameter, Result};
 
 /// Changes parameters along their gradients.
@@ -46,6 +49,22 @@ pub trait Optimizer: Debug + Send {
     /// [`Error::Option`] for settings out of range, [`Error::State`] when the parameters are not
     /// those of the update before or of the restored state.
     fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()>;
+
+    /// [`update`](Self::update) where the parameters are: on a GPU nothing crosses to the host. The
+    /// same bits. As it is here, it is the update on the host, which is what an optimizer without a
+    /// kernel has.
+    ///
+    /// # Errors
+    ///
+    /// As that, and what the device says.
+    fn update_on(
+        &mut self,
+        parameters: Vec<&mut Parameter>,
+        learning_rate: f32,
+        _backend: &dyn Backend,
+    ) -> Result<()> {
+        self.update(parameters, learning_rate)
+    }
 
     /// The learning rate before any schedule.
     fn learning_rate(&self) -> f32;
@@ -71,6 +90,15 @@ pub trait Optimizer: Debug + Send {
 impl<O: Optimizer + ?Sized> Optimizer for Box<O> {
     fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
         (**self).update(parameters, learning_rate)
+    }
+
+    fn update_on(
+        &mut self,
+        parameters: Vec<&mut Parameter>,
+        learning_rate: f32,
+        backend: &dyn Backend,
+    ) -> Result<()> {
+        (**self).update_on(parameters, learning_rate, backend)
     }
 
     fn learning_rate(&self) -> f32 {

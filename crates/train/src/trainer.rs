@@ -3,13 +3,14 @@
 mod evaluate;
 mod feed;
 mod record;
+mod replicas;
 mod run;
 
 use std::fmt;
 use std::sync::LazyLock;
 use std::thread;
 
-use lutweave_backend::{Backend, Cpu};
+use lutweave_backend::{Backend, Cpu, Reduce};
 use lutweave_nn::Network;
 use lutweave_tensor::Dataset;
 
@@ -44,6 +45,7 @@ pub struct Trainer<'a> {
     patience: Option<usize>,
     keep_best: bool,
     backend: &'a dyn Backend,
+    others: Option<(Vec<&'a dyn Backend>, &'a dyn Reduce)>,
     prepare: Option<Box<Prepare<'a>>>,
     resume: Option<Checkpoint>,
     reshape: Option<Box<Reshape<'a>>>,
@@ -82,6 +84,7 @@ impl<'a> Trainer<'a> {
             patience: None,
             keep_best: false,
             backend: cpu(),
+            others: None,
             prepare: None,
             resume: None,
             reshape: None,
@@ -163,6 +166,28 @@ impl<'a> Trainer<'a> {
         Self { backend, ..self }
     }
 
+    /// Trains on several devices at once: each batch is cut into as many parts, which go through copies
+    /// of the network side by side; `reduce` sums their gradients and shares the parameters. `others`
+    /// are the devices after that of [`backend`](Self::backend), which keeps the network, evaluates it and
+    /// updates it.
+    ///
+    /// The gradient is that of the whole batch, but for batch norm, which is over each part, as with
+    /// [`chunk`](Self::chunk); running averages are those of the parts of the first device.
+    ///
+    /// ```
+    /// # use lutweave_backend::{Cpu, HostReduce};
+    /// # use lutweave_train::{Adam, SoftmaxCrossEntropy, Trainer};
+    /// let (first, second) = (Cpu::new(), Cpu::new());
+    /// let trainer = Trainer::new(Adam::new(1e-2), SoftmaxCrossEntropy)
+    ///     .backend(&first)
+    ///     .across(&[&second], &HostReduce);
+    /// ```
+    #[must_use]
+    pub fn across(self, others: &[&'a dyn Backend], reduce: &'a dyn Reduce) -> Self {
+        let others = if others.is_empty() { None } else { Some((others.to_vec(), reduce)) };
+        Self { others, ..self }
+    }
+
     /// Changes the samples of every batch before they are trained on, as augmentation does. The
     /// function is called on a thread of its own with the samples and their [`Place`], from which
     /// alone its random streams may come. It gives samples of the same shape and type.
@@ -238,11 +263,13 @@ impl<'a> Trainer<'a> {
         }
         let (input, prepare) = (net.input().clone(), self.prepare.take());
         let next = (done.position.epoch, done.position.step);
-        let maker = || Maker::new(train, input.clone(), prepare.as_deref(), plan, next);
+        let others = self.others.iter().flat_map(|(others, _)| others).copied();
+        let backends: Vec<&dyn Backend> = [self.backend].into_iter().chain(others).collect();
+        let maker = || Maker::new(train, input.clone(), prepare.as_deref(), &backends, plan, next);
         thread::scope(|scope| {
             let feed = Feed::start(scope, maker);
             let test = TestSet::new(test, self.soft_samples);
-            Run::new(self, net, plan, feed, test, done).go(train)
+            Run::new(self, net, plan, feed, test, done)?.go(train)
         })
     }
 
@@ -289,7 +316,8 @@ impl<'a> Trainer<'a> {
             let (expected, got) = ("fewer", length.to_string());
             return Err(Error::Option { option: "epochs", expected, got });
         };
-        let chunk = self.chunk.unwrap_or(self.batch);
+        let devices = 1 + self.others.as_ref().map_or(0, |(others, _)| others.len());
+        let chunk = self.chunk.unwrap_or(self.batch).min(self.batch.div_ceil(devices));
         Ok(Plan { batch: self.batch, chunk, seed: self.seed, steps, total })
     }
 }
@@ -325,7 +353,7 @@ fn check_position(done: &Checkpoint, plan: &Plan) -> Result<()> {
 }
 
 /// The backend unless another is given.
-fn cpu() -> &'static dyn Backend {
+pub(crate) fn cpu() -> &'static dyn Backend {
     static CPU: LazyLock<Cpu> = LazyLock::new(Cpu::new);
     &*CPU
 }

@@ -4,7 +4,7 @@
 //! the gradients of its slot in one block of frames, which stay in the nearest cache.
 
 use lutweave_lut::{MAX_FAN_IN, Wiring};
-use lutweave_tensor::{FrameBuffer, WORD};
+use lutweave_tensor::{Array, FrameBuffer, WORD};
 use rayon::prelude::*;
 
 use super::node::Node;
@@ -26,7 +26,7 @@ impl CandidateKernels for Cpu {
         dy: &FrameBuffer,
         slopes: Slopes<'_>,
         candidates: &[u32],
-        sums: &mut [f32],
+        sums: &mut Array,
     ) -> Result<()> {
         let count = check_candidates(x, wiring, dy, slopes, candidates, sums)?;
         if count == 0 {

@@ -4,7 +4,7 @@
 //! transposed. Work is split along the rows of the result, into blocks that depend on the sizes
 //! alone. A batch of one frame takes loops of its own over the weights, which memory then bounds.
 
-use lutweave_tensor::FrameBuffer;
+use lutweave_tensor::{Array, FrameBuffer};
 use rayon::prelude::*;
 
 use super::gemm::{Matrix, Size, multiply};
@@ -49,8 +49,8 @@ impl DenseKernels for Cpu {
     fn affine_forward(
         &self,
         x: &FrameBuffer,
-        weights: &[f32],
-        bias: &[f32],
+        weights: &Array,
+        bias: &Array,
         groups: usize,
         y: &mut FrameBuffer,
     ) -> Result<()> {
@@ -79,7 +79,7 @@ impl DenseKernels for Cpu {
     fn affine_backward_input(
         &self,
         dy: &FrameBuffer,
-        weights: &[f32],
+        weights: &Array,
         groups: usize,
         dx: &mut FrameBuffer,
     ) -> Result<()> {
@@ -106,8 +106,8 @@ impl DenseKernels for Cpu {
         x: &FrameBuffer,
         dy: &FrameBuffer,
         groups: usize,
-        dweights: &mut [f32],
-        dbias: &mut [f32],
+        dweights: &mut Array,
+        dbias: &mut Array,
     ) -> Result<()> {
         let op = "affine backward weights";
         let Group { inputs, outputs } = check_affine(op, ("x", x), ("dy", dy), dweights, groups)?;

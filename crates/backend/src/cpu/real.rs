@@ -2,7 +2,7 @@
 //! the same tree backwards. Costs about `2^n` multiply-adds a frame forward and four times that
 //! backward; arithmetic is the bound.
 
-use lutweave_tensor::FrameBuffer;
+use lutweave_tensor::{Array, FrameBuffer};
 use rayon::prelude::*;
 
 use super::{Cpu, Dispatch, Isa, Kernel};
@@ -186,7 +186,7 @@ impl RealKernels for Cpu {
         &self,
         x: &FrameBuffer,
         sites: Sites<'_>,
-        tables: &[f32],
+        tables: &Array,
         y: &mut FrameBuffer,
     ) -> Result<()> {
         check_real("real forward", x, sites, tables, y)?;
@@ -206,9 +206,9 @@ impl RealKernels for Cpu {
         &self,
         x: &FrameBuffer,
         sites: Sites<'_>,
-        tables: &[f32],
+        tables: &Array,
         dy: &FrameBuffer,
-        dtables: &mut [f32],
+        dtables: &mut Array,
         dx: Option<&mut FrameBuffer>,
     ) -> Result<()> {
         let op = "real backward";

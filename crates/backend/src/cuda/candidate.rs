@@ -2,11 +2,11 @@
 
 use lutweave_kernels as kernels;
 use lutweave_lut::Wiring;
-use lutweave_tensor::FrameBuffer;
+use lutweave_tensor::{Array, FrameBuffer};
 
 use super::Cuda;
 use super::device::{Shape, arguments};
-use super::operands::{count, stride};
+use super::operands::{count, give, stride};
 use crate::candidate::{CandidateKernels, check_candidates};
 use crate::{Result, Slopes};
 
@@ -22,7 +22,7 @@ impl CandidateKernels for Cuda {
         dy: &FrameBuffer,
         slopes: Slopes<'_>,
         candidates: &[u32],
-        sums: &mut [f32],
+        sums: &mut Array,
     ) -> Result<()> {
         let each = check_candidates(x, wiring, dy, slopes, candidates, sums)?;
         if each == 0 {
@@ -31,7 +31,7 @@ impl CandidateKernels for Cuda {
         let slots = wiring.table().len();
         let own = self.place_errors(x, wiring.into(), dy, slopes)?;
         let (there, table) = (self.input(x)?, self.table(candidates)?);
-        let (slopes, out) = (self.memory.send(slopes.slopes)?, self.memory.send(sums)?);
+        let (slopes, out) = (self.input(slopes.slopes)?, self.changed(sums)?);
         self.launch(
             &kernels::CANDIDATE_SUMS,
             "candidate_sums",
@@ -51,6 +51,7 @@ impl CandidateKernels for Cuda {
                 &out,
             ],
         )?;
-        out.read_to(sums)
+        give(sums, out);
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Affine maps.
 
 use lutweave_kernels::AFFINE;
-use lutweave_tensor::FrameBuffer;
+use lutweave_tensor::{Array, FrameBuffer};
 
 use super::Cuda;
 use super::device::{Shape, arguments};
@@ -22,8 +22,8 @@ impl DenseKernels for Cuda {
     fn affine_forward(
         &self,
         x: &FrameBuffer,
-        weights: &[f32],
-        bias: &[f32],
+        weights: &Array,
+        bias: &Array,
         groups: usize,
         y: &mut FrameBuffer,
     ) -> Result<()> {
@@ -31,7 +31,7 @@ impl DenseKernels for Cuda {
         let Group { inputs, outputs } = check_affine(op, ("x", x), ("y", y), weights, groups)?;
         check_size(op, "bias", "values", y.nodes(), bias.len())?;
         let (there, out) = (self.input(x)?, self.output(y)?);
-        let (weights, bias) = (self.memory.send(weights)?, self.memory.send(bias)?);
+        let (weights, bias) = (self.input(weights)?, self.input(bias)?);
         self.launch(
             &AFFINE,
             "affine_forward",
@@ -54,14 +54,14 @@ impl DenseKernels for Cuda {
     fn affine_backward_input(
         &self,
         dy: &FrameBuffer,
-        weights: &[f32],
+        weights: &Array,
         groups: usize,
         dx: &mut FrameBuffer,
     ) -> Result<()> {
         let op = "affine backward input";
         let Group { inputs, outputs } = check_affine(op, ("dx", dx), ("dy", dy), weights, groups)?;
         let (there, out) = (self.input(dy)?, self.output(dx)?);
-        let weights = self.memory.send(weights)?;
+        let weights = self.input(weights)?;
         self.launch(
             &AFFINE,
             "affine_backward_input",
@@ -85,14 +85,14 @@ impl DenseKernels for Cuda {
         x: &FrameBuffer,
         dy: &FrameBuffer,
         groups: usize,
-        dweights: &mut [f32],
-        dbias: &mut [f32],
+        dweights: &mut Array,
+        dbias: &mut Array,
     ) -> Result<()> {
         let op = "affine backward weights";
         let Group { inputs, outputs } = check_affine(op, ("x", x), ("dy", dy), dweights, groups)?;
         check_size(op, "dbias", "values", dy.nodes(), dbias.len())?;
         let (x_there, dy_there) = (self.input(x)?, self.input(dy)?);
-        let (weights, bias) = (self.memory.send(dweights)?, self.memory.send(dbias)?);
+        let (weights, bias) = (self.changed(dweights)?, self.changed(dbias)?);
         let frames = count(x.frames())?;
         self.launch(
             &AFFINE,
@@ -114,7 +114,8 @@ impl DenseKernels for Cuda {
             Shape::blocks([dy.nodes(), 1, 1], 32)?,
             arguments![&dy_there, stride(dy)?, frames, &bias],
         )?;
-        weights.read_to(dweights)?;
-        bias.read_to(dbias)
+        give(dweights, weights);
+        give(dbias, bias);
+        Ok(())
     }
 }

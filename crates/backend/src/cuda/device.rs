@@ -35,6 +35,17 @@ pub(super) trait Device: Debug + Send + Sync {
     /// There is as much memory at `address`.
     unsafe fn upload(&self, address: u64, from: &[u8]) -> Result<()>;
 
+    /// Copies from the host while the device goes on with what it was asked for before; what it is
+    /// asked for later finds the copy.
+    ///
+    /// # Safety
+    ///
+    /// There is as much memory at `address`, and nothing that was asked for before uses it.
+    unsafe fn upload_ahead(&self, address: u64, from: &[u8]) -> Result<()> {
+        // SAFETY: as the caller promises.
+        unsafe { self.upload(address, from) }
+    }
+
     /// Copies to the host, after all that was asked for before.
     ///
     /// # Safety
@@ -70,8 +81,88 @@ pub(super) trait Device: Debug + Send + Sync {
         arguments: &[Argument],
     ) -> Result<()>;
 
+    /// Runs a list of work, in order.
+    ///
+    /// # Safety
+    ///
+    /// As of [`clear`](Self::clear) and [`launch`](Self::launch), for each.
+    #[allow(dead_code)] // where there is no device
+    unsafe fn replay(&self, work: Vec<Work>) -> Result<()> {
+        for work in &work {
+            // SAFETY: as the caller promises.
+            unsafe { work.run(self)? };
+        }
+        Ok(())
+    }
+
+    /// Lists handed over, and how many of them were like one before.
+    fn lists(&self) -> [u64; 2] {
+        [0; 2]
+    }
+
     /// Waits until all is done.
     fn synchronise(&self) -> Result<()>;
+}
+
+/// Something to do that gives no answer.
+#[allow(dead_code)] // where there is no device
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Work {
+    /// See [`Device::launch`].
+    Launch { source: Source, kernel: String, shape: Shape, arguments: Vec<Argument> },
+    /// See [`Device::clear`].
+    Clear { address: u64, bytes: usize },
+}
+
+impl Work {
+    /// Whether two lists do the same, with whatever arguments.
+    #[allow(dead_code)] // where there is no driver
+    pub(super) fn alike(a: &[Self], b: &[Self]) -> bool {
+        let same = |(a, b): (&Self, &Self)| match (a, b) {
+            (
+                Self::Launch { kernel: a, arguments: x, .. },
+                Self::Launch { kernel: b, arguments: y, .. },
+            ) => a == b && x.len() == y.len(),
+            (Self::Clear { .. }, Self::Clear { .. }) => true,
+            _ => false,
+        };
+        a.len() == b.len() && a.iter().zip(b).all(same)
+    }
+
+    /// A number that is the same for lists that are alike (Fowler, Noll and Vo's FNV-1a).
+    #[allow(dead_code)] // where there is no device
+    pub(super) fn hash(work: &[Self]) -> u64 {
+        let mut hash = 0xcbf2_9ce4_8422_2325u64;
+        for work in work {
+            let name = match work {
+                Self::Launch { kernel, .. } => kernel.as_bytes(),
+                Self::Clear { .. } => b" ",
+            };
+            for &byte in name.iter().chain(b";") {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+        hash
+    }
+
+    /// Has a device do it.
+    ///
+    /// # Safety
+    ///
+    /// As of [`Device::clear`] and [`Device::launch`].
+    #[allow(dead_code)] // where there is no device
+    pub(super) unsafe fn run<D: Device + ?Sized>(&self, device: &D) -> Result<()> {
+        match self {
+            Self::Launch { source, kernel, shape, arguments } => {
+                // SAFETY: as the caller promises.
+                unsafe { device.launch(source, kernel, *shape, arguments) }
+            }
+            Self::Clear { address, bytes } => {
+                // SAFETY: as the caller promises.
+                unsafe { device.clear(*address, *bytes) }
+            }
+        }
+    }
 }
 
 /// Blocks of a grid, and threads of a block.
@@ -109,7 +200,7 @@ impl Shape {
 }
 
 /// An argument of a kernel: its bits, and how many bytes it has.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(dead_code)] // what is read of it depends on the devices there are
 pub(super) struct Argument {
     pub(super) bits: u64,

@@ -2,17 +2,19 @@
 #![allow(unsafe_code)]
 
 use std::collections::HashMap;
+use std::ffi::c_void;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cudarc::driver::{
-    CudaContext, CudaFunction, CudaModule, CudaStream, DriverError, LaunchConfig, PushKernelArg,
-    result,
+    CudaContext, CudaEvent, CudaFunction, CudaModule, CudaStream, DriverError, LaunchConfig,
+    PushKernelArg, result,
 };
 use cudarc::nvrtc::{self, CompileError, CompileOptions, Ptx};
 use lutweave_kernels::Source;
 
-use super::device::{Argument, Device, Shape};
+use super::device::{Argument, Device, Shape, Work};
+use super::graph::{Graphs, Step};
 use crate::{Error, Result};
 
 const WHAT: &str = "CUDA";
@@ -29,6 +31,29 @@ pub(super) struct Driver {
     /// Compiled sources and the kernels found in them, by name.
     modules: Mutex<HashMap<&'static str, Arc<CudaModule>>>,
     functions: Mutex<HashMap<String, CudaFunction>>,
+    graphs: Mutex<Graphs>,
+    /// Of copies ahead of time.
+    copies: Arc<CudaStream>,
+    staging: Mutex<Vec<Pinned>>,
+}
+
+/// Memory of the host that copies are made from, and the event after the last of them.
+struct Pinned {
+    memory: *mut c_void,
+    bytes: usize,
+    copied: CudaEvent,
+}
+
+// SAFETY: memory that one staging area has alone, behind a lock.
+unsafe impl Send for Pinned {}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        let _ = self.copied.synchronize();
+        // SAFETY: it was allocated with `malloc_host`, and no copy reads it. There is nobody to tell of
+        // an error.
+        let _ = unsafe { result::free_host(self.memory) };
+    }
 }
 
 impl fmt::Debug for Driver {
@@ -95,7 +120,9 @@ impl Driver {
         }
         let stream = context.default_stream();
         let (modules, functions) = (Mutex::default(), Mutex::default());
-        Ok(Self { context, stream, name, generation, modules, functions })
+        let (graphs, staging) = (Mutex::default(), Mutex::default());
+        let copies = context.new_stream().map_err(because)?;
+        Ok(Self { context, stream, name, generation, modules, functions, graphs, copies, staging })
     }
 
     pub(super) fn names() -> Result<Vec<String>> {
@@ -130,6 +157,21 @@ impl Driver {
         let module = self.context.load_module(ptx).map_err(failed("load"))?;
         modules.insert(source.name, module.clone());
         Ok(module)
+    }
+
+    /// Pinned memory that no copy reads: some that is there, or new.
+    fn pinned(&self, bytes: usize) -> Result<Pinned> {
+        let op = "pinned memory";
+        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = |pinned: &Pinned| pinned.bytes >= bytes && pinned.copied.is_complete();
+        if let Some(at) = staging.iter().position(free) {
+            return Ok(staging.remove(at));
+        }
+        drop(staging);
+        let copied = self.context.new_event(None).map_err(failed(op))?;
+        // SAFETY: what it holds is written before it is read.
+        let memory = unsafe { result::malloc_host(bytes, 0) }.map_err(failed(op))?;
+        Ok(Pinned { memory, bytes, copied })
     }
 
     /// Makes the device that of this thread, as its driver wants it.
@@ -169,6 +211,26 @@ impl Device for Driver {
         // SAFETY: as the caller promises; the driver has read pageable memory when this returns.
         let done = unsafe { result::memcpy_htod_async(address, from, self.stream.cu_stream()) };
         done.map_err(failed("upload"))
+    }
+
+    /// By way of pinned memory, which the device reads by itself.
+    unsafe fn upload_ahead(&self, address: u64, from: &[u8]) -> Result<()> {
+        let op = "upload ahead";
+        if from.is_empty() {
+            return Ok(());
+        }
+        self.bind(op)?;
+        let pinned = self.pinned(from.len())?;
+        // SAFETY: as many bytes, of memory that nobody else has and no copy reads.
+        unsafe { pinned.memory.cast::<u8>().copy_from_nonoverlapping(from.as_ptr(), from.len()) };
+        // SAFETY: as many bytes, which stay as they are until the event below.
+        let staged = unsafe { std::slice::from_raw_parts(pinned.memory.cast::<u8>(), from.len()) };
+        // SAFETY: as the caller promises.
+        let done = unsafe { result::memcpy_htod_async(address, staged, self.copies.cu_stream()) };
+        let done = done.and_then(|()| pinned.copied.record(&self.copies));
+        let done = done.and_then(|()| self.stream.wait(&pinned.copied));
+        self.staging.lock().unwrap_or_else(PoisonError::into_inner).push(pinned);
+        done.map_err(failed(op))
     }
 
     unsafe fn download(&self, address: u64, to: &mut [u8]) -> Result<()> {
@@ -223,6 +285,30 @@ impl Device for Driver {
         };
         // SAFETY: as the caller promises.
         unsafe { launch.launch(config) }.map(|_| ()).map_err(failed("launch"))
+    }
+
+    /// As a graph, where the list has been met before.
+    unsafe fn replay(&self, work: Vec<Work>) -> Result<()> {
+        self.bind("replay")?;
+        let step = |work: &Work| -> Result<Step> {
+            Ok(match work {
+                Work::Launch { source, kernel, shape, arguments } => {
+                    let function = self.function(source, kernel)?.cu_function();
+                    Step::Launch { function, shape: *shape, arguments: arguments.clone() }
+                }
+                Work::Clear { address, bytes } => Step::Clear { address: *address, bytes: *bytes },
+            })
+        };
+        let mut graphs = self.graphs.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (self.stream.cu_stream(), self.context.cu_ctx());
+        // SAFETY: the context is bound above; the rest is as the caller promises.
+        let left = unsafe { graphs.launch(work, place, step)? };
+        drop(graphs);
+        for work in left.iter().flatten() {
+            // SAFETY: as the caller promises.
+            unsafe { work.run(self)? };
+        }
+        Ok(())
     }
 
     fn synchronise(&self) -> Result<()> {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytemuck::Pod;
@@ -21,6 +22,12 @@ pub(super) struct Memory {
     device: Arc<dyn Device>,
     /// Addresses by size.
     kept: Mutex<BTreeMap<usize, Vec<u64>>>,
+    /// Addresses with their sizes for copies ahead of time, and how often the host had waited for the
+    /// device when each was given back. Once it has waited again, nothing uses them.
+    ahead: Mutex<Vec<(u64, usize, u64)>>,
+    waits: AtomicU64,
+    /// Bytes that went up and came down, and kernels launched.
+    pub(super) traffic: [AtomicU64; 3],
 }
 
 impl fmt::Debug for Memory {
@@ -38,7 +45,13 @@ impl Drop for Memory {
 impl Memory {
     #[cfg(any(feature = "cuda", feature = "emulate"))]
     pub(super) fn new(device: Arc<dyn Device>) -> Self {
-        Self { device, kept: Mutex::default() }
+        Self {
+            device,
+            kept: Mutex::default(),
+            ahead: Mutex::default(),
+            waits: AtomicU64::new(0),
+            traffic: [const { AtomicU64::new(0) }; 3],
+        }
     }
 
     pub(super) fn device(&self) -> &dyn Device {
@@ -58,7 +71,43 @@ impl Memory {
                 self.device.allocate(size)
             })?,
         };
-        Ok(Buffer { memory: self.clone(), address, bytes, size })
+        Ok(Buffer {
+            memory: self.clone(),
+            address,
+            bytes,
+            size,
+            ahead: false,
+            finite: AtomicBool::new(false),
+        })
+    }
+
+    /// A copy of an array of the host, made while the device goes on with what it was asked for.
+    pub(super) fn send_ahead(self: &Arc<Self>, bytes: &[u8]) -> Result<Buffer> {
+        let (size, waits) =
+            (bytes.len().max(1).next_multiple_of(UNIT), self.waits.load(Ordering::Acquire));
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = ahead.iter().position(|&(_, own, then)| own == size && then < waits);
+        let again = free.map(|at| ahead.remove(at).0);
+        drop(ahead);
+        let address = again.map_or_else(|| self.device.allocate(size), Ok)?;
+        let memory = self.clone();
+        let buffer = Buffer {
+            memory,
+            address,
+            bytes: bytes.len(),
+            size,
+            ahead: true,
+            finite: AtomicBool::new(false),
+        };
+        // SAFETY: the buffer has as many bytes, and is new or its last work is done.
+        unsafe { self.device.upload_ahead(buffer.address, bytes)? };
+        self.traffic[0].fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(buffer)
+    }
+
+    /// Says that the host has waited for all that was asked for before.
+    pub(super) fn waited(&self) {
+        self.waits.fetch_add(1, Ordering::Release);
     }
 
     /// Zeroes.
@@ -75,6 +124,7 @@ impl Memory {
         let buffer = self.allocate(bytes.len())?;
         // SAFETY: the buffer has as many bytes.
         unsafe { self.device.upload(buffer.address, bytes)? };
+        self.traffic[0].fetch_add(bytes.len() as u64, Ordering::Relaxed);
         Ok(buffer)
     }
 
@@ -87,6 +137,12 @@ impl Memory {
                 unsafe { self.device.free(address, size) };
             }
         }
+        drop(kept);
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        for (address, size, _) in std::mem::take(&mut *ahead) {
+            // SAFETY: as above.
+            unsafe { self.device.free(address, size) };
+        }
     }
 }
 
@@ -96,6 +152,10 @@ pub(super) struct Buffer {
     address: u64,
     bytes: usize,
     size: usize,
+    /// Whether it is for copies ahead of time.
+    ahead: bool,
+    /// Whether its numbers were found to be finite, and have not changed since.
+    pub(super) finite: AtomicBool,
 }
 
 impl fmt::Debug for Buffer {
@@ -106,6 +166,12 @@ impl fmt::Debug for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
+        if self.ahead {
+            let waits = self.memory.waits.load(Ordering::Acquire);
+            let mut ahead = self.memory.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+            ahead.push((self.address, self.size, waits));
+            return;
+        }
         if self.memory.device.recycles() {
             let mut kept = self.memory.kept.lock().unwrap_or_else(PoisonError::into_inner);
             kept.entry(self.size).or_default().push(self.address);
@@ -126,12 +192,20 @@ impl Buffer {
         self.bytes
     }
 
+    /// Where an element is; that it is one of the buffer's is the caller's promise.
+    pub(super) fn address_of<T>(&self, element: usize) -> u64 {
+        self.address + (element * size_of::<T>()) as u64
+    }
+
     /// Copies everything to an array of the host, which must have as many bytes.
     pub(super) fn read_to<T: Pod>(&self, to: &mut [T]) -> Result<()> {
         let to: &mut [u8] = bytemuck::cast_slice_mut(to);
         let length = to.len().min(self.bytes);
+        self.memory.traffic[1].fetch_add(length as u64, Ordering::Relaxed);
         // SAFETY: no more bytes than the buffer has.
-        unsafe { self.memory.device.download(self.address, &mut to[..length]) }
+        unsafe { self.memory.device.download(self.address, &mut to[..length])? };
+        self.memory.waited();
+        Ok(())
     }
 
     /// Another with the same numbers.

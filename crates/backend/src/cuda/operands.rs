@@ -2,9 +2,10 @@
 #![allow(unsafe_code)]
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use lutweave_kernels::Source;
-use lutweave_tensor::{DType, FrameBuffer};
+use lutweave_tensor::{Array, DType, Element, FrameBuffer, Remote};
 
 use super::Cuda;
 use super::device::{Argument, Shape};
@@ -33,9 +34,60 @@ pub(super) fn words(x: &FrameBuffer) -> usize {
     x.frames().div_ceil(32)
 }
 
+/// Numbers that may lie on a device: rows of frames, and arrays.
+pub(super) trait Numbers {
+    fn remote(&self) -> Option<&Arc<dyn Remote>>;
+    fn mirror(&self, remote: Arc<dyn Remote>);
+    fn move_to(&mut self, remote: Arc<dyn Remote>);
+    fn is_blank(&self) -> bool;
+    fn bytes(&self) -> usize;
+    fn host_bytes(&self) -> Result<&[u8]>;
+}
+
+/// The methods that both kinds have.
+macro_rules! numbers {
+    () => {
+        fn remote(&self) -> Option<&Arc<dyn Remote>> {
+            self.remote()
+        }
+
+        fn mirror(&self, remote: Arc<dyn Remote>) {
+            self.mirror(remote);
+        }
+
+        fn move_to(&mut self, remote: Arc<dyn Remote>) {
+            self.move_to(remote);
+        }
+
+        fn is_blank(&self) -> bool {
+            self.is_blank()
+        }
+
+        fn bytes(&self) -> usize {
+            self.bytes()
+        }
+    };
+}
+
+impl Numbers for FrameBuffer {
+    numbers!();
+
+    fn host_bytes(&self) -> Result<&[u8]> {
+        Ok(&self.as_bytes()?[..self.bytes()])
+    }
+}
+
+impl<T: Element> Numbers for Array<T> {
+    numbers!();
+
+    fn host_bytes(&self) -> Result<&[u8]> {
+        Ok(bytemuck::cast_slice(self.fetch()?))
+    }
+}
+
 impl Cuda {
     /// What kernels read of a buffer: copied to the device unless it is there.
-    pub(super) fn input(&self, x: &FrameBuffer) -> Result<Arc<Buffer>> {
+    pub(super) fn input(&self, x: &impl Numbers) -> Result<Arc<Buffer>> {
         if let Some(remote) = x.remote() {
             let remote: Arc<dyn std::any::Any + Send + Sync> = remote.clone();
             if let Ok(buffer) = remote.downcast::<Buffer>()
@@ -48,7 +100,7 @@ impl Cuda {
         let buffer = if x.is_blank() {
             self.memory.zeroed(x.bytes())?
         } else {
-            self.memory.send(&x.as_bytes()?[..x.bytes()])?
+            self.memory.send(x.host_bytes()?)?
         };
         let buffer = Arc::new(buffer);
         x.mirror(buffer.clone());
@@ -56,15 +108,19 @@ impl Cuda {
     }
 
     /// What kernels write of a buffer, in full, padding included.
-    pub(super) fn output(&self, y: &FrameBuffer) -> Result<Buffer> {
+    pub(super) fn output(&self, y: &impl Numbers) -> Result<Buffer> {
         self.memory.allocate(y.bytes())
     }
 
     /// What kernels change of a buffer: nobody else's.
-    pub(super) fn changed(&self, y: &FrameBuffer) -> Result<Arc<Buffer>> {
+    pub(super) fn changed(&self, y: &impl Numbers) -> Result<Arc<Buffer>> {
         let buffer = self.input(y)?;
         // This one and that of `y`: every other belongs to a copy of `y`.
-        if Arc::strong_count(&buffer) <= 2 { Ok(buffer) } else { Ok(Arc::new(buffer.duplicate()?)) }
+        if Arc::strong_count(&buffer) > 2 {
+            return Ok(Arc::new(buffer.duplicate()?));
+        }
+        buffer.finite.store(false, Ordering::Relaxed);
+        Ok(buffer)
     }
 
     /// Launches a kernel.
@@ -75,6 +131,7 @@ impl Cuda {
         shape: Shape,
         arguments: &[Argument],
     ) -> Result<()> {
+        self.memory.traffic[2].fetch_add(1, Ordering::Relaxed);
         // SAFETY: arguments are as the sources declare them, which the emulation checks in size and
         // number for every kernel; pointers are those of buffers, whose sizes the operands' checks
         // have shown to be those of the rows that the other arguments count.
@@ -83,6 +140,6 @@ impl Cuda {
 }
 
 /// Gives a buffer of the host the numbers that a kernel wrote.
-pub(super) fn give(y: &mut FrameBuffer, buffer: impl Into<Arc<Buffer>>) {
+pub(super) fn give(y: &mut impl Numbers, buffer: impl Into<Arc<Buffer>>) {
     y.move_to(buffer.into());
 }

@@ -1,7 +1,7 @@
 //! Tables on real inputs.
 
 use lutweave_kernels as kernels;
-use lutweave_tensor::FrameBuffer;
+use lutweave_tensor::{Array, FrameBuffer};
 
 use super::Cuda;
 use super::device::{Shape, arguments};
@@ -19,12 +19,12 @@ impl RealKernels for Cuda {
         &self,
         x: &FrameBuffer,
         sites: Sites<'_>,
-        tables: &[f32],
+        tables: &Array,
         y: &mut FrameBuffer,
     ) -> Result<()> {
         check_real("real forward", x, sites, tables, y)?;
         let (wiring, there) = (self.table(sites.wiring().table())?, self.input(x)?);
-        let (tables, out) = (self.memory.send(tables)?, self.output(y)?);
+        let (tables, out) = (self.input(tables)?, self.output(y)?);
         self.launch(
             &kernels::REAL_FORWARD,
             &format!("real_forward_{}", sites.fan_in()),
@@ -50,20 +50,20 @@ impl RealKernels for Cuda {
         &self,
         x: &FrameBuffer,
         sites: Sites<'_>,
-        tables: &[f32],
+        tables: &Array,
         dy: &FrameBuffer,
-        dtables: &mut [f32],
+        dtables: &mut Array,
         dx: Option<&mut FrameBuffer>,
     ) -> Result<()> {
         let op = "real backward";
         check_real(op, x, sites, tables, dy)?;
         check_real_gradients(op, x, sites, dtables, dx.as_deref())?;
         let (wiring, x_there) = (self.table(sites.wiring().table())?, self.input(x)?);
-        let (dy_there, out) = (self.input(dy)?, self.memory.send(dtables)?);
+        let (dy_there, out) = (self.input(dy)?, self.changed(dtables)?);
         let (units, fan_in) = (sites.share() * words(x), sites.fan_in());
         count(units)?;
         let (splits, combinations) = (splits(units), 1usize << fan_in.saturating_sub(INPUTS));
-        let partial = if splits > 1 { size_of_val(dtables) * splits } else { 0 };
+        let partial = if splits > 1 { dtables.bytes() * splits } else { 0 };
         let partial = self.memory.allocate(partial)?;
         let tickets = self.memory.zeroed(sites.tables() * combinations * 4)?;
         self.launch(
@@ -84,11 +84,11 @@ impl RealKernels for Cuda {
                 &out,
             ],
         )?;
-        out.read_to(dtables)?;
+        give(dtables, out);
         let Some(dx) = dx else { return Ok(()) };
 
         let slopes = self.memory.allocate(dy.bytes() * fan_in)?;
-        let tables = self.memory.send(tables)?;
+        let tables = self.input(tables)?;
         self.launch(
             &kernels::REAL_SLOPES,
             &format!("real_slopes_{fan_in}"),

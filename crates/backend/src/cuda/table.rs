@@ -5,8 +5,9 @@ use lutweave_tensor::{DType, FrameBuffer};
 use rayon::prelude::*;
 
 use super::Cuda;
-use super::device::{Shape, arguments};
+use super::device::{Argument, Shape, arguments};
 use super::memory::Buffer;
+use super::model::no_model;
 use super::operands::{count, give, stride, words};
 use super::tables::Kind;
 use crate::check::{check_rows, check_size};
@@ -55,7 +56,7 @@ impl Cuda {
         let (fan_in, places) = (sites.fan_in(), sites.places());
         let wiring = self.table(sites.wiring().table())?;
         let (x_there, dy_there) = (self.input(x)?, self.input(dy)?);
-        let (scale, offset) = (self.memory.send(slopes.scale)?, self.memory.send(slopes.offset)?);
+        let (scale, offset) = (self.input(slopes.scale)?, self.input(slopes.offset)?);
         let errors = self.memory.allocate(dy.bytes())?;
         let patterns = self.memory.allocate(dy.bytes() / size_of::<f32>())?;
         let (nodes, frames) = (count(x.nodes())?, count(x.frames())?);
@@ -88,28 +89,7 @@ impl TableKernels for Cuda {
         let op = "pattern counts";
         check_input(op, x, sites)?;
         check_size(op, "counts", "values", sites.entries(), counts.len())?;
-        let (wiring, there) = (self.table(sites.wiring().table())?, self.input(x)?);
-        let units = sites.share() * words(x);
-        let out = match splits(units) {
-            1 => self.memory.allocate(size_of_val(counts))?,
-            _ => self.memory.zeroed(size_of_val(counts))?,
-        };
-        count(units)?;
-        self.launch(
-            &kernels::PATTERN_COUNTS,
-            &format!("pattern_counts_{}", sites.fan_in()),
-            Shape::blocks([sites.tables(), splits(units), 1], 128)?,
-            arguments![
-                &there,
-                stride(x)?,
-                count(x.nodes())?,
-                &wiring.first,
-                count(sites.share())?,
-                count(x.frames())?,
-                &out,
-            ],
-        )?;
-        out.read_to(counts)
+        self.counted(x, sites)?.read_to(counts)
     }
 
     fn table_forward(
@@ -154,34 +134,7 @@ impl TableKernels for Cuda {
         check_input(op, x, sites)?;
         check_rows(op, "dy", dy, DType::F32, sites.places(), x)?;
         check_size(op, "sums", "values", sites.entries(), sums.len())?;
-        let wiring = self.table(sites.wiring().table())?;
-        let (x_there, dy_there) = (self.input(x)?, self.input(dy)?);
-        let units = sites.share() * words(x);
-        count(units)?;
-        let splits = splits(units);
-        let out = self.memory.allocate(size_of_val(sums))?;
-        let partial =
-            self.memory.allocate(if splits > 1 { size_of_val(sums) * splits } else { 0 })?;
-        let tickets = self.memory.zeroed(if splits > 1 { sites.tables() * 4 } else { 4 })?;
-        self.launch(
-            &kernels::PATTERN_SUMS,
-            &format!("pattern_sums_{}", sites.fan_in()),
-            Shape::blocks([sites.tables(), splits, 1], sum_threads(sites.fan_in()))?,
-            arguments![
-                &x_there,
-                stride(x)?,
-                count(x.nodes())?,
-                &wiring.first,
-                count(sites.share())?,
-                count(x.frames())?,
-                &dy_there,
-                stride(dy)?,
-                &partial,
-                &tickets,
-                &out,
-            ],
-        )?;
-        out.read_to(sums)
+        self.summed(x, sites, dy, &no_model())?.read_to(sums)
     }
 
     fn table_backward(
@@ -201,7 +154,7 @@ impl TableKernels for Cuda {
         let kind = Kind::Inputs { sources, fan_in, share };
         let inputs = self.prepared(sites.wiring().table(), kind)?;
         let own = self.place_errors(x, sites, dy, slopes)?;
-        let (slopes, out) = (self.memory.send(slopes.slopes)?, self.changed(dx)?);
+        let (slopes, out) = (self.input(slopes.slopes)?, self.changed(dx)?);
         self.launch(
             &kernels::TABLE_BACKWARD,
             "table_backward",
@@ -283,8 +236,76 @@ impl TableKernels for Cuda {
 }
 
 impl Cuda {
+    /// The counts of patterns, on the device.
+    pub(super) fn counted(&self, x: &FrameBuffer, sites: Sites<'_>) -> Result<Buffer> {
+        let (wiring, there) = (self.table(sites.wiring().table())?, self.input(x)?);
+        let units = sites.share() * words(x);
+        let out = match splits(units) {
+            1 => self.memory.allocate(4 * sites.entries())?,
+            _ => self.memory.zeroed(4 * sites.entries())?,
+        };
+        count(units)?;
+        self.launch(
+            &kernels::PATTERN_COUNTS,
+            &format!("pattern_counts_{}", sites.fan_in()),
+            Shape::blocks([sites.tables(), splits(units), 1], 128)?,
+            arguments![
+                &there,
+                stride(x)?,
+                count(x.nodes())?,
+                &wiring.first,
+                count(sites.share())?,
+                count(x.frames())?,
+                &out,
+            ],
+        )?;
+        Ok(out)
+    }
+
+    /// The sums of `dy` by pattern, on the device; what the last block of each table goes on with is
+    /// said by `then`.
+    pub(super) fn summed(
+        &self,
+        x: &FrameBuffer,
+        sites: Sites<'_>,
+        dy: &FrameBuffer,
+        then: &[Argument],
+    ) -> Result<Buffer> {
+        let wiring = self.table(sites.wiring().table())?;
+        let (x_there, dy_there) = (self.input(x)?, self.input(dy)?);
+        let units = sites.share() * words(x);
+        count(units)?;
+        let splits = splits(units);
+        let out = self.memory.allocate(4 * sites.entries())?;
+        let partial =
+            self.memory.allocate(if splits > 1 { 4 * sites.entries() * splits } else { 0 })?;
+        let tickets = self.memory.zeroed(if splits > 1 { sites.tables() * 4 } else { 4 })?;
+        let mut all = arguments![
+            &x_there,
+            stride(x)?,
+            count(x.nodes())?,
+            &wiring.first,
+            count(sites.share())?,
+            count(x.frames())?,
+            &dy_there,
+            stride(dy)?,
+            &partial,
+            &tickets,
+            &out,
+        ]
+        .to_vec();
+        all.extend(then);
+        self.launch(
+            &kernels::PATTERN_SUMS,
+            &format!("pattern_sums_{}", sites.fan_in()),
+            Shape::blocks([sites.tables(), splits, 1], sum_threads(sites.fan_in()))?,
+            &all,
+        )?;
+        Ok(out)
+    }
+
     /// The look-up of bits or of numbers, which take the same arguments.
-    fn looked_up(
+    pub(super) fn looked_up(
         &self,
         source: &kernels::Source,
         x: &FrameBuffer,

@@ -1,7 +1,7 @@
 //! The sums of candidates, one frame at a time.
 
 use lutweave_lut::Wiring;
-use lutweave_tensor::FrameBuffer;
+use lutweave_tensor::{Array, FrameBuffer};
 
 use super::Reference;
 use crate::candidate::{CandidateKernels, check_candidates};
@@ -15,7 +15,7 @@ impl CandidateKernels for Reference {
         dy: &FrameBuffer,
         slopes: Slopes<'_>,
         candidates: &[u32],
-        sums: &mut [f32],
+        sums: &mut Array,
     ) -> Result<()> {
         let count = check_candidates(x, wiring, dy, slopes, candidates, sums)?;
         let entries = 1 << wiring.fan_in();

@@ -1,6 +1,6 @@
 //! Affine maps, one frame at a time.
 
-use lutweave_tensor::FrameBuffer;
+use lutweave_tensor::{Array, FrameBuffer};
 
 use super::Reference;
 use crate::Result;
@@ -11,8 +11,8 @@ impl DenseKernels for Reference {
     fn affine_forward(
         &self,
         x: &FrameBuffer,
-        weights: &[f32],
-        bias: &[f32],
+        weights: &Array,
+        bias: &Array,
         groups: usize,
         y: &mut FrameBuffer,
     ) -> Result<()> {
@@ -36,7 +36,7 @@ impl DenseKernels for Reference {
     fn affine_backward_input(
         &self,
         dy: &FrameBuffer,
-        weights: &[f32],
+        weights: &Array,
         groups: usize,
         dx: &mut FrameBuffer,
     ) -> Result<()> {
@@ -61,8 +61,8 @@ impl DenseKernels for Reference {
         x: &FrameBuffer,
         dy: &FrameBuffer,
         groups: usize,
-        dweights: &mut [f32],
-        dbias: &mut [f32],
+        dweights: &mut Array,
+        dbias: &mut Array,
     ) -> Result<()> {
         let op = "affine backward weights";
         let Group { inputs, outputs } = check_affine(op, ("x", x), ("dy", dy), dweights, groups)?;

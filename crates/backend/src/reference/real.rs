@@ -1,6 +1,6 @@
 //! Look-up tables on real inputs, one frame at a time.
 
-use lutweave_tensor::FrameBuffer;
+use lutweave_tensor::{Array, FrameBuffer};
 
 use super::{Reference, multilinear, multilinear_gradient};
 use crate::real::{RealKernels, check_real, check_real_gradients};
@@ -27,7 +27,7 @@ impl RealKernels for Reference {
         &self,
         x: &FrameBuffer,
         sites: Sites<'_>,
-        tables: &[f32],
+        tables: &Array,
         y: &mut FrameBuffer,
     ) -> Result<()> {
         check_real("real forward", x, sites, tables, y)?;
@@ -45,9 +45,9 @@ impl RealKernels for Reference {
         &self,
         x: &FrameBuffer,
         sites: Sites<'_>,
-        tables: &[f32],
+        tables: &Array,
         dy: &FrameBuffer,
-        dtables: &mut [f32],
+        dtables: &mut Array,
         mut dx: Option<&mut FrameBuffer>,
     ) -> Result<()> {
         let op = "real backward";

@@ -7,7 +7,7 @@ use lutweave::backend::{Backend, Cpu, Cuda, Isa, Reference, Sites, TableKernels 
 use lutweave::lut::{Padding, Wiring};
 use lutweave::nn::Convolution;
 use lutweave::prelude::*;
-use lutweave::tensor::rng;
+use lutweave::tensor::{Array, rng};
 
 use super::KernelArguments;
 use super::tree::{self, Outputs, Tree};
@@ -234,7 +234,7 @@ fn reference(fan_in: usize) -> Result<Times> {
     let entries = nodes << fan_in;
     let (mut counts, mut sums) = (vec![0; entries], vec![0f32; entries]);
     let tables = vec![0; nodes * lutweave::backend::table_words(fan_in)];
-    let slopes = vec![1f32; entries * fan_in];
+    let [scale, slopes] = [entries, entries * fan_in].map(|length| Array::from(vec![1f32; length]));
     let mut y = FrameBuffer::zeros(DType::Bit, &[nodes], frames)?;
     let mut dx = FrameBuffer::zeros(DType::F32, &[SOURCES], frames)?;
     let wrap = |done: lutweave::backend::Result<()>| done.map_err(lutweave::nn::Error::from);
@@ -249,8 +249,8 @@ fn reference(fan_in: usize) -> Result<Times> {
         Ok(timed(|| Ok(wrap(Reference.pattern_sums(&x, sites, &dy, &mut sums))?))?.1)
     })?;
     let both = median(nodes, frames, || {
-        let (scale, folded) = (&slopes[..entries], true);
-        let slopes = lutweave::backend::Slopes { scale, offset: scale, slopes: &slopes, folded };
+        let (scale, slopes, folded) = (&scale, &slopes, true);
+        let slopes = lutweave::backend::Slopes { scale, offset: scale, slopes, folded };
         Ok(timed(|| Ok(wrap(Reference.table_backward(&x, sites, &dy, slopes, &mut dx))?))?.1)
     })?;
     Ok([forward, backward, backward + both])

@@ -239,7 +239,7 @@ mod tests {
                    [[groups]]\nlayers = ['1']\nfrozen = true\n";
         let (mut net, mut optimizer) = grouped(bop).unwrap();
         let values = |net: &mut Network| -> Vec<Vec<f32>> {
-            net.parameters_mut().iter().map(|parameter| parameter.values.clone()).collect()
+            net.parameters_mut().iter().map(|parameter| parameter.values.to_vec()).collect()
         };
         let before = values(&mut net);
         for parameter in net.parameters_mut() {

@@ -1,14 +1,16 @@
 //! The numbers of a layer: trained ones, and arrays for files.
 
+use lutweave_tensor::Array;
+
 /// A number array that training changes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {
     /// Unique within the layer: `weights`.
     pub name: &'static str,
-    /// The values.
-    pub values: Vec<f32>,
+    /// The values: a slice on the host, see [`Array`] for what lies on a device.
+    pub values: Array,
     /// The gradient summed since it was last cleared; as long as `values`.
-    pub gradient: Vec<f32>,
+    pub gradient: Array,
     /// The values are clamped to this range after every update.
     pub range: Option<(f32, f32)>,
     /// Its place in the network, `0.lut.weights`; empty until the network gives it out.
@@ -20,7 +22,9 @@ pub struct Parameter {
 impl Parameter {
     /// A parameter with no gradient yet.
     pub fn new(name: &'static str, values: Vec<f32>, range: Option<(f32, f32)>) -> Self {
-        let gradient = vec![0.0; values.len()];
+        // The same number of zeros as of values, which there was memory for.
+        let gradient = Array::from(vec![0.0; values.len()]);
+        let values = Array::from(values);
         Self { name, values, gradient, range, path: String::new(), frozen: false }
     }
 

@@ -41,8 +41,9 @@ mod wire;
 
 use std::sync::Arc;
 
+use lutweave_backend::Nodes;
 use lutweave_lut::MAX_FAN_IN;
-use lutweave_tensor::DType;
+use lutweave_tensor::{Array, DType};
 use serde::{Deserialize, Serialize};
 
 use self::body::Body;
@@ -179,6 +180,13 @@ impl LutLayer {
     #[must_use]
     pub fn real_output(self, real_output: bool) -> Self {
         Self { real_output, ..self }
+    }
+
+    /// The nodes as backends know them, with these parameters; none for a model that they do not know.
+    fn known<'a>(&self, parameters: &'a Array) -> Option<Nodes<'a>> {
+        let model = self.model.kernel(self.fan_in)?;
+        let norm = self.batch_norm.map(|BatchNorm { gamma, beta, .. }| (gamma, beta));
+        Some(Nodes { model, parameters, norm })
     }
 
     /// Inputs of each node.

@@ -192,7 +192,7 @@ impl Layer for Unrolled {
         let mut tape = Tape::with_capacity(self.steps);
         let y = self.run(&x, |x| {
             let (state, saved) = self.cell.forward(x, backend)?;
-            tree::check_finite(self.cell.as_ref(), "what it gives", &state)?;
+            tree::check_finite(self.cell.as_ref(), "what it gives", &state, backend)?;
             tape.push(saved);
             Ok(state)
         })?;
@@ -224,7 +224,7 @@ impl Layer for Unrolled {
                     *sum += own;
                 }
             }
-            tree::check_gradient(self.cell.as_ref(), &down)?;
+            tree::check_gradient(self.cell.as_ref(), &down, backend)?;
             let dx = self.cell.backward(saved, &down, want_dx || step > 0, backend)?;
             let Some(dx) = dx else { break };
             if want_dx {

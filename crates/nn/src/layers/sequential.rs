@@ -235,10 +235,10 @@ impl Layer for Chain {
         let (first, rest) = self.layers.split_at(1);
         let (mut y, saved) = first[0].1.forward(x, backend)?;
         tape.push(saved);
-        tree::check_finite(first[0].1.as_ref(), "what it gives", &y)?;
+        tree::check_finite(first[0].1.as_ref(), "what it gives", &y, backend)?;
         for (_, layer) in rest {
             let (next, saved) = layer.forward(Arc::new(y), backend)?;
-            tree::check_finite(layer.as_ref(), "what it gives", &next)?;
+            tree::check_finite(layer.as_ref(), "what it gives", &next, backend)?;
             tape.push(saved);
             y = next;
         }
@@ -262,7 +262,7 @@ impl Layer for Chain {
             let want = want_dx || number > first;
             let gradient = dx.as_ref().unwrap_or(dy);
             let layer = self.layers[number].1.as_mut();
-            tree::check_gradient(layer, gradient)?;
+            tree::check_gradient(layer, gradient, backend)?;
             dx = layer.backward(saved, gradient, want, backend)?;
             if dx.is_none() {
                 break;

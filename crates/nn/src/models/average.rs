@@ -13,6 +13,7 @@
 //! the mean on the other, it is compared with 0, and the vote of zeros and ones is an OR; here it
 //! is one thing.
 
+use lutweave_backend::TableModel;
 use lutweave_tensor::rng::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +80,10 @@ impl LutModel for Average {
     }
 
     fn initialise(&self, _rng: &mut Xoshiro256PlusPlus, _params: &mut [f32]) {}
+
+    fn kernel(&self, _fan_in: usize) -> Option<TableModel> {
+        Some(TableModel::Average)
+    }
 
     fn values(&self, _params: &[f32], values: &mut [f32]) {
         let fan_in = fan_in_of(values) as f32;

@@ -10,6 +10,7 @@
 //!
 //! Source: BinaryBrain's `BinaryLut`; a bit there is any number but 0, so that −1 is a one.
 
+use lutweave_backend::TableModel;
 use lutweave_tensor::rng::{self, Xoshiro256PlusPlus};
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,10 @@ impl LutModel for Binary {
 
     fn range(&self) -> Option<(f32, f32)> {
         Some((0.0, 1.0))
+    }
+
+    fn kernel(&self, _fan_in: usize) -> Option<TableModel> {
+        Some(TableModel::Binary)
     }
 
     fn values(&self, params: &[f32], values: &mut [f32]) {

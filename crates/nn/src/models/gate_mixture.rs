@@ -31,6 +31,7 @@
 //! (arXiv:2411.04732); noise of Yousefi, Plesner, Aczel and Wattenhofer 2025, "Mind the gap: removing
 //! the discretization gap in differentiable logic gate networks" (arXiv:2506.07500). Unlike there, training sees bits, not probabilities.
 
+use lutweave_backend::TableModel;
 use lutweave_tensor::rng::{self, Xoshiro256PlusPlus};
 use serde::{Deserialize, Serialize};
 
@@ -133,6 +134,10 @@ impl LutModel for GateMixture {
         };
         params.fill(0.0);
         params[PASS[i]] = RESIDUAL_LOGIT;
+    }
+
+    fn kernel(&self, _fan_in: usize) -> Option<TableModel> {
+        Some(TableModel::GateMixture { temperature: self.temperature, hard: self.noise > 0.0 })
     }
 
     fn values(&self, params: &[f32], values: &mut [f32]) {

@@ -24,6 +24,7 @@
 //! neural networks" (ICML 2024, arXiv:2410.11112), extended finite difference; α and β are
 //! those of its published code (the paper's weights fall off as `1/(H + 1)`).
 
+use lutweave_backend::TableModel;
 use lutweave_tensor::rng::{self, Xoshiro256PlusPlus};
 use serde::{Deserialize, Serialize};
 
@@ -92,6 +93,10 @@ impl LutModel for HardTable {
 
     fn range(&self) -> Option<(f32, f32)> {
         Some((-1.0, 1.0))
+    }
+
+    fn kernel(&self, fan_in: usize) -> Option<TableModel> {
+        Some(TableModel::HardTable { alpha: self.alpha_of(fan_in), beta: self.beta })
     }
 
     fn values(&self, params: &[f32], values: &mut [f32]) {

@@ -24,6 +24,7 @@
 //! training are probabilities; here, bits. Noise: binary case of Yousefi et al. 2025, "Mind the gap"
 //! (arXiv:2506.07500).
 
+use lutweave_backend::TableModel;
 use lutweave_tensor::rng::{self, Xoshiro256PlusPlus};
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +105,10 @@ impl LutModel for Light {
             let normal = rng::normal(rng);
             *value = input.map_or(normal, |i| height * side(k, i) + 0.25 * normal);
         }
+    }
+
+    fn kernel(&self, _fan_in: usize) -> Option<TableModel> {
+        Some(TableModel::Light { sine: self.squash == Squash::Sine })
     }
 
     fn values(&self, params: &[f32], values: &mut [f32]) {

@@ -14,6 +14,7 @@
 //! below −1. Its exported tables are those of a majority; here they are the OR that the layer
 //! computes.
 
+use lutweave_backend::TableModel;
 use lutweave_tensor::rng::Xoshiro256PlusPlus;
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +87,10 @@ impl LutModel for Max {
     }
 
     fn initialise(&self, _rng: &mut Xoshiro256PlusPlus, _params: &mut [f32]) {}
+
+    fn kernel(&self, _fan_in: usize) -> Option<TableModel> {
+        Some(TableModel::Max)
+    }
 
     fn values(&self, _params: &[f32], values: &mut [f32]) {
         values.fill(1.0);

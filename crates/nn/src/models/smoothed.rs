@@ -31,7 +31,7 @@
 //! `t[k] ← (0.5 + b)·t[k] + (0.5 − b)·t[k ^ 1 << i]`. The mix is its own transpose, so the gradient
 //! of the table is the same pass over the gradient of the values.
 
-use lutweave_backend::{Dispatch, Isa};
+use lutweave_backend::{Dispatch, Isa, TableModel};
 use lutweave_tensor::rng::{self, Xoshiro256PlusPlus};
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +104,10 @@ impl LutModel for Smoothed {
 
     fn range(&self) -> Option<(f32, f32)> {
         Some((0.0, 1.0))
+    }
+
+    fn kernel(&self, _fan_in: usize) -> Option<TableModel> {
+        Some(TableModel::Smoothed { bias: self.bias, binarize_table: self.binarize_table })
     }
 
     fn values(&self, params: &[f32], values: &mut [f32]) {

@@ -23,6 +23,7 @@
 //! (arXiv:2602.03527), Walsh relaxation, residual initialisation and stochastic smoothing, with the
 //! constants of its code, torchlogix. There, inputs in training are probabilities; here, bits.
 
+use lutweave_backend::TableModel;
 use lutweave_tensor::rng::{self, Xoshiro256PlusPlus};
 use serde::{Deserialize, Serialize};
 
@@ -113,6 +114,10 @@ impl LutModel for Walsh {
         for value in params.iter_mut() {
             *value = deviation * rng::normal(rng);
         }
+    }
+
+    fn kernel(&self, _fan_in: usize) -> Option<TableModel> {
+        Some(TableModel::Walsh { temperature: self.temperature })
     }
 
     fn values(&self, params: &[f32], values: &mut [f32]) {

@@ -1,11 +1,12 @@
 //! Cross-entropy of single probabilities.
 
+use lutweave_backend::{Backend, ElementLoss};
 use lutweave_tensor::{FrameBuffer, Target};
 
-use super::cross_entropy::floored;
 use super::wanted::by_element;
 use super::{Loss, Reduction};
 use crate::Result;
+use crate::trainer::cpu;
 
 /// Binary cross-entropy of answers that are probabilities already, a yes or no for each node:
 /// `−t · ln y − (1 − t) · ln(1 − y)`, gradient `−t / y + (1 − t) / (1 − y)`.
@@ -27,12 +28,18 @@ impl Loss for BinaryCrossEntropy {
         target: &Target,
         whole: f64,
     ) -> Result<(f32, FrameBuffer)> {
+        self.evaluate_part_on(y, target, whole, cpu())
+    }
+
+    fn evaluate_part_on(
+        &self,
+        y: &FrameBuffer,
+        target: &Target,
+        whole: f64,
+        backend: &dyn Backend,
+    ) -> Result<(f32, FrameBuffer)> {
         let divisor = self.reduction.divisor(y.nodes(), whole)?;
-        by_element("binary cross-entropy", y, target, [0.0, 1.0], divisor, |y, t| {
-            let (yes, no) = (floored(y), floored(1.0 - y));
-            let logarithm = |probability: f32| libm::log(f64::from(probability));
-            let (t64, slope) = (f64::from(t), (1.0 - t) / no - t / yes);
-            (-t64 * logarithm(yes) - (1.0 - t64) * logarithm(no), slope)
-        })
+        let loss = ElementLoss::BinaryCrossEntropy;
+        by_element("binary cross-entropy", loss, y, target, [0.0, 1.0], divisor, backend)
     }
 }

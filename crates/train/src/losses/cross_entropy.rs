@@ -1,17 +1,19 @@
 //! Cross-entropy of probabilities.
 
+use lutweave_backend::{Backend, ElementLoss};
 use lutweave_tensor::{FrameBuffer, Target};
 
 use super::softmax_cross_entropy::class_weight;
 use super::wanted::by_element;
-use super::{Loss, PROBABILITY_FLOOR, checked_whole};
+use super::{Loss, checked_whole};
 use crate::Result;
+use crate::trainer::cpu;
 
 /// Cross-entropy of answers that are probabilities already: `−t · ln y`, gradient `−t / y`.
 ///
 /// Real targets are the wanted probabilities; classes count as 1 at their own node. Divided by the
 /// sum of all targets, that is by the labelled frames or positions. A probability below
-/// [`PROBABILITY_FLOOR`] counts as that. After a softmax,
+/// [`PROBABILITY_FLOOR`](super::PROBABILITY_FLOOR) counts as that. After a softmax,
 /// [`SoftmaxCrossEntropy`](super::SoftmaxCrossEntropy) on the scores themselves is quicker and more
 /// exact.
 ///
@@ -31,18 +33,18 @@ impl Loss for CrossEntropy {
         target: &Target,
         whole: f64,
     ) -> Result<(f32, FrameBuffer)> {
-        let divisor = checked_whole(whole)?;
-        by_element("cross-entropy", y, target, [0.0, 1.0], divisor, |y, t| {
-            if t == 0.0 {
-                return (0.0, 0.0);
-            }
-            let y = floored(y);
-            (-f64::from(t) * libm::log(f64::from(y)), -t / y)
-        })
+        self.evaluate_part_on(y, target, whole, cpu())
     }
-}
 
-/// The probability, at least the floor; NaN stays.
-pub(super) fn floored(probability: f32) -> f32 {
-    if probability < PROBABILITY_FLOOR { PROBABILITY_FLOOR } else { probability }
+    fn evaluate_part_on(
+        &self,
+        y: &FrameBuffer,
+        target: &Target,
+        whole: f64,
+        backend: &dyn Backend,
+    ) -> Result<(f32, FrameBuffer)> {
+        let divisor = checked_whole(whole)?;
+        let loss = ElementLoss::CrossEntropy;
+        by_element("cross-entropy", loss, y, target, [0.0, 1.0], divisor, backend)
+    }
 }

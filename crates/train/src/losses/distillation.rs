@@ -1,10 +1,11 @@
 //! Learning from a teacher network.
 
+use lutweave_backend::Backend;
 use lutweave_tensor::{Error as TensorError, FrameBuffer, Target};
 
-use super::softmax::Softmax;
-use super::wanted::{Layout, Wanted, map_rows, not_taken, total};
+use super::wanted::{not_taken, wanted};
 use super::{Loss, SoftmaxCrossEntropy, checked_whole};
+use crate::trainer::cpu;
 use crate::{Error, Hyperparameter, Result};
 
 const NAME: &str = "distillation";
@@ -57,53 +58,19 @@ impl Distillation {
         }
         Ok(())
     }
+}
 
-    /// Adds the teacher's part to the gradient; gives the loss of each node.
-    fn learn(
-        self,
-        y: &FrameBuffer,
-        logits: &FrameBuffer,
-        layout: Layout,
-        divisor: f64,
-        dy: &mut FrameBuffer,
-    ) -> Result<Vec<f64>> {
-        let (frames, temperature) = (y.frames(), self.temperature.now());
-        if logits.nodes() != y.nodes() {
-            let (expected, got) = (y.shape().to_vec(), logits.shape().to_vec());
-            return Err(TensorError::ShapeMismatch { op: NAME, expected, got }.into());
-        }
-        if logits.frames() != frames {
-            let (expected, got) = (format!("scores for {frames}"), logits.frames());
-            return Err(TensorError::Frames { op: NAME, expected, got }.into());
-        }
-        let (teacher, student) =
-            (Softmax::new(logits, layout, temperature)?, Softmax::new(y, layout, temperature)?);
-        let (stride, teacher_stride) = (y.stride(), logits.stride());
-        let (scores, teacher_scores) = (y.rows::<f32>()?, logits.rows::<f32>()?);
-        let (powers, teacher_powers) =
-            (student.powers.rows::<f32>()?, teacher.powers.rows::<f32>()?);
-        let scale = self.share.now() * temperature / divisor as f32;
-        let logarithm = |scores: &[f32], softmax: &Softmax, frame: usize, at: usize| {
-            let score = f64::from(scores[frame]) - f64::from(softmax.most[at]);
-            score / f64::from(temperature) - softmax.log_sum(at)
-        };
-        Ok(map_rows(dy.rows_mut::<f32>()?, stride, |node, dy| {
-            let (own, taught) = (node * stride, node * teacher_stride);
-            let (first, mut loss) = (node % layout.positions * frames, 0f64);
-            for (frame, dy) in dy[..frames].iter_mut().enumerate() {
-                let at = first + frame;
-                let p = teacher_powers[taught + frame] / teacher.sums[at];
-                let q = powers[own + frame] / student.sums[at];
-                *dy += scale * (q - p);
-                if p != 0.0 {
-                    let log_p = logarithm(&teacher_scores[taught..], &teacher, frame, at);
-                    let log_q = logarithm(&scores[own..], &student, frame, at);
-                    loss += f64::from(p) * (log_p - log_q);
-                }
-            }
-            loss
-        }))
+/// Refuses a teacher's scores that are not of the answers.
+fn check_scores(y: &FrameBuffer, logits: &FrameBuffer) -> Result<()> {
+    if logits.nodes() != y.nodes() {
+        let (expected, got) = (y.shape().to_vec(), logits.shape().to_vec());
+        return Err(TensorError::ShapeMismatch { op: NAME, expected, got }.into());
     }
+    if logits.frames() != y.frames() {
+        let (expected, got) = (format!("scores for {}", y.frames()), logits.frames());
+        return Err(TensorError::Frames { op: NAME, expected, got }.into());
+    }
+    Ok(())
 }
 
 impl Loss for Distillation {
@@ -124,26 +91,34 @@ impl Loss for Distillation {
         target: &Target,
         whole: f64,
     ) -> Result<(f32, FrameBuffer)> {
+        self.evaluate_part_on(y, target, whole, cpu())
+    }
+
+    fn evaluate_part_on(
+        &self,
+        y: &FrameBuffer,
+        target: &Target,
+        whole: f64,
+        backend: &dyn Backend,
+    ) -> Result<(f32, FrameBuffer)> {
         self.check()?;
         let (own, logits) = match target {
             Target::Taught { own, logits } => (Some(own.as_ref()), logits),
             Target::Real(logits) => (None, logits),
             other => return Err(not_taken(NAME, "a teacher's scores", other)),
         };
-        let (_, layout) = Wanted::new(NAME, y, own.unwrap_or(target))?;
+        let (_, layout) = wanted(NAME, y, own.unwrap_or(target))?;
         let whole = whole * layout.positions as f64;
         let divisor = checked_whole(whole)?;
+        check_scores(y, logits)?;
         let (mut hard, mut dy) = (0.0, FrameBuffer::zeros(y.dtype(), y.shape(), y.frames())?);
         if let Some(own) = own {
-            (hard, dy) = SoftmaxCrossEntropy.evaluate_part(y, own, whole)?;
-            let share = 1.0 - self.share.now();
-            map_rows(dy.rows_mut::<f32>()?, y.stride(), |_, row| {
-                for dy in row {
-                    *dy *= share;
-                }
-            });
+            (hard, dy) = SoftmaxCrossEntropy.evaluate_part_on(y, own, whole, backend)?;
         }
-        let soft = total(&self.learn(y, logits, layout, divisor, &mut dy)?) / divisor;
+        let (share, temperature) = (self.share.now(), self.temperature.now());
+        let scales = (1.0 - share, share * temperature / divisor as f32);
+        let soft = backend.distillation(y, layout, logits, temperature, scales, &mut dy);
+        let soft = soft.map_err(lutweave_nn::Error::from)? / divisor;
         let (share, temperature) = (f64::from(self.share.now()), f64::from(self.temperature.now()));
         let loss = share * temperature * temperature * soft + (1.0 - share) * f64::from(hard);
         Ok((loss as f32, dy))

@@ -1,10 +1,12 @@
 //! Making the inner answers of one network like those of another.
 
+use lutweave_backend::Backend;
 use lutweave_tensor::{DType, FrameBuffer, Target};
 
 use super::wanted::not_taken;
 use super::{Loss, MeanSquaredError};
 use crate::Result;
+use crate::trainer::cpu;
 
 /// Feature matching (Romero et al. 2015, "hints"): the mean squared difference between the answers
 /// of a layer and those of a layer of a teacher, over nodes and frames.
@@ -37,10 +39,20 @@ impl Loss for FeatureMatching {
         target: &Target,
         whole: f64,
     ) -> Result<(f32, FrameBuffer)> {
+        self.evaluate_part_on(y, target, whole, cpu())
+    }
+
+    fn evaluate_part_on(
+        &self,
+        y: &FrameBuffer,
+        target: &Target,
+        whole: f64,
+        backend: &dyn Backend,
+    ) -> Result<(f32, FrameBuffer)> {
         let Target::Real(_) = target.own() else {
             return Err(not_taken("feature matching", "real numbers", target));
         };
-        MeanSquaredError::default().evaluate_part(&as_numbers(y)?, target, whole)
+        MeanSquaredError::default().evaluate_part_on(&as_numbers(y)?, target, whole, backend)
     }
 }
 

@@ -1,10 +1,12 @@
 //! Squared differences, for regression and auto-encoders.
 
+use lutweave_backend::{Backend, ElementLoss};
 use lutweave_tensor::{FrameBuffer, Target};
 
 use super::wanted::by_element;
 use super::{Loss, Reduction};
 use crate::Result;
+use crate::trainer::cpu;
 
 /// Mean squared error: `(y − t)²`, gradient `2 · (y − t)`, both divided as [`Reduction`] says.
 ///
@@ -23,10 +25,18 @@ impl Loss for MeanSquaredError {
         target: &Target,
         whole: f64,
     ) -> Result<(f32, FrameBuffer)> {
+        self.evaluate_part_on(y, target, whole, cpu())
+    }
+
+    fn evaluate_part_on(
+        &self,
+        y: &FrameBuffer,
+        target: &Target,
+        whole: f64,
+        backend: &dyn Backend,
+    ) -> Result<(f32, FrameBuffer)> {
         let divisor = self.reduction.divisor(y.nodes(), whole)?;
-        by_element("mean squared error", y, target, [0.0, 1.0], divisor, |y, t| {
-            let difference = f64::from(y) - f64::from(t);
-            (difference * difference, 2.0 * (y - t))
-        })
+        let loss = ElementLoss::SquaredError;
+        by_element("mean squared error", loss, y, target, [0.0, 1.0], divisor, backend)
     }
 }

@@ -1,10 +1,12 @@
 //! Sigmoid and binary cross-entropy in one.
 
+use lutweave_backend::{Backend, ElementLoss};
 use lutweave_tensor::{FrameBuffer, Target};
 
 use super::wanted::by_element;
 use super::{Loss, Reduction};
 use crate::Result;
+use crate::trainer::cpu;
 
 /// Binary cross-entropy of the sigmoid `σ(y) = 1 / (1 + e^−y)` of scores, a yes or no for each node:
 /// `max(y, 0) − y · t + ln(1 + e^−|y|)`, gradient `σ(y) − t`.
@@ -27,12 +29,18 @@ impl Loss for SigmoidCrossEntropy {
         target: &Target,
         whole: f64,
     ) -> Result<(f32, FrameBuffer)> {
+        self.evaluate_part_on(y, target, whole, cpu())
+    }
+
+    fn evaluate_part_on(
+        &self,
+        y: &FrameBuffer,
+        target: &Target,
+        whole: f64,
+        backend: &dyn Backend,
+    ) -> Result<(f32, FrameBuffer)> {
         let divisor = self.reduction.divisor(y.nodes(), whole)?;
-        by_element("sigmoid cross-entropy", y, target, [0.0, 1.0], divisor, |y, t| {
-            let small = libm::expf(-y.abs()); // from 0 to 1
-            let sigmoid = if y >= 0.0 { 1.0 } else { small } / (1.0 + small);
-            let (y, t64) = (f64::from(y), f64::from(t));
-            (y.max(0.0) - y * t64 + libm::log1p(f64::from(small)), sigmoid - t)
-        })
+        let loss = ElementLoss::SigmoidCrossEntropy;
+        by_element("sigmoid cross-entropy", loss, y, target, [0.0, 1.0], divisor, backend)
     }
 }

@@ -1,10 +1,11 @@
 //! Softmax and cross-entropy in one.
 
+use lutweave_backend::Backend;
 use lutweave_tensor::{FrameBuffer, Target, UNLABELLED};
 
-use super::softmax::Softmax;
-use super::wanted::{Layout, Row, Wanted, map_rows, not_taken, total};
+use super::wanted::{not_taken, wanted};
 use super::{Loss, checked_whole};
+use crate::trainer::cpu;
 use crate::{Error, Result};
 
 const NAME: &str = "softmax cross-entropy";
@@ -53,7 +54,17 @@ impl Loss for SoftmaxCrossEntropy {
         target: &Target,
         whole: f64,
     ) -> Result<(f32, FrameBuffer)> {
-        evaluate(y, target, None, checked_whole(whole)?)
+        self.evaluate_part_on(y, target, whole, cpu())
+    }
+
+    fn evaluate_part_on(
+        &self,
+        y: &FrameBuffer,
+        target: &Target,
+        whole: f64,
+        backend: &dyn Backend,
+    ) -> Result<(f32, FrameBuffer)> {
+        evaluate(y, target, None, checked_whole(whole)?, backend)
     }
 }
 
@@ -74,7 +85,17 @@ impl Loss for WeightedSoftmaxCrossEntropy {
         target: &Target,
         whole: f64,
     ) -> Result<(f32, FrameBuffer)> {
-        evaluate(y, target, Some(&self.weights), checked_whole(whole)?)
+        self.evaluate_part_on(y, target, whole, cpu())
+    }
+
+    fn evaluate_part_on(
+        &self,
+        y: &FrameBuffer,
+        target: &Target,
+        whole: f64,
+        backend: &dyn Backend,
+    ) -> Result<(f32, FrameBuffer)> {
+        evaluate(y, target, Some(&self.weights), checked_whole(whole)?, backend)
     }
 }
 
@@ -125,72 +146,15 @@ fn evaluate(
     target: &Target,
     weights: Option<&[f32]>,
     divisor: f64,
+    backend: &dyn Backend,
 ) -> Result<(f32, FrameBuffer)> {
-    let (wanted, layout) = Wanted::new(NAME, y, target)?;
+    let (wanted, layout) = wanted(NAME, y, target)?;
     let classes = layout.classes;
     if let Some(got) = weights.map(<[f32]>::len).filter(|&length| length != classes) {
         let op = "class weights";
         return Err(lutweave_tensor::Error::Length { op, expected: classes, got }.into());
     }
-    let softmax = Softmax::new(y, layout, 1.0)?;
-    let weight = |class: usize| weights.map_or(1.0, |weights| weights[class]);
-    let totals = totals(wanted, layout, y.frames(), &weight);
-    let (losses, dy) = gradient(y, &softmax, wanted, layout, &totals, &weight, divisor as f32)?;
-    Ok(((total(&losses) / divisor) as f32, dy))
-}
-
-/// The weighted sum of the targets of each position and frame.
-fn totals(
-    wanted: Wanted<'_>,
-    layout: Layout,
-    frames: usize,
-    weight: &(impl Fn(usize) -> f32 + Sync),
-) -> Vec<f32> {
-    let mut totals = vec![0f32; layout.positions * frames];
-    map_rows(&mut totals, frames, |position, totals| match wanted.row(position, layout, frames) {
-        Row::Labels(labels, _) => {
-            for (total, &label) in totals.iter_mut().zip(labels) {
-                *total = if label == UNLABELLED { 0.0 } else { weight(label as usize) };
-            }
-        }
-        Row::Real(_) => {
-            for class in 0..layout.classes {
-                let node = class * layout.positions + position;
-                wanted.row(node, layout, frames).each([0.0, 1.0], |frame, t| {
-                    totals[frame] += weight(class) * t;
-                });
-            }
-        }
-    });
-    totals
-}
-
-/// The gradient, and the loss of each node.
-fn gradient(
-    y: &FrameBuffer,
-    softmax: &Softmax,
-    wanted: Wanted<'_>,
-    layout: Layout,
-    totals: &[f32],
-    weight: &(impl Fn(usize) -> f32 + Sync),
-    divisor: f32,
-) -> Result<(Vec<f64>, FrameBuffer)> {
-    let (rows, stride, frames) = (y.rows::<f32>()?, y.stride(), y.frames());
-    let powers = softmax.powers.rows::<f32>()?;
-    let mut dy = FrameBuffer::zeros(y.dtype(), y.shape(), frames)?;
-    let losses = map_rows(dy.rows_mut::<f32>()?, stride, |node, dy| {
-        let (y, powers) = (&rows[node * stride..][..frames], &powers[node * stride..][..frames]);
-        let first = node % layout.positions * frames;
-        let (weight, mut loss) = (weight(node / layout.positions), 0f64);
-        wanted.row(node, layout, frames).each([0.0, 1.0], |frame, t| {
-            let (at, t) = (first + frame, weight * t);
-            dy[frame] = (totals[at] * (powers[frame] / softmax.sums[at]) - t) / divisor;
-            if t != 0.0 {
-                let score = f64::from(y[frame]) - f64::from(softmax.most[at]);
-                loss += f64::from(t) * (softmax.log_sum(at) - score);
-            }
-        });
-        loss
-    });
-    Ok((losses, dy))
+    let mut dy = FrameBuffer::zeros(y.dtype(), y.shape(), y.frames())?;
+    let sum = backend.softmax_cross_entropy(y, layout, wanted, weights, divisor as f32, &mut dy);
+    Ok(((sum.map_err(lutweave_nn::Error::from)? / divisor) as f32, dy))
 }

@@ -1,10 +1,12 @@
 //! The squared hinge of support vector machines.
 
+use lutweave_backend::{Backend, ElementLoss};
 use lutweave_tensor::{FrameBuffer, Target};
 
 use super::wanted::by_element;
 use super::{Loss, Reduction};
 use crate::Result;
+use crate::trainer::cpu;
 
 /// Squared hinge: `max(0, 1 − t · y)²`, gradient `−2 · t · max(0, 1 − t · y)`.
 ///
@@ -24,12 +26,18 @@ impl Loss for SquaredHinge {
         target: &Target,
         whole: f64,
     ) -> Result<(f32, FrameBuffer)> {
+        self.evaluate_part_on(y, target, whole, cpu())
+    }
+
+    fn evaluate_part_on(
+        &self,
+        y: &FrameBuffer,
+        target: &Target,
+        whole: f64,
+        backend: &dyn Backend,
+    ) -> Result<(f32, FrameBuffer)> {
         let divisor = self.reduction.divisor(y.nodes(), whole)?;
-        by_element("squared hinge", y, target, [-1.0, 1.0], divisor, |y, t| {
-            let short = 1.0 - f64::from(t) * f64::from(y);
-            // Not `max`, which would make a zero of NaN.
-            let short = if short < 0.0 { 0.0 } else { short };
-            (short * short, -2.0 * t * short as f32)
-        })
+        let loss = ElementLoss::SquaredHinge;
+        by_element("squared hinge", loss, y, target, [-1.0, 1.0], divisor, backend)
     }
 }

@@ -5,7 +5,7 @@ use lutweave_tensor::{FrameBuffer, Target};
 use super::classes::as_numbers;
 use super::{Metric, share};
 use crate::Result;
-use crate::losses::wanted::Wanted;
+use crate::losses::wanted::wanted;
 
 /// The share of nodes and frames on the right side of a threshold: `(y > 0.5) = (t > 0.5)`.
 ///
@@ -33,7 +33,7 @@ impl Metric for BinaryAccuracy {
     fn add(&mut self, y: &FrameBuffer, target: &Target) -> Result<()> {
         const THRESHOLD: f32 = lutweave_tensor::THRESHOLD as f32;
         let y = as_numbers(y)?;
-        let (wanted, layout) = Wanted::new("binary accuracy", &y, target)?;
+        let (wanted, layout) = wanted("binary accuracy", &y, target)?;
         for node in 0..y.nodes() {
             let row = y.row::<f32>(node)?;
             wanted.row(node, layout, y.frames()).each([0.0, 1.0], |frame, t| {

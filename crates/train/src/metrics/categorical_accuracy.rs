@@ -1,9 +1,12 @@
 //! Shares of frames that are put into the right class.
 
+use lutweave_backend::Backend;
 use lutweave_tensor::{FrameBuffer, Target};
 
-use super::classes::Classes;
+use super::classes::{Classes, as_numbers};
 use super::{Metric, share};
+use crate::losses::wanted::wanted;
+use crate::trainer::cpu;
 use crate::{Error, Result};
 
 /// The share of labelled frames (or positions) whose best-scored class is the wanted one. Of equal
@@ -30,11 +33,16 @@ impl Metric for CategoricalAccuracy {
     }
 
     fn add(&mut self, y: &FrameBuffer, target: &Target) -> Result<()> {
-        let Self { right, counted } = self;
-        Classes::new("accuracy", y, target)?.each_best(|wanted, best| {
-            *counted += 1;
-            *right += u64::from(wanted == best);
-        })
+        self.add_on(y, target, cpu())
+    }
+
+    fn add_on(&mut self, y: &FrameBuffer, target: &Target, backend: &dyn Backend) -> Result<()> {
+        let y = as_numbers(y)?;
+        let (wanted, layout) = wanted("accuracy", &y, target)?;
+        let counts = backend.right(&y, layout, wanted).map_err(lutweave_nn::Error::from)?;
+        self.counted += counts[0];
+        self.right += counts[1];
+        Ok(())
     }
 
     fn value(&self) -> f64 {

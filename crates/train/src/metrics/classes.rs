@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use lutweave_backend::{Layout, Row};
 use lutweave_tensor::{DType, FrameBuffer, Target, UNLABELLED};
 
 use crate::Result;
-use crate::losses::wanted::{Layout, Row, Wanted};
+use crate::losses::wanted::wanted;
 
 /// Scores with the class that each frame and position should have.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ impl<'a> Classes<'a> {
     /// no number is above zero.
     pub(super) fn new(op: &'static str, y: &'a FrameBuffer, target: &Target) -> Result<Self> {
         let y = as_numbers(y)?;
-        let (wanted, layout) = Wanted::new(op, &y, target)?;
+        let (wanted, layout) = wanted(op, &y, target)?;
         let frames = y.frames();
         let mut labels = Vec::with_capacity(layout.positions * frames);
         for position in 0..layout.positions {

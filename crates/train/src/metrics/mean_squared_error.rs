@@ -5,7 +5,7 @@ use lutweave_tensor::{FrameBuffer, Target};
 use super::Metric;
 use super::classes::as_numbers;
 use crate::Result;
-use crate::losses::wanted::Wanted;
+use crate::losses::wanted::wanted;
 
 /// The mean of `(y − t)²` over nodes and frames; classes count as 1 at their own node and 0 at the
 /// others. `BinaryBrain`'s `MetricsMeanSquaredError`.
@@ -29,7 +29,7 @@ impl Metric for MeanSquaredError {
 
     fn add(&mut self, y: &FrameBuffer, target: &Target) -> Result<()> {
         let y = as_numbers(y)?;
-        let (wanted, layout) = Wanted::new("mean squared error", &y, target)?;
+        let (wanted, layout) = wanted("mean squared error", &y, target)?;
         for node in 0..y.nodes() {
             let (row, mut sum) = (y.row::<f32>(node)?, 0f64);
             wanted.row(node, layout, y.frames()).each([0.0, 1.0], |frame, t| {

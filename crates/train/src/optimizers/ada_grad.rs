@@ -1,10 +1,11 @@
 //! Steps that shrink where gradients were large.
 
+use lutweave_backend::{Backend, Rule};
 use lutweave_nn::{Parameter, StateTensor};
 
 use super::slots::Slots;
-use super::sweep::{Rule, sweep};
-use super::{Optimizer, check_positive, check_rate};
+use super::sweep::sweep;
+use super::{Optimizer, check_positive, check_rate, cpu};
 use crate::{Hyperparameter, Result};
 
 /// AdaGrad (Duchi, Hazan and Singer 2011), as in `BinaryBrain`'s `OptimizerAdaGrad`:
@@ -35,12 +36,20 @@ impl AdaGrad {
 
 impl Optimizer for AdaGrad {
     fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
+        self.update_on(parameters, learning_rate, cpu())
+    }
+
+    fn update_on(
+        &mut self,
+        parameters: Vec<&mut Parameter>,
+        learning_rate: f32,
+        backend: &dyn Backend,
+    ) -> Result<()> {
         check_rate(learning_rate)?;
         let epsilon = self.epsilon.now();
         check_positive("epsilon", epsilon)?;
         let (_, slots) = self.slots.begin(&parameters)?;
-        sweep(parameters, slots, Step { rate: learning_rate, epsilon });
-        Ok(())
+        sweep(parameters, slots, Rule::AdaGrad { rate: learning_rate, epsilon }, backend)
     }
 
     fn learning_rate(&self) -> f32 {
@@ -57,21 +66,5 @@ impl Optimizer for AdaGrad {
 
     fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
         self.slots.restore(state)
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Step {
-    rate: f32,
-    epsilon: f32,
-}
-
-impl Rule<1> for Step {
-    #[inline(always)]
-    fn step(self, value: f32, gradient: f32, [h]: &mut [f32; 1]) -> f32 {
-        *h += gradient * gradient;
-        // Without an epsilon, a number that never had a gradient stays.
-        let root = h.sqrt() + self.epsilon;
-        if root > 0.0 { value - self.rate * gradient / root } else { value }
     }
 }

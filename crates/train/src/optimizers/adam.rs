@@ -1,10 +1,11 @@
 //! Steps of nearly equal length for every number.
 
+use lutweave_backend::{Backend, Rule};
 use lutweave_nn::{Parameter, StateTensor};
 
 use super::slots::Slots;
-use super::sweep::{Rule, sweep};
-use super::{Optimizer, bias, check_decay, check_option, check_rate};
+use super::sweep::sweep;
+use super::{Optimizer, bias, check_decay, check_option, check_rate, cpu};
 use crate::{Hyperparameter, Result};
 
 /// Adam (Kingma and Ba 2015), with the bias correction folded into the step size as in its
@@ -65,12 +66,21 @@ pub(super) fn check_settings(rate: f32, (beta1, beta2): (f32, f32), epsilon: f32
 
 impl Optimizer for Adam {
     fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
+        self.update_on(parameters, learning_rate, cpu())
+    }
+
+    fn update_on(
+        &mut self,
+        parameters: Vec<&mut Parameter>,
+        learning_rate: f32,
+        backend: &dyn Backend,
+    ) -> Result<()> {
         let (beta1, beta2, epsilon) = now(self.betas, self.epsilon);
         check_settings(learning_rate, (beta1, beta2), epsilon)?;
         let (steps, slots) = self.slots.begin(&parameters)?;
         let rate = f64::from(learning_rate) * bias(beta2, steps).sqrt() / bias(beta1, steps);
-        sweep(parameters, slots, Step { rate: rate as f32, beta1, beta2, epsilon });
-        Ok(())
+        let rule = Rule::Adam { rate: rate as f32, beta1, beta2, epsilon };
+        sweep(parameters, slots, rule, backend)
     }
 
     fn learning_rate(&self) -> f32 {
@@ -91,22 +101,5 @@ impl Optimizer for Adam {
 
     fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
         self.slots.restore(state)
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Step {
-    rate: f32,
-    beta1: f32,
-    beta2: f32,
-    epsilon: f32,
-}
-
-impl Rule<2> for Step {
-    #[inline(always)]
-    fn step(self, value: f32, gradient: f32, [m, v]: &mut [f32; 2]) -> f32 {
-        *m += (1.0 - self.beta1) * (gradient - *m);
-        *v += (1.0 - self.beta2) * (gradient * gradient - *v);
-        value - self.rate * *m / (v.sqrt() + self.epsilon)
     }
 }

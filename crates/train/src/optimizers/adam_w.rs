@@ -1,11 +1,12 @@
 //! Adam with weight decay of its own.
 
+use lutweave_backend::{Backend, Rule};
 use lutweave_nn::{Parameter, StateTensor};
 
 use super::adam::{check_settings, now};
 use super::slots::Slots;
-use super::sweep::{Rule, sweep};
-use super::{Optimizer, bias, check_positive};
+use super::sweep::sweep;
+use super::{Optimizer, bias, check_positive, cpu};
 use crate::{Hyperparameter, Result};
 
 /// AdamW (Loshchilov and Hutter 2019): Adam whose weight decay does not pass through the moments.
@@ -59,12 +60,21 @@ impl AdamW {
 
 impl Optimizer for AdamW {
     fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
+        self.update_on(parameters, learning_rate, cpu())
+    }
+
+    fn update_on(
+        &mut self,
+        parameters: Vec<&mut Parameter>,
+        learning_rate: f32,
+        backend: &dyn Backend,
+    ) -> Result<()> {
         let (beta1, beta2, epsilon) = now(self.betas, self.epsilon);
         let decay = self.weight_decay.now();
         check_settings(learning_rate, (beta1, beta2), epsilon)?;
         check_positive("weight decay", decay)?;
         let (steps, slots) = self.slots.begin(&parameters)?;
-        let step = Step {
+        let rule = Rule::AdamW {
             keep: 1.0 - learning_rate * decay,
             rate: (f64::from(learning_rate) / bias(beta1, steps)) as f32,
             root: (1.0 / bias(beta2, steps).sqrt()) as f32,
@@ -72,8 +82,7 @@ impl Optimizer for AdamW {
             beta2,
             epsilon,
         };
-        sweep(parameters, slots, step);
-        Ok(())
+        sweep(parameters, slots, rule, backend)
     }
 
     fn learning_rate(&self) -> f32 {
@@ -95,24 +104,5 @@ impl Optimizer for AdamW {
 
     fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
         self.slots.restore(state)
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Step {
-    keep: f32,
-    rate: f32,
-    root: f32,
-    beta1: f32,
-    beta2: f32,
-    epsilon: f32,
-}
-
-impl Rule<2> for Step {
-    #[inline(always)]
-    fn step(self, value: f32, gradient: f32, [m, v]: &mut [f32; 2]) -> f32 {
-        *m += (1.0 - self.beta1) * (gradient - *m);
-        *v += (1.0 - self.beta2) * (gradient * gradient - *v);
-        self.keep * value - self.rate * *m / (v.sqrt() * self.root + self.epsilon)
     }
 }

@@ -1,10 +1,11 @@
 //! Binary weights that flip, without numbers behind them.
 
+use lutweave_backend::{Backend, Rule};
 use lutweave_nn::{Parameter, StateTensor};
 
 use super::slots::Slots;
-use super::sweep::{Rule, sweep_each};
-use super::{Optimizer, check_option, check_positive};
+use super::sweep::sweep;
+use super::{Optimizer, check_option, check_positive, cpu};
 use crate::{Hyperparameter, Result};
 
 /// Bop (Helwegen et al. 2019): weights have two values and one flips when the running mean of its
@@ -36,15 +37,20 @@ impl Bop {
 
 impl Optimizer for Bop {
     fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
+        self.update_on(parameters, learning_rate, cpu())
+    }
+
+    fn update_on(
+        &mut self,
+        parameters: Vec<&mut Parameter>,
+        learning_rate: f32,
+        backend: &dyn Backend,
+    ) -> Result<()> {
         let (gamma, threshold) = (learning_rate, self.threshold.now());
         check_option("gamma (the learning rate)", gamma, (0.0, 1.0f32.next_up()), "from 0 to 1")?;
         check_positive("threshold", threshold)?;
         let (_, slots) = self.slots.begin(&parameters)?;
-        sweep_each(parameters, slots, |parameter| {
-            let (low, high) = parameter.range.unwrap_or((-1.0, 1.0));
-            Step { gamma, threshold, low, high }
-        });
-        Ok(())
+        sweep(parameters, slots, Rule::Bop { gamma, threshold }, backend)
     }
 
     fn learning_rate(&self) -> f32 {
@@ -61,25 +67,5 @@ impl Optimizer for Bop {
 
     fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
         self.slots.restore(state)
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Step {
-    gamma: f32,
-    threshold: f32,
-    low: f32,
-    high: f32,
-}
-
-impl Rule<1> for Step {
-    #[inline(always)]
-    fn step(self, value: f32, gradient: f32, [m]: &mut [f32; 1]) -> f32 {
-        *m = (1.0 - self.gamma) * *m + self.gamma * gradient;
-        let is_high = value - self.low >= self.high - value;
-        // The gradient against the weight: falling where it is high, rising where it is low.
-        let against = if is_high { *m } else { -*m };
-        let flips = against >= self.threshold && against > 0.0;
-        if is_high == flips { self.low } else { self.high }
     }
 }

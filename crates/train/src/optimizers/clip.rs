@@ -1,10 +1,10 @@
 //! Gradients that are kept from being too large.
 
-use lutweave_backend::{Dispatch, Isa, Kernel};
+use lutweave_backend::{Backend, Dispatch, Isa, Kernel};
 use lutweave_nn::{Parameter, StateTensor};
 use rayon::prelude::*;
 
-use super::{Optimizer, check_option};
+use super::{Optimizer, check_option, cpu};
 use crate::{Error, Hyperparameter, Result};
 
 /// Numbers summed at a time; part of the numeric contract.
@@ -49,7 +49,16 @@ impl<O: Optimizer> Clip<O> {
 }
 
 impl<O: Optimizer> Optimizer for Clip<O> {
-    fn update(&mut self, mut parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
+    fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
+        self.update_on(parameters, learning_rate, cpu())
+    }
+
+    fn update_on(
+        &mut self,
+        mut parameters: Vec<&mut Parameter>,
+        learning_rate: f32,
+        backend: &dyn Backend,
+    ) -> Result<()> {
         let limit = self.limit.now();
         let range = (f32::MIN_POSITIVE, f32::INFINITY);
         check_option("limit of gradients", limit, range, "a positive number")?;
@@ -66,7 +75,7 @@ impl<O: Optimizer> Optimizer for Clip<O> {
             }
             By::Value => change(&mut parameters, |gradient| gradient.clamp(-limit, limit)),
         }
-        self.inner.update(parameters, learning_rate)
+        self.inner.update_on(parameters, learning_rate, backend)
     }
 
     fn learning_rate(&self) -> f32 {

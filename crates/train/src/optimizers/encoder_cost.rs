@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use lutweave_backend::Backend;
 use lutweave_nn::{Network, Parameter, StateData, StateTensor};
 
-use super::{Optimizer, check_option};
+use super::{Optimizer, check_option, cpu};
 use crate::{Hyperparameter, Result};
 
 /// Adds the LUTs of the encoder to the loss where wiring is learned, then lets another optimizer go on.
@@ -86,7 +87,16 @@ fn add(candidates: &[u32], scores: &[f32], gradient: &mut [f32], count: usize, l
 }
 
 impl<O: Optimizer> Optimizer for EncoderCost<O> {
-    fn update(&mut self, mut parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
+    fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
+        self.update_on(parameters, learning_rate, cpu())
+    }
+
+    fn update_on(
+        &mut self,
+        mut parameters: Vec<&mut Parameter>,
+        learning_rate: f32,
+        backend: &dyn Backend,
+    ) -> Result<()> {
         let lambda = self.lambda.now();
         check_option("cost of the encoder", lambda, (0.0, f32::INFINITY), "0 or more")?;
         if let Some((path, candidates, count)) = &self.scores
@@ -97,7 +107,7 @@ impl<O: Optimizer> Optimizer for EncoderCost<O> {
         {
             add(candidates, &scores.values, &mut scores.gradient, *count, lambda);
         }
-        self.inner.update(parameters, learning_rate)
+        self.inner.update_on(parameters, learning_rate, backend)
     }
 
     fn learning_rate(&self) -> f32 {

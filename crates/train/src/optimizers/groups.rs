@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use lutweave_backend::Backend;
 use lutweave_nn::{Parameter, StateData, StateTensor};
 
-use super::Optimizer;
+use super::{Optimizer, cpu};
 use crate::{Error, Hyperparameter, Result};
 
 /// Which parameters a group has.
@@ -73,6 +74,15 @@ fn wrong(expected: String, got: String) -> Error {
 
 impl Optimizer for Groups {
     fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
+        self.update_on(parameters, learning_rate, cpu())
+    }
+
+    fn update_on(
+        &mut self,
+        parameters: Vec<&mut Parameter>,
+        learning_rate: f32,
+        backend: &dyn Backend,
+    ) -> Result<()> {
         let own = self.learning_rate();
         let factor = if own > 0.0 { learning_rate / own } else { 0.0 };
         if self.members.is_empty() {
@@ -89,7 +99,7 @@ impl Optimizer for Groups {
         for (optimizer, part) in self.optimizers.iter_mut().zip(parts) {
             if !part.is_empty() {
                 let rate = optimizer.learning_rate() * factor;
-                optimizer.update(part, rate)?;
+                optimizer.update_on(part, rate, backend)?;
             }
         }
         Ok(())

@@ -1,10 +1,11 @@
 //! Gradient descent.
 
+use lutweave_backend::{Backend, Rule};
 use lutweave_nn::{Parameter, StateTensor};
 
 use super::slots::Slots;
-use super::sweep::{Rule, sweep};
-use super::{Optimizer, check_decay, check_positive, check_rate};
+use super::sweep::sweep;
+use super::{Optimizer, check_decay, check_positive, check_rate, cpu};
 use crate::{Hyperparameter, Result};
 
 /// Stochastic gradient descent, with momentum where wanted (Sutskever et al. 2013):
@@ -64,19 +65,28 @@ impl Sgd {
 
 impl Optimizer for Sgd {
     fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
+        self.update_on(parameters, learning_rate, cpu())
+    }
+
+    fn update_on(
+        &mut self,
+        parameters: Vec<&mut Parameter>,
+        learning_rate: f32,
+        backend: &dyn Backend,
+    ) -> Result<()> {
         check_rate(learning_rate)?;
         let (decay, momentum) = (self.weight_decay.now(), self.momentum.now());
         check_decay("momentum", momentum)?;
         check_positive("weight decay", decay)?;
         if self.moves() {
-            let rule = Moving { rate: learning_rate, decay, momentum, nesterov: self.nesterov };
+            let nesterov = self.nesterov;
+            let rule = Rule::Momentum { rate: learning_rate, decay, momentum, nesterov };
             let (_, slots) = self.moving.begin(&parameters)?;
-            sweep(parameters, slots, rule);
+            sweep(parameters, slots, rule, backend)
         } else {
             let (_, slots) = self.plain.begin(&parameters)?;
-            sweep(parameters, slots, Plain { rate: learning_rate, decay });
+            sweep(parameters, slots, Rule::Sgd { rate: learning_rate, decay }, backend)
         }
-        Ok(())
     }
 
     fn learning_rate(&self) -> f32 {
@@ -93,36 +103,5 @@ impl Optimizer for Sgd {
 
     fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
         if self.moves() { self.moving.restore(state) } else { self.plain.restore(state) }
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Plain {
-    rate: f32,
-    decay: f32,
-}
-
-impl Rule<0> for Plain {
-    #[inline(always)]
-    fn step(self, value: f32, gradient: f32, _: &mut [f32; 0]) -> f32 {
-        value - self.rate * (gradient + self.decay * value)
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Moving {
-    rate: f32,
-    decay: f32,
-    momentum: f32,
-    nesterov: bool,
-}
-
-impl Rule<1> for Moving {
-    #[inline(always)]
-    fn step(self, value: f32, gradient: f32, [m]: &mut [f32; 1]) -> f32 {
-        let gradient = gradient + self.decay * value;
-        *m = self.momentum * *m + gradient;
-        let step = if self.nesterov { gradient + self.momentum * *m } else { *m };
-        value - self.rate * step
     }
 }

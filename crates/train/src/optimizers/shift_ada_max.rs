@@ -1,10 +1,11 @@
 //! AdaMax whose divisions and products are shifts.
 
+use lutweave_backend::{Backend, Rule, power_of_two};
 use lutweave_nn::{Parameter, StateTensor};
 
 use super::slots::Slots;
-use super::sweep::{Rule, sweep};
-use super::{Optimizer, bias, check_decay, check_rate};
+use super::sweep::sweep;
+use super::{Optimizer, bias, check_decay, check_rate, cpu};
 use crate::{Hyperparameter, Result};
 
 /// Shift-based AdaMax (Courbariaux et al. 2016, algorithm 4): AdaMax in which step size and scale are
@@ -44,14 +45,22 @@ impl ShiftAdaMax {
 
 impl Optimizer for ShiftAdaMax {
     fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
+        self.update_on(parameters, learning_rate, cpu())
+    }
+
+    fn update_on(
+        &mut self,
+        parameters: Vec<&mut Parameter>,
+        learning_rate: f32,
+        backend: &dyn Backend,
+    ) -> Result<()> {
         let (beta1, beta2) = (self.betas.0.now(), self.betas.1.now());
         check_rate(learning_rate)?;
         check_decay("beta1", beta1)?;
         check_decay("beta2", beta2)?;
         let (steps, slots) = self.slots.begin(&parameters)?;
         let rate = power_of_two((f64::from(learning_rate) / bias(beta1, steps)) as f32);
-        sweep(parameters, slots, Step { rate, beta1, beta2 });
-        Ok(())
+        sweep(parameters, slots, Rule::ShiftAdaMax { rate, beta1, beta2 }, backend)
     }
 
     fn learning_rate(&self) -> f32 {
@@ -69,38 +78,4 @@ impl Optimizer for ShiftAdaMax {
     fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
         self.slots.restore(state)
     }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Step {
-    rate: f32,
-    beta1: f32,
-    beta2: f32,
-}
-
-impl Rule<2> for Step {
-    #[inline(always)]
-    fn step(self, value: f32, gradient: f32, [m, v]: &mut [f32; 2]) -> f32 {
-        *m = self.beta1 * *m + (1.0 - self.beta1) * gradient;
-        let (decayed, size) = (self.beta2 * *v, gradient.abs());
-        *v = if decayed > size { decayed } else { size };
-        // 1 / AP2(v) is AP2(1 / v): no number is half-way between two powers.
-        if *v > 0.0 { value - self.rate * *m / power_of_two(*v) } else { value }
-    }
-}
-
-/// The power of two nearest to a positive number in logarithm; half-way is √2, which no number is.
-/// Exact; infinite past the largest power, zero below the smallest normal number.
-#[inline(always)]
-pub(super) fn power_of_two(x: f32) -> f32 {
-    /// Fraction bits of the last number below √2.
-    const BELOW_ROOT: u32 = 0x0035_04F3;
-    const FRACTION: u32 = (1 << 23) - 1;
-    let bits = x.to_bits();
-    let up = u32::from(bits & FRACTION > BELOW_ROOT);
-    let exponent = (bits >> 23) & 0xFF;
-    if exponent == 0 || exponent == 0xFF {
-        return if exponent == 0 { 0.0 } else { x };
-    }
-    f32::from_bits((exponent + up) << 23)
 }

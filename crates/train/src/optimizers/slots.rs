@@ -1,6 +1,7 @@
 //! What optimizers remember of each number: `N` arrays for each parameter, and the step count.
 
 use lutweave_nn::{Parameter, StateData, StateTensor};
+use lutweave_tensor::Array;
 
 use crate::{Error, Result};
 
@@ -11,7 +12,12 @@ pub(super) struct Slots<const N: usize> {
     names: [&'static str; N],
     steps: u32,
     /// For each parameter; empty while it is frozen from the start.
-    arrays: Vec<[Vec<f32>; N]>,
+    arrays: Vec<[Array; N]>,
+}
+
+/// No numbers.
+fn empty<const N: usize>() -> [Array; N] {
+    std::array::from_fn(|_| Array::default())
 }
 
 impl<const N: usize> Slots<N> {
@@ -24,7 +30,7 @@ impl<const N: usize> Slots<N> {
     pub(super) fn begin(
         &mut self,
         parameters: &[&mut Parameter],
-    ) -> Result<(u32, &mut [[Vec<f32>; N]])> {
+    ) -> Result<(u32, &mut [[Array; N]])> {
         let error = |expected: String, got: String| {
             Err(Error::State { optimizer: self.optimizer, expected, got })
         };
@@ -48,11 +54,11 @@ impl<const N: usize> Slots<N> {
             }
         }
         if is_first {
-            self.arrays = parameters.iter().map(|_| [const { Vec::new() }; N]).collect();
+            self.arrays = parameters.iter().map(|_| empty()).collect();
         }
         for (slots, parameter) in self.arrays.iter_mut().zip(parameters) {
             for slot in slots.iter_mut().filter(|slot| slot.is_empty() && !parameter.frozen) {
-                *slot = vec![0.0; parameter.values.len()];
+                slot.reset(parameter.values.len())?;
             }
         }
         self.steps = self.steps.saturating_add(1);
@@ -87,7 +93,7 @@ impl<const N: usize> Slots<N> {
         };
         let mut arrays = Vec::new();
         for (number, tensors) in state[1..].chunks(N.max(1)).enumerate() {
-            let mut slots = [const { Vec::new() }; N];
+            let mut slots = empty();
             for (at, slot) in slots.iter_mut().enumerate() {
                 let expected = || format!("stored numbers `{number}.{}`", self.names[at]);
                 let Some(tensor) = tensors.get(at) else { return error(expected(), "no more") };
@@ -98,7 +104,7 @@ impl<const N: usize> Slots<N> {
                         if !values.iter().all(|value| value.is_finite()) {
                             return error(format!("{} to be finite", expected()), "others");
                         }
-                        slot.clone_from(values);
+                        *slot = Array::from(values.as_slice());
                     }
                     _ => return error(expected(), &format!("`{}`", tensor.name)),
                 }

@@ -1,10 +1,11 @@
 //! A penalty on tables of high degree.
 
+use lutweave_backend::Backend;
 use lutweave_nn::models::{HardTable, Light, Smoothed, Walsh};
 use lutweave_nn::{Network, Parameter, StateTensor};
 use rayon::prelude::*;
 
-use super::{Optimizer, check_option};
+use super::{Optimizer, check_option, cpu};
 use crate::{Hyperparameter, Result};
 
 /// Adds a penalty on the Walsh coefficients of tables to the loss, weighted by their degree, then lets
@@ -98,7 +99,16 @@ fn add(values: &[f32], gradient: &mut [f32], lambda: f32, coefficients: bool) {
 }
 
 impl<O: Optimizer> Optimizer for WalshPenalty<O> {
-    fn update(&mut self, mut parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
+    fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
+        self.update_on(parameters, learning_rate, cpu())
+    }
+
+    fn update_on(
+        &mut self,
+        mut parameters: Vec<&mut Parameter>,
+        learning_rate: f32,
+        backend: &dyn Backend,
+    ) -> Result<()> {
         let lambda = self.lambda.now();
         check_option("Walsh penalty", lambda, (0.0, f32::INFINITY), "0 or more")?;
         for parameter in parameters.iter_mut().filter(|parameter| !parameter.frozen) {
@@ -110,7 +120,7 @@ impl<O: Optimizer> Optimizer for WalshPenalty<O> {
             let nodes = nodes.zip(parameter.values.par_chunks(tables.entries));
             nodes.for_each(|(gradient, values)| add(values, gradient, lambda, tables.coefficients));
         }
-        self.inner.update(parameters, learning_rate)
+        self.inner.update_on(parameters, learning_rate, backend)
     }
 
     fn learning_rate(&self) -> f32 {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Builder, Scope};
 
+use lutweave_backend::Backend;
 use lutweave_nn::{Signal, batch_of};
 use lutweave_tensor::{Dataset, FrameBuffer, Target, rng};
 
@@ -71,6 +72,8 @@ pub(super) struct Maker<'a> {
     data: &'a Dataset,
     input: Signal,
     prepare: Option<&'a Prepare<'a>>,
+    /// The devices that parts go to, in turn.
+    backends: &'a [&'a dyn Backend],
     plan: Plan,
     /// Epoch and step of the next batch, from 0.
     next: (usize, usize),
@@ -82,10 +85,11 @@ impl<'a> Maker<'a> {
         data: &'a Dataset,
         input: Signal,
         prepare: Option<&'a Prepare<'a>>,
+        backends: &'a [&'a dyn Backend],
         plan: Plan,
         next: (usize, usize),
     ) -> Self {
-        Self { data, input, prepare, plan, next, order: Vec::new() }
+        Self { data, input, prepare, backends, plan, next, order: Vec::new() }
     }
 
     fn make(&mut self) -> Option<Result<Batch>> {
@@ -119,6 +123,10 @@ impl<'a> Maker<'a> {
             let made = prepare(self.data.select(samples)?, &place).map_err(Error::Callback)?;
             let all: Vec<usize> = (0..made.len()).collect();
             parts.push((Arc::new(batch_of(&self.input, &made, &all)?), made.target(&all)?));
+        }
+        for ((batch, _), backend) in parts.iter().zip(self.backends.iter().cycle()) {
+            // What cannot be sent ahead is sent, or refused, when it is trained on.
+            let _ = backend.prefetch(batch);
         }
         Ok(Batch { parts, samples: samples.len() })
     }

@@ -9,11 +9,14 @@ use super::Trainer;
 use super::evaluate::{TestSet, metric_of};
 use super::feed::{Batch, Feed, Plan};
 use super::record::{Best, Checkpoint, Epoch, Flow, History, Position, Progress, Sum};
+use super::replicas::{Replicas, run_parts};
 use crate::{Error, Metric, Result};
 
 /// What a training works with and how far it has come.
 pub(super) struct Run<'r, 'a, 'd> {
     trainer: Trainer<'a>,
+    /// The devices after the first, where there are several.
+    replicas: Option<Replicas<'a>>,
     net: &'r mut Network,
     plan: Plan,
     feed: Feed<'d>,
@@ -66,12 +69,17 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
         feed: Feed<'d>,
         test: TestSet<'d>,
         done: Checkpoint,
-    ) -> Self {
+    ) -> Result<Self> {
         let Checkpoint { position, history, best, bits, note, .. } = done;
         // A checkpoint of a file that has none of them gives an epoch without this figure.
         let bits = if position.step > 0 { Some(bits) } else { None };
-        Self {
+        let replicas = match &trainer.others {
+            Some((others, reduce)) => Some(Replicas::new(net, others, *reduce)?),
+            None => None,
+        };
+        Ok(Self {
             trainer,
+            replicas,
             net,
             plan,
             feed,
@@ -85,7 +93,7 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
             position,
             all: Pace::default(),
             epoch: Pace::default(),
-        }
+        })
     }
 
     /// Trains to the end.
@@ -127,6 +135,9 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
             if let Some(reshape) = &mut self.trainer.reshape {
                 let (epoch, epochs) = (self.position.epoch + 1, self.plan.epochs());
                 reshape(self.net, epoch, epochs).map_err(Error::Callback)?;
+                if let Some(replicas) = &mut self.replicas {
+                    replicas.renew(self.net)?;
+                }
             }
             let report = self.end_epoch(metric.as_ref())?;
             let flow = (self.trainer.on_epoch)(&report, self.net);
@@ -171,7 +182,11 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
         let step = self.position.epoch * self.plan.steps + self.position.step;
         let Trainer { drives, optimizer, loss, .. } = &mut self.trainer;
         for drive in drives {
-            drive.apply((step, self.plan.total), &mut *optimizer, &mut *loss, self.net)?;
+            let place = (step, self.plan.total);
+            drive.apply(place, &mut *optimizer, &mut *loss, self.net)?;
+            for net in self.replicas.iter_mut().flat_map(Replicas::networks) {
+                drive.apply(place, &mut *optimizer, &mut *loss, net)?;
+            }
         }
         Ok(())
     }
@@ -194,26 +209,32 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
         let rate = self.rate(0);
         self.drive()?;
         let Trainer { optimizer, loss, backend, .. } = &mut self.trainer;
-        let (net, backend) = (&mut *self.net, *backend);
+        let (net, backend, replicas) = (&mut *self.net, *backend, &mut self.replicas);
         let (mut total, mut value) = (0f64, Sum::default());
         let weights: Result<Vec<f64>> = parts.iter().map(|part| loss.weight(&part.1)).collect();
         let weight: f64 = weights?.iter().sum();
         // The whole step runs inside the thread pool: entering it once instead of once a kernel
         // saves a wake-up each time.
         rayon::scope(|_| -> Result<()> {
-            for (batch, target) in parts {
-                let (y, saved) = net.forward(batch, backend)?;
-                let (loss, dy) = loss.evaluate_part(&y, &target, weight)?;
+            let loss = loss.as_ref();
+            let done = if let Some(replicas) = replicas.as_mut() {
+                replicas.run((net, backend), parts, (loss, weight))?
+            } else {
+                let parts = parts.into_iter().enumerate();
+                let parts = parts.map(|(number, (batch, target))| (number, batch, target));
+                run_parts(net, backend, parts.collect(), loss, weight)?
+            };
+            for (_, loss, y, target) in done {
                 if !loss.is_finite() {
                     return Err(Error::Diverged { epoch, step, loss });
                 }
-                net.backward(saved, &dy, backend)?;
                 total += f64::from(loss);
                 metric.clear();
-                metric.add(&y, &target)?;
+                metric.add_on(&y, &target, backend)?;
                 value.add(metric.value(), target.labelled() as f64);
             }
-            optimizer.update(net.parameters_mut(), rate)
+            optimizer.update_on(net.parameters_mut(), rate, backend)?;
+            replicas.as_mut().map_or(Ok(()), |replicas| replicas.share(net))
         })?;
         self.position.loss.add(total, weight);
         self.position.train.add(value.mean(), value.weight);

@@ -57,7 +57,7 @@ impl Group {
         let low = lower(windows, &x, 0..positions, backend)?;
         let frames = low.frames();
         let (given, saved) = self.layer.forward(Arc::new(low), backend)?;
-        tree::check_finite(self.layer.as_ref(), "what it gives", &given)?;
+        tree::check_finite(self.layer.as_ref(), "what it gives", &given, backend)?;
         self.check_frames(&given, frames)?;
         let mut y = self.raised(positions, x.frames())?;
         backend.raise(&given, 0..positions, &mut y)?;
@@ -85,7 +85,7 @@ impl Group {
         let frames = dy.frames().saturating_mul(positions);
         let mut low = FrameBuffer::zeros(DType::F32, &self.layer.output().shape, frames)?;
         backend.raise_backward(dy, 0..positions, &mut low)?;
-        tree::check_gradient(self.layer.as_ref(), &low)?;
+        tree::check_gradient(self.layer.as_ref(), &low, backend)?;
         let own = self.layer.backward(saved, &low, dx.is_some(), backend)?;
         if let (Some(dx), Some(own)) = (dx, own) {
             backend.lower_backward(&own, &windows.sources, 0..positions, dx)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lutweave_backend::{Backend, FixedPoint, GroupMap, TwoLevels, Window};
 use lutweave_lut::NetlistBuilder;
-use lutweave_tensor::{DType, FrameBuffer, rng};
+use lutweave_tensor::{Array, DType, FrameBuffer, rng};
 
 use super::{BitValues, Dense, fixed_point};
 use crate::hardware::StageChain;
@@ -92,20 +92,22 @@ impl Matrix {
     }
 
     /// The weights as they enter the product.
-    pub(super) fn effective_weights(&self) -> Cow<'_, [f32]> {
+    pub(super) fn effective_weights(&self) -> Cow<'_, Array> {
         let weights = &self.weights.values;
         match self.round[0] {
-            _ if self.spec.binary_weights => weights.iter().map(|&w| sign(w)).collect(),
-            Some(to) => weights.iter().map(|&w| to.round(w)).collect(),
+            _ if self.spec.binary_weights => Cow::Owned(weights.iter().map(|&w| sign(w)).collect()),
+            Some(to) => Cow::Owned(weights.iter().map(|&w| to.round(w)).collect()),
             None => Cow::Borrowed(weights),
         }
     }
 
-    fn effective_bias(&self) -> Cow<'_, [f32]> {
+    fn effective_bias(&self) -> Cow<'_, Array> {
         match (&self.bias, self.round[0]) {
-            (None, _) => Cow::Owned(vec![0.0; self.spec.groups * self.outputs]),
+            (None, _) => Cow::Owned(vec![0.0; self.spec.groups * self.outputs].into()),
             (Some(bias), None) => Cow::Borrowed(&bias.values),
-            (Some(bias), Some(to)) => bias.values.iter().map(|&b| to.round(b)).collect(),
+            (Some(bias), Some(to)) => {
+                Cow::Owned(bias.values.iter().map(|&b| to.round(b)).collect())
+            }
         }
     }
 
@@ -168,11 +170,11 @@ impl Matrix {
     ) -> Result<()> {
         let entered = self.entering(x, backend)?;
         let x = entered.as_ref().unwrap_or(x);
-        let mut unused = Vec::new();
+        let mut unused = Array::default();
         let dbias = if let Some(bias) = &mut self.bias {
             &mut bias.gradient
         } else {
-            unused.resize(self.spec.groups * self.outputs, 0.0);
+            unused.reset(self.spec.groups * self.outputs)?;
             &mut unused
         };
         let (groups, gradient) = (self.spec.groups, &mut self.weights.gradient);
@@ -180,9 +182,9 @@ impl Matrix {
             backend.affine_backward_weights(x, dy, groups, gradient, dbias)?;
             return Ok(());
         }
-        let mut of_signs = vec![0.0; gradient.len()];
+        let mut of_signs = Array::zeros(gradient.len())?;
         backend.affine_backward_weights(x, dy, groups, &mut of_signs, dbias)?;
-        let all = gradient.iter_mut().zip(of_signs).zip(&self.weights.values);
+        let all = gradient.iter_mut().zip(&of_signs).zip(&self.weights.values);
         for ((gradient, of_sign), weight) in all {
             if weight.abs() <= 1.0 {
                 *gradient += of_sign;
@@ -217,7 +219,7 @@ impl Layer for Matrix {
         let (weights, bias) = (self.effective_weights(), self.effective_bias());
         let mut y = FrameBuffer::zeros(DType::F32, &self.base.output().shape, x.frames())?;
         if self.has_whole_weights() {
-            let none = vec![0.0; bias.len()];
+            let none = Array::zeros(bias.len())?;
             backend.affine_forward(x, &weights, &none, self.spec.groups, &mut y)?;
             return self.finish(y, backend);
         }

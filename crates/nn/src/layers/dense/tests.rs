@@ -28,7 +28,7 @@ fn step(layer: &mut dyn Layer, x: &FrameBuffer, dy: &[f32]) -> [Vec<f32>; 4] {
     let dx = layer.backward(saved, &dy, true, &Cpu::new()).unwrap().unwrap();
     let gradients: Vec<_> = layer.parameters().iter().map(|p| p.gradient.clone()).collect();
     let [y, dx] = [y, dx].map(|b| b.to_frames::<f32>().unwrap());
-    [y, dx, gradients[0].clone(), gradients[1].clone()]
+    [y, dx, gradients[0].to_vec(), gradients[1].to_vec()]
 }
 
 /// The numbers of `BinaryBrain`'s own tests.

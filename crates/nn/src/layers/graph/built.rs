@@ -216,7 +216,7 @@ impl Layer for Built {
             let (given, saved) = layer.forward_all(read, backend)?;
             tape.push(saved);
             for y in &given {
-                tree::check_finite(layer, "what it gives", y)?;
+                tree::check_finite(layer, "what it gives", y, backend)?;
             }
             Ok(given)
         })?;
@@ -248,7 +248,7 @@ impl Layer for Built {
             let dy: Vec<Option<FrameBuffer>> = given.map(|value| gradients[value].take()).collect();
             let layer = layers[step.layer].1.as_mut();
             for dy in dy.iter().flatten() {
-                tree::check_gradient(layer, dy)?;
+                tree::check_gradient(layer, dy, backend)?;
             }
             let want = step.sources.iter().any(|&value| wanted[value]);
             let dx = layer.backward_all(saved, &dy, want, backend)?;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lutweave_backend::{Sites, finite};
 use lutweave_lut::Wiring;
-use lutweave_tensor::{DType, rng};
+use lutweave_tensor::{Array, DType, rng};
 
 use super::LutLayer;
 use super::learned::Learned;
@@ -32,8 +32,8 @@ pub(super) struct Body {
     /// Whether the last two sources of the wiring are the constants 0 and 1.
     pub(super) constants: bool,
     pub(super) weights: Parameter,
-    running_mean: Vec<f32>,
-    running_variance: Vec<f32>,
+    pub(super) running_mean: Array,
+    pub(super) running_variance: Array,
     /// Updates so far: the noise of a step depends on it.
     steps: u64,
     seed: u64,
@@ -68,8 +68,8 @@ impl Body {
             weights: Parameter::new("weights", values, spec.model.range()),
             share: 1,
             constants: false,
-            running_mean: vec![0.0; spec.nodes],
-            running_variance: vec![1.0; spec.nodes],
+            running_mean: vec![0.0; spec.nodes].into(),
+            running_variance: vec![1.0; spec.nodes].into(),
             steps: 0,
             seed: site.seed,
             place: site.place.to_vec(),
@@ -102,9 +102,9 @@ impl Body {
 
     /// The parameters with this step's noise, where the model has noise. Every node has a stream
     /// of its own, so threads may share the work.
-    pub(super) fn noisy(&self) -> Option<Vec<f32>> {
+    pub(super) fn noisy(&self) -> Option<Array> {
         let size = self.size();
-        let mut first = self.weights.values[..size].to_vec();
+        let mut first = vec![0.0; size]; // any numbers: those of the nodes may lie on a device
         if !self.spec.model.perturb(&mut rng::stream(self.seed, &[]), &mut first) {
             return None;
         }
@@ -157,9 +157,9 @@ impl Body {
         Ok(())
     }
 
-    /// Ends a step: takes over the statistics of its batch, and freezes the wiring when it is time.
-    pub(super) fn end_step(&mut self, moments: impl Iterator<Item = Moments>) -> Result<()> {
-        self.update_statistics(moments);
+    /// Ends a step: counts it, and freezes the wiring when it is time.
+    pub(super) fn end_step(&mut self) -> Result<()> {
+        self.steps = self.steps.wrapping_add(1);
         let due = self.spec.frozen_after.is_some_and(|batches| self.steps >= batches);
         if due && self.learned.as_ref().is_some_and(|learned| !learned.frozen) {
             self.freeze_wiring()?;
@@ -185,11 +185,10 @@ impl Body {
         [&mut self.weights].into_iter().chain(scores).collect()
     }
 
-    /// Takes over the statistics of a batch, and counts the step.
+    /// Takes over the statistics of a batch.
     pub(super) fn update_statistics(&mut self, moments: impl Iterator<Item = Moments>) {
-        self.steps = self.steps.wrapping_add(1);
         let Some(BatchNorm { momentum, .. }) = self.spec.batch_norm else { return };
-        let running = self.running_mean.iter_mut().zip(&mut self.running_variance);
+        let running = self.running_mean.iter_mut().zip(&mut *self.running_variance);
         for ((mean, variance), batch) in running.zip(moments) {
             *mean = *mean * momentum + batch.mean * (1.0 - momentum);
             *variance = *variance * momentum + batch.variance * (1.0 - momentum);

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use lutweave_backend::{Backend, Entries, Sites, Slopes, TableGradient, table_words};
+use lutweave_backend::{
+    Backend, BatchGradient, BatchState, Entries, MOMENTS, Running, Sites, Slopes, TableGradient,
+    table_words,
+};
 use lutweave_lut::{MAX_FAN_IN, Net, NetlistBuilder, Role, TruthTable, Wiring};
-use lutweave_tensor::{DType, FrameBuffer};
+use lutweave_tensor::{Array, DType, FrameBuffer};
 use rayon::prelude::*;
 
 use super::body::Body;
@@ -19,8 +22,6 @@ use crate::{Layer, Parameter, Result, Saved, StateTensor};
 const MIN_NODES: usize = 16;
 /// Real numbers above this count as ones.
 const HALF: f32 = 0.5;
-/// Numbers of the batch that are kept for each node, after its values: mean and variance.
-const MOMENTS: usize = 2;
 
 /// The built layer.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ struct Step {
     /// The input as bits.
     x: Arc<FrameBuffer>,
     /// The parameters of this step, where noise was added to them.
-    noisy: Option<Vec<f32>>,
+    noisy: Option<Array>,
     scratch: Scratch,
     /// The choice of this step, where wiring is being learned.
     choice: Option<Wiring>,
@@ -48,19 +49,13 @@ struct Step {
 /// each time.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    counts: Vec<u32>,
+    counts: Array<u32>,
     /// `V` of each node, then its moments: `[nodes][2^fan_in + MOMENTS]`.
-    state: Vec<f32>,
-    sums: Vec<f32>,
-    scale: Vec<f32>,
-    offset: Vec<f32>,
-    slopes: Vec<f32>,
-}
-
-/// An array of this length, its elements whatever they were: whoever asks writes all of them.
-fn sized<T: Copy + Default>(array: &mut Vec<T>, length: usize) -> &mut [T] {
-    array.resize(length, T::default());
-    array
+    state: Array,
+    sums: Array,
+    scale: Array,
+    offset: Array,
+    slopes: Array,
 }
 
 impl OnBits {
@@ -149,8 +144,8 @@ impl OnBits {
     ) -> Result<FrameBuffer> {
         let (body, spec, entries) = (&self.0, &self.0.spec, self.entries());
         let size = body.size();
-        let mut scale = vec![1f32; spec.nodes * entries];
-        let mut slopes = vec![0f32; spec.nodes * entries * spec.fan_in];
+        let mut scale = Array::from(vec![1f32; spec.nodes * entries]);
+        let mut slopes = Array::zeros(spec.nodes * entries * spec.fan_in)?;
         let nodes = scale.par_chunks_mut(entries).zip(slopes.par_chunks_mut(entries * spec.fan_in));
         nodes.with_min_len(MIN_NODES).enumerate().for_each(|(node, (scale, slopes))| {
             let parameters = &body.weights.values[node * size..(node + 1) * size];
@@ -165,7 +160,7 @@ impl OnBits {
             }
         });
         let wiring = body.wiring()?;
-        let (offset, folded) = (vec![0f32; scale.len()], spec.model.is_multilinear());
+        let (offset, folded) = (Array::zeros(scale.len())?, spec.model.is_multilinear());
         let slopes = Slopes { scale: &scale, offset: &offset, slopes: &slopes, folded };
         let mut dx = FrameBuffer::zeros(DType::F32, &body.base.input().shape, x.frames())?;
         backend.table_backward(x, body.sites(&wiring)?, dy, slopes, &mut dx)?;
@@ -244,6 +239,16 @@ impl Layer for OnBits {
         let sites = body.sites(choice.as_ref().unwrap_or(&body.fixed))?;
         let noisy = body.noisy();
         let weights = noisy.as_ref().unwrap_or(&body.weights.values);
+        let mut scratch = body.take_scratch();
+        let mut y =
+            FrameBuffer::zeros(body.base.output().dtype, &body.base.output().shape, x.frames())?;
+        if let Some(nodes) = spec.known(weights) {
+            let Scratch { counts, state, .. } = &mut scratch;
+            let state = BatchState { counts, state };
+            if backend.model_forward(&x, sites, nodes, state, &mut y)? {
+                return Ok((y, Box::new(Tape::Step(Box::new(Step { x, noisy, scratch, choice })))));
+            }
+        }
         let faulty = AtomicBool::new(false);
         let make = |node: usize, counts: &[u32], state: &mut [f32], output: Entries<'_>| {
             let Some(parameters) = body.finite(weights, node, &faulty) else { return };
@@ -256,11 +261,9 @@ impl Layer for OnBits {
             }
             norm::output(values, norm.as_ref(), output);
         };
-        let mut scratch = body.take_scratch();
-        let counts = sized(&mut scratch.counts, spec.nodes * entries);
-        let state = sized(&mut scratch.state, spec.nodes * (entries + MOMENTS));
-        let mut y =
-            FrameBuffer::zeros(body.base.output().dtype, &body.base.output().shape, x.frames())?;
+        let Scratch { counts, state, .. } = &mut scratch;
+        counts.resize(spec.nodes * entries)?;
+        state.resize(spec.nodes * (entries + MOMENTS))?;
         backend.counted_forward(&x, sites, counts, state, &make, &mut y)?;
         body.check(&faulty)?;
         Ok((y, Box::new(Tape::Step(Box::new(Step { x, noisy, scratch, choice })))))
@@ -286,37 +289,60 @@ impl Layer for OnBits {
         let wiring = tape.choice.as_ref().unwrap_or(&body.fixed);
         let sites = Sites::shared(wiring, body.share, body.constants)?;
         let learned = body.learned.as_mut().filter(|learned| !learned.frozen);
-        let Parameter { values: weights, gradient, .. } = &mut body.weights;
-        let weights = tape.noisy.as_ref().unwrap_or(weights);
-        let Scratch { counts, state, sums, scale, offset, slopes } = &mut tape.scratch;
         // Slopes only where something is to be sent down.
         let down = want_dx || learned.is_some();
-        let slopes = sized(slopes, if down { nodes * entries * spec.fan_in } else { 0 });
-        let (scale, offset) = (sized(scale, nodes * entries), sized(offset, nodes * entries));
-        let make = |node: usize, own: TableGradient<'_>| {
-            let (values, moments) = state[node * (entries + MOMENTS)..].split_at(entries);
-            let moments = Moments { mean: moments[0], variance: moments[1] };
-            let norm = spec.batch_norm.map(|settings| Norm::new(moments, settings));
-            let counts = &counts[node * entries..(node + 1) * entries];
-            norm::backward(norm.as_ref(), values, counts, own.sums, own.scale, own.offset);
-            let parameters = &weights[node * size..(node + 1) * size];
-            spec.model.backward(parameters, own.sums, counts, own.parameters);
-            for (i, slopes) in own.slopes.chunks_mut(entries).enumerate() {
-                spec.model.slopes(parameters, values, i, slopes);
-            }
-        };
+        let folded = spec.model.is_multilinear();
         // Asked for before the threads begin: they fall asleep where they must wait.
         let rows = || FrameBuffer::zeros(DType::F32, &body.base.input().shape, tape.x.frames());
         let mut dx = want_dx.then(rows).transpose()?;
-        let arrays = TableGradient {
-            sums: sized(sums, nodes * entries),
-            scale: &mut *scale,
-            offset: &mut *offset,
-            slopes: &mut *slopes,
-            parameters: gradient,
-        };
-        backend.summed_backward(&tape.x, sites, dy, arrays, &make)?;
-        let slopes = Slopes { scale, offset, slopes, folded: spec.model.is_multilinear() };
+        let weights = tape.noisy.as_ref().unwrap_or(&body.weights.values);
+        let gradient = &mut body.weights.gradient;
+        let Scratch { counts, state, sums, scale, offset, slopes } = &mut tape.scratch;
+        let mut done = false;
+        if let Some(nodes) = spec.known(weights) {
+            let running = spec.batch_norm.map(|norm| Running {
+                mean: &mut body.running_mean,
+                variance: &mut body.running_variance,
+                keep: norm.momentum,
+            });
+            let arrays = BatchGradient {
+                scale: &mut *scale,
+                offset: &mut *offset,
+                slopes: down.then_some(&mut *slopes),
+                parameters: &mut *gradient,
+                running,
+            };
+            let state = BatchState { counts: &mut *counts, state: &mut *state };
+            done = backend.model_backward(&tape.x, sites, dy, nodes, state, arrays)?;
+        }
+        if !done {
+            sums.resize(nodes * entries)?;
+            scale.resize(nodes * entries)?;
+            offset.resize(nodes * entries)?;
+            slopes.resize(if down { nodes * entries * spec.fan_in } else { 0 })?;
+            let (counts, state, weights) = (&counts[..], &state[..], &weights[..]);
+            let make = |node: usize, own: TableGradient<'_>| {
+                let (values, moments) = state[node * (entries + MOMENTS)..].split_at(entries);
+                let moments = Moments { mean: moments[0], variance: moments[1] };
+                let norm = spec.batch_norm.map(|settings| Norm::new(moments, settings));
+                let counts = &counts[node * entries..(node + 1) * entries];
+                norm::backward(norm.as_ref(), values, counts, own.sums, own.scale, own.offset);
+                let parameters = &weights[node * size..(node + 1) * size];
+                spec.model.backward(parameters, own.sums, counts, own.parameters);
+                for (i, slopes) in own.slopes.chunks_mut(entries).enumerate() {
+                    spec.model.slopes(parameters, values, i, slopes);
+                }
+            };
+            let arrays = TableGradient {
+                sums: &mut *sums,
+                scale: &mut *scale,
+                offset: &mut *offset,
+                slopes: &mut *slopes,
+                parameters: &mut *gradient,
+            };
+            backend.summed_backward(&tape.x, sites, dy, arrays, &make)?;
+        }
+        let slopes = Slopes { scale, offset, slopes, folded };
         if let Some(learned) = learned {
             let sums = &mut learned.scores.gradient;
             backend.candidate_sums(&tape.x, wiring, dy, slopes, &learned.candidates, sums)?;
@@ -324,7 +350,10 @@ impl Layer for OnBits {
         if let Some(dx) = &mut dx {
             backend.table_backward(&tape.x, sites, dy, slopes, dx)?;
         }
-        body.end_step(tape.scratch.moments(entries))?;
+        if !done {
+            body.update_statistics(tape.scratch.moments(entries));
+        }
+        body.end_step()?;
         body.give_scratch(tape.scratch);
         Ok(dx)
     }

@@ -1,11 +1,12 @@
 //! A LUT layer on inputs that are real numbers: frame by frame, batch norm over rows.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use lutweave_backend::{Backend, frame_blocks};
 use lutweave_lut::NetlistBuilder;
-use lutweave_tensor::{DType, FrameBuffer};
+use lutweave_tensor::{Array, DType, FrameBuffer};
 use rayon::prelude::*;
 
 use super::body::Body;
@@ -33,21 +34,24 @@ struct Tape {
 
 impl OnReals {
     /// The parameters as multilinear tables.
-    fn tables(&self, binarize: bool) -> Vec<f32> {
+    fn tables(&self, binarize: bool) -> Cow<'_, Array> {
         let bit = |value: &f32| if *value > 0.5 { 1.0 } else { 0.0 };
         let values = &self.0.weights.values;
-        if binarize { values.iter().map(bit).collect() } else { values.clone() }
+        if binarize { Cow::Owned(values.iter().map(bit).collect()) } else { Cow::Borrowed(values) }
     }
 
     /// The value of every node and frame.
     fn values(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
         let body = &self.0;
         body.base.check(x)?;
-        let faulty = AtomicBool::new(false);
-        for node in 0..body.spec.nodes {
-            body.finite(&body.weights.values, node, &faulty);
+        // What lies on a device is looked at there, with the gradients.
+        if body.weights.values.remote().is_none() {
+            let faulty = AtomicBool::new(false);
+            for node in 0..body.spec.nodes {
+                body.finite(&body.weights.values, node, &faulty);
+            }
+            body.check(&faulty)?;
         }
-        body.check(&faulty)?;
         let mut u = FrameBuffer::zeros(DType::F32, &body.base.output().shape, x.frames())?;
         match body.spec.model.real() {
             RealInputs::Multilinear { binarize_table } => {
@@ -108,7 +112,7 @@ impl OnReals {
         &self,
         x: &FrameBuffer,
         du: &FrameBuffer,
-        gradient: &mut [f32],
+        gradient: &mut Array,
         (want_dx, dx): (bool, &mut FrameBuffer),
         backend: &dyn Backend,
     ) -> Result<()> {
@@ -263,13 +267,14 @@ impl Layer for OnReals {
         let mut dx = FrameBuffer::zeros(DType::F32, &self.0.base.input().shape, frames)?;
         // Taken out to be written while the rest is read; that of a frozen layer stays as it is.
         let mut gradient = std::mem::take(&mut self.0.weights.gradient);
-        let mut unused = vec![0f32; if tape.frozen { gradient.len() } else { 0 }];
+        let mut unused = Array::zeros(if tape.frozen { gradient.len() } else { 0 })?;
         let target = if tape.frozen { &mut unused } else { &mut gradient };
         let done = self.backward_values(&tape.x, &du, target, (want_dx, &mut dx), backend);
         self.0.weights.gradient = gradient;
         done?;
         if !tape.frozen {
             self.0.update_statistics(tape.norms.iter().map(|norm| norm.moments));
+            self.0.end_step()?;
         }
         Ok(want_dx.then_some(dx))
     }

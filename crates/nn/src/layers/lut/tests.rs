@@ -31,7 +31,7 @@ fn spread(layer: &mut dyn Layer) -> Vec<f32> {
     for value in &mut parameter.values {
         *value = rng::uniform(&mut stream);
     }
-    parameter.values.clone()
+    parameter.values.to_vec()
 }
 
 /// The whole layer against the frame-by-frame formulas, for every fan-in and both backends.

@@ -1,0 +1,132 @@
+//! Where the numbers of a training are: on the device from step to step.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use lutweave_backend::{Backend, Cpu, Cuda, Schedule, Traffic};
+use lutweave_nn::models::{
+    Average, Binary, GateMixture, HardTable, Light, Max, MicroMlp, Smoothed, Walsh,
+};
+use lutweave_nn::{GroupSum, LutLayer, Network, Sequential, StateData};
+use lutweave_tensor::{DType, FrameBuffer, Target, rng};
+use lutweave_train::metrics::{CategoricalAccuracy, Metric};
+use lutweave_train::{Adam, Loss, Optimizer, SoftmaxCrossEntropy};
+
+/// Relative tolerance of what differs in the order of sums, and in exponentials.
+const LOOSE: f32 = 1e-4;
+
+const FRAMES: usize = 70;
+
+fn batch() -> (Arc<FrameBuffer>, Target) {
+    let mut stream = rng::stream(3, &[]);
+    let bits: Vec<bool> = (0..20 * FRAMES).map(|_| rng::below(&mut stream, 2) == 1).collect();
+    let labels = (0..FRAMES as u32).map(|frame| frame % 3).collect();
+    let x = FrameBuffer::from_frame_bits(&[20], &bits).unwrap();
+    (Arc::new(x), Target::Classes(labels))
+}
+
+/// One layer of the kind to be looked at between two others.
+fn network(middle: LutLayer) -> Network {
+    Sequential::new(&[20])
+        .reading(DType::Bit)
+        .then(LutLayer::new(24).fan_in(6))
+        .then(middle)
+        .then(LutLayer::new(12).fan_in(3).model(HardTable::default()).batch_norm(None))
+        .then(GroupSum::new(3).temperature(2.0))
+        .build(5)
+        .unwrap()
+}
+
+/// A step of training: loss and share of right answers.
+fn step(net: &mut Network, adam: &mut Adam, backend: &dyn Backend) -> (f32, f64) {
+    let (x, target) = batch();
+    let (y, saved) = net.forward(x, backend).unwrap();
+    let whole = SoftmaxCrossEntropy.weight(&target).unwrap();
+    let (loss, dy) = SoftmaxCrossEntropy.evaluate_part_on(&y, &target, whole, backend).unwrap();
+    net.backward(saved, &dy, backend).unwrap();
+    let mut accuracy = CategoricalAccuracy::new();
+    accuracy.add_on(&y, &target, backend).unwrap();
+    adam.update_on(net.parameters_mut(), 0.01, backend).unwrap();
+    (loss, accuracy.value())
+}
+
+fn layers() -> Vec<(LutLayer, bool)> {
+    let lut = |fan_in| LutLayer::new(18).fan_in(fan_in);
+    let mut layers: Vec<(LutLayer, bool)> = (1..=8).map(|n| (lut(n), true)).collect();
+    layers.extend([
+        (lut(6).model(Smoothed::stochastic()).batch_norm(None), true),
+        (lut(5).real_output(true), true),
+        (lut(4).model(HardTable::default()), true),
+        (lut(6).model(Light::default()).batch_norm(None), true),
+        (lut(3).model(Light::sine()), true),
+        (lut(6).model(Walsh::default()).batch_norm(None), true),
+        (lut(2).model(GateMixture::default()), true),
+        (lut(2).model(GateMixture::default().noise(0.5)).batch_norm(None), false),
+        (lut(3).model(Binary).batch_norm(None), true),
+        (lut(3).model(Average).batch_norm(None), true),
+        (lut(4).model(Max).batch_norm(None), true),
+        (lut(3).model(MicroMlp::default()), false), // the host's
+    ]);
+    layers
+}
+
+#[test]
+fn every_model_trains_alike_where_it_stays_and_where_it_does_not() {
+    for (layer, stays) in layers() {
+        let cuda = Cuda::emulated(Schedule::Shuffled(4), 1).unwrap();
+        let run = |backend: &dyn Backend| {
+            let (mut net, mut adam) = (network(layer.clone()), Adam::new(0.01));
+            let steps: Vec<_> = (0..3).map(|_| step(&mut net, &mut adam, backend)).collect();
+            (net, adam, steps)
+        };
+        let (mut net, adam, steps) = run(&cuda);
+        let own = net.parameters_mut().into_iter().find(|p| p.path.starts_with("1."));
+        if let Some(own) = own.filter(|own| stays && !own.values.is_empty()) {
+            assert!(own.values.remote().is_some(), "{layer:?}");
+        }
+        let before = cuda.traffic();
+        let (want_net, want_adam, want) = run(&Cpu::new());
+        for (got, want) in steps.iter().zip(&want) {
+            assert!((got.0 - want.0).abs() <= LOOSE * want.0, "{layer:?}: {got:?} {want:?}");
+            assert!((got.1 - want.1).abs() < 1e-9, "{layer:?}");
+        }
+        let state = |net: &Network, adam: &Adam| [net.state(), adam.state()].concat();
+        let (got, want) = (state(&net, &adam), state(&want_net, &want_adam));
+        assert_eq!(got.len(), want.len());
+        for (got, want) in got.iter().zip(&want) {
+            match (&got.data, &want.data) {
+                (StateData::F32(a), StateData::F32(b)) => {
+                    let most = b.iter().fold(1e-3f32, |most, b| most.max(b.abs()));
+                    // Adam makes a whole step of any gradient, however small.
+                    let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 20.0 * LOOSE * most;
+                    let far = a.iter().zip(b).filter(|&pair| !close(pair)).count();
+                    assert!(far * 100 <= a.len(), "{layer:?} {}: {far}", got.name);
+                }
+                (a, b) => assert!(a == b, "{layer:?} {}", got.name),
+            }
+        }
+        assert_eq!((cuda.traffic() - before).sent, 0, "looking sends nothing up");
+        cuda.synchronise().unwrap();
+    }
+}
+
+#[test]
+fn a_step_copies_its_batch_in_and_its_loss_out() {
+    let cuda = Cuda::emulated_lists(Schedule::Rising, 1).unwrap();
+    let (mut net, mut adam) = (network(LutLayer::new(18).fan_in(5)), Adam::new(0.01));
+    // Parameters and wiring go up, moments begin as zeros; then every step is like the one before.
+    for _ in 0..3 {
+        step(&mut net, &mut adam, &cuda);
+    }
+    let before = cuda.traffic();
+    step(&mut net, &mut adam, &cuda);
+    let crossed = cuda.traffic() - before;
+    let Traffic { sent, fetched, launches, lists, repeated, .. } = crossed;
+    let (x, _) = batch();
+    let labels = 2 * 4 * FRAMES as u64; // for the loss, and for the share that is right
+    assert_eq!(sent, x.bytes() as u64 + labels);
+    // The loss, two counts, and flags that say whether all is finite.
+    assert!(fetched <= 64, "{fetched}");
+    assert!(launches <= 40, "{launches}");
+    assert!(lists == repeated && lists <= 10, "{crossed:?}");
+}
