@@ -12,6 +12,8 @@ use crate::describe::{self, Table};
 use crate::layer::TrainedBits;
 use crate::{Error, Layer, LayerSpec, Parameter, Result, Saved, Signal, Site, StateTensor, tree};
 
+/// Most numbers of [`Network::outputs_over`].
+const MOST_NUMBERS: usize = 1 << 26;
 /// Frames evaluated at a time.
 const BLOCK: usize = 1024;
 
@@ -353,20 +355,21 @@ impl Network {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// It holds 4 bytes for each output and sample; [`Dataset::select`] gives fewer samples.
+    /// At most 2²⁶ numbers: where all samples would give more, those that lie evenly among them.
     ///
     /// # Errors
     ///
     /// When the data set is not what the network reads, or the network gives several frames a
     /// sample.
     pub fn outputs_over(&self, data: &Dataset) -> Result<Dataset> {
-        let mut values = Vec::with_capacity(data.len().saturating_mul(self.output().nodes()));
-        let order: Vec<usize> = (0..data.len()).collect();
+        let most = (MOST_NUMBERS / self.output().nodes().max(1)).clamp(1, data.len().max(1));
+        let order: Vec<usize> = (0..most).map(|at| at * data.len() / most).collect();
+        let mut values = Vec::with_capacity(order.len() * self.output().nodes());
         for block in order.chunks(BLOCK) {
             let y = self.evaluate(&self.batch(data, block)?, &Cpu::new())?.convert(DType::F32)?;
             values.extend(y.to_frames::<f32>()?);
         }
-        let targets = data.targets().clone();
+        let targets = data.select(&order)?.targets().clone();
         Ok(Dataset::new(data.name(), &self.output().shape, Values::F32(values), targets)?)
     }
 

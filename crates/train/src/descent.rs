@@ -352,7 +352,9 @@ impl<'a> Descent<'a> {
         let all: usize = nodes.layers.iter().map(nodes::Layer::nodes).sum();
         let (mut visited, started, mut told) = (0, Instant::now(), None::<Instant>);
         // Blocks that switches are looked for in.
-        let looks = self.look.map_or(blocks.len(), |look| look.div_ceil(block::samples(plan.positions) * plan.positions).min(blocks.len()));
+        let looks = self.look.map_or(blocks.len(), |look| {
+            look.div_ceil(block::samples(plan.positions) * plan.positions).min(blocks.len())
+        });
         for layer in 0..nodes.layers.len() {
             let own = &nodes.layers[layer];
             let varies = &varying(&blocks, layer, own.inputs())?;

@@ -140,7 +140,9 @@ mod tests {
             if let Some(netlist) = entry.netlist().unwrap() {
                 let luts = netlist.lut_count(lutweave_lut::Role::Core);
                 // Tables that no other reads are not in it.
-                let fits = |record: crate::Record| luts > 0 && luts <= record.unrolled.unwrap_or(record.nodes);
+                let fits = |record: crate::Record| {
+                    luts > 0 && luts <= record.unrolled.unwrap_or(record.nodes)
+                };
                 assert!(recorded.is_some_and(fits), "{}", entry.name);
             }
         }

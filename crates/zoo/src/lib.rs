@@ -9,6 +9,9 @@ mod table;
 
 pub use entries::{ENTRIES, Entry, find};
 pub use error::{Error, Result};
-pub use networks::{digits_tiny, mnist_large, mnist_mid, mnist_small, mnist_tiny};
+pub use networks::{
+    cifar10_conv, cifar10_dense, digits_tiny, mnist_conv, mnist_large, mnist_mid, mnist_small,
+    mnist_tiny,
+};
 pub use record::{Luts, Record, recorded, records};
 pub use table::{markdown, plain};

@@ -1,11 +1,13 @@
 //! The networks of the entries in code, as their settings have them.
 //!
-//! Each is a thermometer, one layer of fixed tables and a group sum, before its tables and wiring are
+//! Each is an encoder, one layer of fixed tables and a group sum, before its tables and wiring are
 //! chosen. Choosing them as `lutweave zoo train` does takes the rest of the settings: the changes of the
 //! samples, and the descent.
 
 use lutweave_nn::models::Binary;
-use lutweave_nn::{GroupSum, LutLayer, Network, Sequential, Thermometer};
+use lutweave_nn::{
+    Convolution, Differences, GroupSum, LutLayer, Network, Sequential, Thermometer, WiringRule,
+};
 use lutweave_tensor::Dataset;
 
 use crate::Result;
@@ -69,4 +71,57 @@ pub fn mnist_mid(train: &Dataset, seed: u64) -> Result<Network> {
 /// As for [`digits_tiny`].
 pub fn mnist_large(train: &Dataset, seed: u64) -> Result<Network> {
     network(train, 1, 4000, 12.0, seed)
+}
+
+/// Nodes that begin with inputs from windows of so many pixels on a side.
+fn nodes(count: usize, side: usize) -> LutLayer {
+    let windows = WiringRule::Windows { height: side, width: side };
+    LutLayer::new(count).model(Binary).wiring(windows)
+}
+
+/// Edges and colours of every pixel at so many thresholds a channel: the encoder of the CIFAR-10
+/// entries.
+fn edges_and_colours(train: &Dataset, levels: usize) -> Result<Sequential> {
+    let filter = Differences::new().distances([1, 2]).colour(true).values(true);
+    let filter = Sequential::new(train.shape()).then(filter);
+    let seen = filter.clone().build(0)?.outputs_over(train)?;
+    Ok(filter.then(Thermometer::fit_channels(&seen, levels)?))
+}
+
+/// The network of `mnist-conv`: 3,300 LUTs at nine positions.
+///
+/// # Errors
+///
+/// As for [`digits_tiny`].
+pub fn mnist_conv(train: &Dataset, seed: u64) -> Result<Network> {
+    let edges = Differences::new().distances([1, 2]).of_each().values(true);
+    let edges = Sequential::new(train.shape()).then(edges);
+    let seen = edges.clone().build(0)?.outputs_over(train)?;
+    let encoder = edges.then(Thermometer::uniform(&seen, 2)?);
+    let slide = Convolution::new([26, 26], Sequential::inner().then(nodes(3300, 9)));
+    let net = Sequential::new(train.shape()).named("encoder", encoder).then(slide);
+    Ok(net.then(GroupSum::new(10).temperature(40.0)).build(seed)?)
+}
+
+/// The network of `cifar10-dense`: 16,000 LUTs.
+///
+/// # Errors
+///
+/// As for [`digits_tiny`].
+pub fn cifar10_dense(train: &Dataset, seed: u64) -> Result<Network> {
+    let net = Sequential::new(train.shape()).named("encoder", edges_and_colours(train, 4)?);
+    let net = net.then(nodes(16000, 7));
+    Ok(net.then(GroupSum::new(10).temperature(45.0)).build(seed)?)
+}
+
+/// The network of `cifar10-conv`: 11,000 LUTs at nine positions.
+///
+/// # Errors
+///
+/// As for [`digits_tiny`].
+pub fn cifar10_conv(train: &Dataset, seed: u64) -> Result<Network> {
+    let net = Sequential::new(train.shape()).named("encoder", edges_and_colours(train, 3)?);
+    let slide = Convolution::new([28, 28], Sequential::inner().then(nodes(11000, 7)));
+    let net = net.then(slide.stride([2, 2]));
+    Ok(net.then(GroupSum::new(10).temperature(100.0)).build(seed)?)
 }

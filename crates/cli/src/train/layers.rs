@@ -21,9 +21,6 @@ use toml::Spanned;
 use super::config::{Config, Source};
 use crate::error::{Error, Result};
 
-/// Most numbers that an encoder is fitted to behind other layers.
-const MOST_FITTED: usize = 1 << 26;
-
 /// Builds the network that the settings describe, for samples like these.
 pub(super) fn network(config: &Config, source: &Source, train: &Dataset) -> Result<Network> {
     let mut chain = Sequential::new(train.shape());
@@ -124,13 +121,8 @@ fn encoder(table: &toml::Table, train: &Dataset) -> Checked<Arc<dyn LayerSpec>> 
     for table in before {
         chain = chain.then(layer(&json!(table), None)?);
     }
-    let seen = || -> lutweave::nn::Result<Dataset> {
-        let net = chain.clone().build(0)?;
-        let most = (MOST_FITTED / net.output().nodes()).clamp(1, train.len().max(1));
-        let samples: Vec<usize> = (0..most).map(|k| k * train.len() / most).collect();
-        net.outputs_over(&train.select(&samples)?)
-    };
-    let seen = seen().map_err(|error| format!("before: {}", with_causes(&error)))?;
+    let seen = chain.clone().build(0).and_then(|net| net.outputs_over(train));
+    let seen = seen.map_err(|error| format!("before: {}", with_causes(&error)))?;
     Ok(Arc::new(chain.then(thermometer(&own, &seen)?)))
 }
 
@@ -481,8 +473,11 @@ mod tests {
     fn entries_of_the_zoo_build_the_networks_that_its_functions_build() {
         use lutweave::zoo::{self, ENTRIES};
         for entry in ENTRIES {
-            let shape: &[usize] = if entry.data == "digits" { &[1, 8, 8] } else { &[1, 28, 28] };
-            let data = images(shape);
+            let data = images(match entry.data {
+                "digits" => &[1, 8, 8],
+                "cifar10" => &[3, 32, 32],
+                _ => &[1, 28, 28],
+            });
             let net = built(entry.settings, &data).map_err(|error| error.text()).unwrap();
             let coded = match entry.name {
                 "digits-tiny" => zoo::digits_tiny(&data, 1),
@@ -490,6 +485,9 @@ mod tests {
                 "mnist-small" => zoo::mnist_small(&data, 1),
                 "mnist-mid" => zoo::mnist_mid(&data, 1),
                 "mnist-large" => zoo::mnist_large(&data, 1),
+                "mnist-conv" => zoo::mnist_conv(&data, 1),
+                "cifar10-dense" => zoo::cifar10_dense(&data, 1),
+                "cifar10-conv" => zoo::cifar10_conv(&data, 1),
                 _ => continue,
             };
             let coded = coded.unwrap();

@@ -122,7 +122,10 @@ fn keep(folder: &Path, record: Record, netlist: Option<&Netlist>) -> Result<()> 
             store::write_atomic(&path, text.as_bytes())?;
             say!("{} written", path.display());
         } else {
-            say!("the netlist has {} bytes, too many to travel with the source", grouped(text.len()));
+            say!(
+                "the netlist has {} bytes, too many to travel with the source",
+                grouped(text.len())
+            );
         }
     }
     records.retain(|old| old.name != record.name);

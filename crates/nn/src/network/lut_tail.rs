@@ -254,9 +254,8 @@ mod tests {
         let mut stream = rng::stream(1, &[]);
         let bits: Vec<bool> = (0..70 * 40).map(|_| rng::below(&mut stream, 2) == 1).collect();
         let x = FrameBuffer::from_frame_bits(&[2, 7, 5], &bits).unwrap();
-        let scores = |net: &Network| {
-            net.evaluate(&x, &Cpu::new()).unwrap().to_frames::<f32>().unwrap()
-        };
+        let scores =
+            |net: &Network| net.evaluate(&x, &Cpu::new()).unwrap().to_frames::<f32>().unwrap();
         assert_eq!(scores(&net), scores(&tail.rebuilt().unwrap()));
         // Lowered bits and tables give the scores, too.
         let low = tail.inputs(&x, &Cpu::new()).unwrap();

@@ -210,8 +210,17 @@ impl Block {
         }
         let (values, others) = self.values.split_at_mut(self.frames);
         let (ones, downs) = (&ones[..], &downs);
-        let worth =
-            WorthOfFirst { ones, downs, shares, norm, labels, class, inverse, up, values: &mut *values };
+        let worth = WorthOfFirst {
+            ones,
+            downs,
+            shares,
+            norm,
+            labels,
+            class,
+            inverse,
+            up,
+            values: &mut *values,
+        };
         self.cpu.isa().run(worth);
         others.chunks_mut(self.frames).for_each(|others| others.copy_from_slice(values));
         Ok(())

@@ -197,7 +197,8 @@ fn windows_and_fewer_samples_are_the_same_for_any_threads() {
     let start = image_net(10);
     let run = |threads: usize| {
         let fit = || {
-            let descent = Descent::new().sweeps(2).samples(2 * block::samples(1) + 100).candidates(Some(20));
+            let descent =
+                Descent::new().sweeps(2).samples(2 * block::samples(1) + 100).candidates(Some(20));
             let descent = descent.window(Some([3, 5])).look(Some(block::samples(1))).seed(3);
             descent.fit(&start, &train, &test).unwrap().net.state()
         };
