@@ -27,6 +27,10 @@
 //! alone ([`Descent::window`]), and compare them over fewer samples than its table is made from
 //! ([`Descent::look`]); only then can a switch make the loss over all samples larger.
 //!
+//! A layer may also slide over an image, its ones counted at all positions. What a one is worth is then
+//! that of a sample's first, every pattern at every position has its part in `Σ v`, and a node whose
+//! new table makes the loss larger after all keeps its old sources and table.
+//!
 //! This is block coordinate descent (Tseng 2001) over discrete choices, and backfitting (Friedman and
 //! Stuetzle 1981) of decision tables where there is one layer. A visit costs about one addition for
 //! each frame and candidate source, and some ten for each frame.
@@ -164,8 +168,8 @@ impl<'a> Descent<'a> {
     }
 
     /// How many samples of a sweep sources are compared over, in whole blocks of 8,192 that are drawn
-    /// anew for each window, or for each layer where there is none; all unless set. Tables are made
-    /// from all samples always.
+    /// anew for each window, or for each layer where there is none; all unless set. Where the layer
+    /// slides, a sample counts once for each position. Tables are made from all samples always.
     ///
     /// A switch is then worth something over these samples alone, and need not be over all.
     #[must_use]
@@ -240,7 +244,8 @@ impl<'a> Descent<'a> {
     /// # Errors
     ///
     /// [`Error::Option`] for settings out of range, [`Error::Targets`] where samples have no class,
-    /// [`Error::Network`] when the network does not end in LUT layers and a group sum,
+    /// [`Error::Network`] when the network does not end in LUT layers, or one that slides at no more
+    /// than 255 positions, and a group sum,
     /// [`Error::Callback`] when a callback fails.
     pub fn fit(mut self, net: &Network, train: &Dataset, test: &Dataset) -> Result<Descended> {
         let plan = self.plan(net, train, test)?;

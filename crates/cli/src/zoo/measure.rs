@@ -40,7 +40,7 @@ pub(super) fn depth(netlist: &Netlist) -> Result<usize> {
 }
 
 /// Tables up to which a part is also synthesised from them, which takes Yosys a minute a thousand.
-const TABLES: usize = 4000;
+const TABLES: usize = 3500;
 
 /// LUTs of the parts on Xilinx devices, each optimised, then synthesised alone, without registers: with
 /// its tables as primitives or, if there are at most [`TABLES`], from the tables, whichever takes fewer.
