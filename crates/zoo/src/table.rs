@@ -123,9 +123,10 @@ The [zoo](zoo.md) is a list of ready networks. This page is generated from their
 
 - **accuracy**: of the frozen netlist on the full test set. The settings were chosen on training
   samples that were kept aside.
-- **LUT nodes**: tables that were trained, in brackets those of an image where layers slide over it. **core, encoder, head**: LUTs of Yosys `synth_xilinx`, each
-  part optimised and synthesised alone, without registers, from its tables or with these as primitives
-  (`export --primitives`), whichever takes fewer; a dash where it was not done.
+- **LUT nodes**: tables that were trained, in brackets those of an image where layers slide over it.
+- **core, encoder, head**: LUTs of Yosys `synth_xilinx`, each part optimised and synthesised alone, without
+  registers, from its tables or with these as primitives (`export --primitives`), whichever takes
+  fewer; parts of more than 3,500 tables as primitives only. A dash where it was not done.
 - **depth**: LUTs on the longest path through the whole system, as estimated.
 - **frames**: clocks that one image takes.
 - **steps**: of the optimizer, or visits of nodes in coordinate descent.
