@@ -27,6 +27,9 @@ pub(crate) enum Across {
     Sizes,
 }
 
+/// Powers of ten that leave no room for numbers between them.
+const CROWDED: f64 = 2.5;
+
 /// One value.
 #[derive(Debug, Clone)]
 pub(crate) struct Dot {
@@ -142,8 +145,11 @@ impl Plot {
                     for digit in [1.0, 2.0, 5.0] {
                         let size: f64 = digit * 10f64.powi(power);
                         if (low..=high).contains(&size.log10()) {
-                            let text = crate::report::grouped(size.round() as usize);
                             svg.line("grid", (at(size), AREA[2]), (at(size), AREA[3]));
+                            if digit > 1.0 && high - low > CROWDED {
+                                continue;
+                            }
+                            let text = crate::report::grouped(size.round() as usize);
                             let place = (at(size), AREA[3] + 18.0);
                             svg.text("tick", place, Anchor::Middle, &text);
                         }

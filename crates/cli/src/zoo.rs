@@ -96,7 +96,7 @@ pub(crate) struct VerifyArguments {
 Examples:
   lutweave zoo table
   lutweave zoo table --markdown > docs/src/results.md
-  lutweave zoo table --plot docs/src/images/zoo.svg")]
+  lutweave zoo table --plot docs/src/images/zoo.svg --data digits --data mnist")]
 pub(crate) struct TableArguments {
     /// Print JSON.
     #[arg(long, conflicts_with = "markdown")]
@@ -109,6 +109,10 @@ pub(crate) struct TableArguments {
     /// Write a plot of accuracy by LUTs instead, as SVG.
     #[arg(long, value_name = "FILE.svg", conflicts_with_all = ["json", "markdown"])]
     plot: Option<PathBuf>,
+
+    /// Data sets in the plot; all if left out.
+    #[arg(long, value_name = "SET", requires = "plot")]
+    data: Vec<String>,
 }
 
 /// Options of `lutweave zoo get`.
@@ -164,7 +168,7 @@ fn list(arguments: &ListArguments) -> Result<ExitCode> {
 
 fn table(arguments: &TableArguments) -> Result<ExitCode> {
     if let Some(path) = &arguments.plot {
-        lutweave::store::write_atomic(path, plot::svg()?.as_bytes())?;
+        lutweave::store::write_atomic(path, plot::svg(&arguments.data)?.as_bytes())?;
         say!("{} written", path.display());
     } else if arguments.json {
         let records = zoo::records()?;

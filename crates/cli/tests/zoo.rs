@@ -97,8 +97,9 @@ fn the_plot_of_the_book_is_what_the_table_says() {
     };
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("zoo.svg");
-    let output = zoo(&["table", "--plot", path.to_str().unwrap()]);
+    let output =
+        zoo(&["table", "--plot", path.to_str().unwrap(), "--data", "digits", "--data", "mnist"]);
     assert!(output.status.success(), "{}", said(&output));
-    let remedy = "write it anew: lutweave zoo table --plot docs/src/images/zoo.svg";
+    let remedy = "write it anew: lutweave zoo table --plot docs/src/images/zoo.svg --data digits --data mnist";
     assert!(plot == fs::read_to_string(path).unwrap(), "{remedy}");
 }

@@ -9,12 +9,16 @@ use crate::plot::{Across, Dot, Plot, Series};
 type Count = (&'static str, fn(&Luts) -> usize);
 const COUNTS: [Count; 2] = [("all LUTs", Luts::total), ("LUTs of the core", |luts| luts.core)];
 
-/// Accuracy on the test samples of every entry by its LUTs, in total and of the core, for each data set.
-pub(super) fn svg() -> Result<String> {
+/// Accuracy on the test samples of every entry by its LUTs, in total and of the core, for each of these
+/// data sets, or all if there is none.
+pub(super) fn svg(sets: &[String]) -> Result<String> {
     let records = zoo::records()?;
     let mut series: Vec<Series> = Vec::new();
     for record in &records {
         let (entry, Some(luts)) = (zoo::find(&record.name)?, &record.luts) else { continue };
+        if !sets.is_empty() && !sets.iter().any(|set| set == entry.data) {
+            continue;
+        }
         for (number, (what, count)) in COUNTS.iter().enumerate() {
             let name = format!("{}, {what}", entry.data);
             let dot = Dot {
