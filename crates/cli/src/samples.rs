@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use lutweave::data::augment::{Augmentation, CutOut, Flip, Noise, Pixels, Rotate, Shift};
+use lutweave::data::augment::{
+    Augmentation, CutOut, Elastic, Flip, Noise, Pixels, Rotate, Scale, Shear, Shift,
+};
 use lutweave::data::csv::Target;
 use lutweave::data::{OpenOptions, Opened, auto_encoding, masks, value_range};
 use lutweave::prelude::*;
@@ -10,7 +12,7 @@ use lutweave::tensor::Values;
 use lutweave::train::{BoxError, Place};
 
 use crate::error::Result;
-use crate::train::config::{AugmentConfig, DataConfig, TargetsConfig};
+use crate::train::config::{AugmentConfig, DataConfig, ElasticConfig, TargetsConfig};
 
 /// The training and the test part of a data set, with the targets that are asked for.
 pub(crate) fn open(config: &DataConfig, data_dir: Option<&Path>) -> Result<Opened> {
@@ -51,6 +53,15 @@ pub(crate) fn augmentation(config: &AugmentConfig, seed: u64) -> Result<Augmenta
     }
     if let Some(degrees) = config.rotate {
         all = all.with(Rotate::new(degrees)?);
+    }
+    if let Some(part) = config.scale {
+        all = all.with(Scale::new(part)?);
+    }
+    if let Some(slope) = config.shear {
+        all = all.with(Shear::new(slope)?);
+    }
+    if let Some(ElasticConfig { deviation, grid }) = config.elastic {
+        all = all.with(Elastic::new(deviation, grid)?);
     }
     if let Some(probability) = config.flip {
         all = all.with(Flip::horizontal(probability)?);

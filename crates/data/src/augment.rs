@@ -17,10 +17,13 @@
 //! ```
 
 mod cut_out;
+mod elastic;
 mod flip;
 mod image;
 mod noise;
 mod rotate;
+mod scale;
+mod shear;
 mod shift;
 
 use std::fmt;
@@ -30,10 +33,13 @@ use lutweave_tensor::{Dataset, Values};
 use rayon::prelude::*;
 
 pub use cut_out::CutOut;
+pub use elastic::Elastic;
 pub use flip::Flip;
 pub use image::{Image, Pixel, Pixels};
 pub use noise::Noise;
 pub use rotate::Rotate;
+pub use scale::Scale;
+pub use shear::Shear;
 pub use shift::Shift;
 
 use crate::{Error, Result};
@@ -198,6 +204,13 @@ mod tests {
         every(3).apply(&[3, 4, 4], Pixels::F32(&mut real), 1, 2).unwrap();
         let sum = real.iter().fold(0u32, |sum, v| sum.rotate_left(1) ^ v.to_bits());
         assert_eq!((&pixels[..8], sum), (&[2, 0, 0, 2, 8, 0, 1, 0][..], 88_104_061));
+        let warped = Augmentation::new(3)
+            .with(Scale::new(0.2).unwrap())
+            .with(Shear::new(0.2).unwrap())
+            .with(Elastic::new(1.0, 3).unwrap());
+        let mut pixels: Vec<u8> = (0..48).collect();
+        warped.apply(&[3, 4, 4], Pixels::U8(&mut pixels), 1, 2).unwrap();
+        assert_eq!(&pixels[..8], &[3, 2, 1, 0, 8, 7, 5, 3]);
     }
 
     #[test]
@@ -226,6 +239,9 @@ mod tests {
             let steps = Augmentation::new(seed)
                 .with(Shift::new(distance))
                 .with(Rotate::new(degrees).unwrap())
+                .with(Scale::new(degrees / 200.0).unwrap())
+                .with(Shear::new(degrees / 90.0).unwrap())
+                .with(Elastic::new(degrees / 2.0, side + 1).unwrap())
                 .with(CutOut::new(side));
             let mut bytes = vec![200u8; c * h * w];
             steps.apply(&[c, h, w], Pixels::U8(&mut bytes), 0, 0).unwrap();

@@ -115,12 +115,26 @@ pub(crate) struct AugmentConfig {
     pub(crate) shift: Option<usize>,
     /// Degrees by which it is turned at most, either way.
     pub(crate) rotate: Option<f32>,
+    /// The part by which it becomes larger or smaller at most.
+    pub(crate) scale: Option<f32>,
+    /// Pixels by which a row moves sideways at most, for each row it is away from the middle.
+    pub(crate) shear: Option<f32>,
+    /// How it is distorted.
+    pub(crate) elastic: Option<ElasticConfig>,
     /// How probably it is mirrored.
     pub(crate) flip: Option<f32>,
     /// Standard deviation of what is added to every value.
     pub(crate) noise: Option<f32>,
     /// Side of the square that is cut out.
     pub(crate) cut_out: Option<usize>,
+}
+
+/// Displacements of this standard deviation, alike within about a grid's distance; both in pixels.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ElasticConfig {
+    pub(crate) deviation: f32,
+    pub(crate) grid: usize,
 }
 
 /// Layers one after the other, or nodes that read one another.

@@ -213,6 +213,9 @@ pub(super) fn check_targets(config: &Config, source: &Source, train: &Dataset) -
     let moves = [
         ("shift", change.shift.is_some()),
         ("rotate", change.rotate.is_some()),
+        ("scale", change.scale.is_some()),
+        ("shear", change.shear.is_some()),
+        ("elastic", change.elastic.is_some()),
         ("flip", change.flip.is_some()),
     ];
     let has_places = match own {

@@ -105,6 +105,58 @@ impl<'a> Image<'a> {
             Pixels::F32(pixels) => move_pixels(pixels, height, width, from),
         }
     }
+
+    /// Makes each pixel the value of its channel at another place, which may be between pixels:
+    /// `from(y, x)` is the place that the pixel in row `y` and column `x` comes from. A value between
+    /// pixels is interpolated between the four around it; outside the image everything is zero.
+    pub fn resample(&mut self, from: impl Fn(usize, usize) -> (f32, f32)) {
+        let [_, height, width] = self.shape;
+        match &mut self.pixels {
+            Pixels::U8(pixels) => resample(pixels, height, width, from),
+            Pixels::F32(pixels) => resample(pixels, height, width, from),
+        }
+    }
+
+    /// Row and column of the centre, which may be between pixels.
+    pub fn centre(&self) -> (f32, f32) {
+        let [_, height, width] = self.shape;
+        ((height - 1) as f32 / 2.0, (width - 1) as f32 / 2.0)
+    }
+}
+
+fn resample<T: Pixel>(
+    pixels: &mut [T],
+    height: usize,
+    width: usize,
+    from: impl Fn(usize, usize) -> (f32, f32),
+) {
+    for plane in pixels.chunks_exact_mut(height * width) {
+        let before: Vec<f32> = plane.iter().map(|pixel| pixel.to_f32()).collect();
+        for (y, row) in plane.chunks_exact_mut(width).enumerate() {
+            for (x, pixel) in row.iter_mut().enumerate() {
+                let (from_y, from_x) = from(y, x);
+                *pixel = T::from_f32(between(&before, height, width, from_y, from_x));
+            }
+        }
+    }
+}
+
+/// The value at a place between pixels.
+fn between(plane: &[f32], height: usize, width: usize, y: f32, x: f32) -> f32 {
+    let (top, left) = (y.floor(), x.floor());
+    let (down, right) = (y - top, x - left);
+    let at = |y: f32, x: f32| {
+        if y >= 0.0 && x >= 0.0 && y < height as f32 && x < width as f32 {
+            plane[y as usize * width + x as usize]
+        } else {
+            0.0
+        }
+    };
+    // A weight of zero takes no part: nothing times infinity would be no number.
+    let mix = |a: f32, b: f32, part: f32| if part == 0.0 { a } else { a * (1.0 - part) + b * part };
+    let upper = mix(at(top, left), at(top, left + 1.0), right);
+    let lower = mix(at(top + 1.0, left), at(top + 1.0, left + 1.0), right);
+    mix(upper, lower, down)
 }
 
 fn move_pixels<T: Pixel>(

@@ -2,7 +2,7 @@
 
 use lutweave_tensor::rng::{Xoshiro256PlusPlus, uniform};
 
-use super::{Augment, Image, Pixel, Pixels, within};
+use super::{Augment, Image, within};
 use crate::Result;
 
 /// Rotates about the centre by an angle up to a largest one, either way.
@@ -27,58 +27,29 @@ impl Rotate {
 
 impl Augment for Rotate {
     fn apply(&self, image: &mut Image<'_>, rng: &mut Xoshiro256PlusPlus) {
-        let angle = (2.0 * uniform(rng) - 1.0) * self.degrees;
-        let [_, height, width] = image.shape();
-        match image.pixels() {
-            Pixels::U8(pixels) => rotate(pixels, height, width, angle),
-            Pixels::F32(pixels) => rotate(pixels, height, width, angle),
-        }
+        rotate(image, (2.0 * uniform(rng) - 1.0) * self.degrees);
     }
 }
 
-fn rotate<T: Pixel>(pixels: &mut [T], height: usize, width: usize, degrees: f32) {
+fn rotate(image: &mut Image<'_>, degrees: f32) {
     let angle = f64::from(degrees).to_radians();
     let (sin, cos) = (libm::sin(angle) as f32, libm::cos(angle) as f32);
-    let (middle_y, middle_x) = ((height - 1) as f32 / 2.0, (width - 1) as f32 / 2.0);
-    for plane in pixels.chunks_exact_mut(height * width) {
-        let before: Vec<f32> = plane.iter().map(|pixel| pixel.to_f32()).collect();
-        for (y, row) in plane.chunks_exact_mut(width).enumerate() {
-            let dy = y as f32 - middle_y;
-            for (x, pixel) in row.iter_mut().enumerate() {
-                let dx = x as f32 - middle_x;
-                let from_y = middle_y - sin * dx + cos * dy;
-                let from_x = middle_x + cos * dx + sin * dy;
-                *pixel = T::from_f32(between(&before, height, width, from_y, from_x));
-            }
-        }
-    }
-}
-
-/// The value at a place between pixels.
-fn between(plane: &[f32], height: usize, width: usize, y: f32, x: f32) -> f32 {
-    let (top, left) = (y.floor(), x.floor());
-    let (down, right) = (y - top, x - left);
-    let at = |y: f32, x: f32| {
-        if y >= 0.0 && x >= 0.0 && y < height as f32 && x < width as f32 {
-            plane[y as usize * width + x as usize]
-        } else {
-            0.0
-        }
-    };
-    // A weight of zero takes no part: nothing times infinity would be no number.
-    let mix = |a: f32, b: f32, part: f32| if part == 0.0 { a } else { a * (1.0 - part) + b * part };
-    let upper = mix(at(top, left), at(top, left + 1.0), right);
-    let lower = mix(at(top + 1.0, left), at(top + 1.0, left + 1.0), right);
-    mix(upper, lower, down)
+    let (middle_y, middle_x) = image.centre();
+    image.resample(|y, x| {
+        let (dy, dx) = (y as f32 - middle_y, x as f32 - middle_x);
+        (middle_y - sin * dx + cos * dy, middle_x + cos * dx + sin * dy)
+    });
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Pixels;
     use super::*;
 
     fn turned(degrees: f32, height: usize, width: usize, pixels: &[u8]) -> Vec<u8> {
         let mut pixels = pixels.to_vec();
-        rotate(&mut pixels, height, width, degrees);
+        let mut image = Image::new(&[1, height, width], Pixels::U8(&mut pixels)).unwrap();
+        rotate(&mut image, degrees);
         pixels
     }
 
