@@ -26,7 +26,7 @@ use lutweave::train::{self, Checkpoint, Flow, History};
 use self::backup::Copies;
 use self::budget::Budget;
 use self::config::{Config, Source, TargetsConfig};
-use self::folder::{CHECKPOINT, CONFIG, Folder, MODEL, REPORT};
+use self::folder::{CHECKPOINT, CONFIG, Folder, MODEL, REPORT, TRAINING};
 use self::loss::LossOf;
 use self::record::Record;
 pub(crate) use self::show::{figure, flip_ratio};
@@ -148,103 +148,136 @@ pub(crate) fn train(
     arguments: &TrainOptions,
     set: &[String],
 ) -> Result<Option<Trained>> {
-    let backend = arguments.device.device.backend()?;
-    let backend = &*backend;
     let config = source.parse()?;
     let name = config.name.clone().unwrap_or_else(|| stem.to_owned());
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("out").join(&name));
-    let teacher = Teacher::read(&config.loss)?;
-    let mut note = source.canonical()?;
-    note.extend(teacher.iter().map(Teacher::note));
-    let checkpoint = if arguments.resume { resumed(&out, &note)? } else { None };
-    let samples = Samples::open(&config, source, arguments.data_dir.as_deref())?;
-    loss::check_targets(&config, source, &samples.train)?;
-    parts::check_optimizers(&config, source)?;
-    let (mut net, checkpoint) = if let Some(both) = checkpoint {
-        both
-    } else {
-        let net = match config.descent.as_ref().and_then(|descent| descent.from.as_ref()) {
-            Some(file) => store::load(Path::new(file))?,
-            None => layers::network(&config, source, &samples.train)?,
-        };
-        (net, Checkpoint { note, ..Checkpoint::default() })
-    };
-    loss::check_output(&config, source, &net, &samples.train, backend)?;
-    let loss = LossOf::new(&config, source, &net, &samples.train)?;
-    parts::group(&config, source, &mut net)?;
-    for drive in parts::drives(&config, source)? {
-        let (mut optimizer, mut loss) = (parts::optimizer(&config, &net), loss.make()?);
-        drive.check(&mut optimizer, &mut loss, &net)?;
-    }
-    let budget = Budget::new(&config, source, &net, &samples.train, backend)?;
-    if let Some(teacher) = &teacher {
-        teacher.check(&net)?;
-    }
-    let goes_on = checkpoint.position.epoch > 0 || checkpoint.position.step > 0;
-    let folder =
-        if arguments.resume { Folder::of(&out) } else { Folder::begin(&out, arguments.overwrite)? };
-    if arguments.resume {
-        std::fs::create_dir_all(&out).map_err(Error::io("make output folder", &out))?;
-    }
-    folder.write(CONFIG, source.text.as_bytes())?;
-    say!(
-        "{name}: {}, {} trained numbers, seed {}; {} of {} to train on, {}{} to test on",
-        count(net.luts(), "LUT"),
-        grouped(net.describe().parameters()),
-        config.seed,
-        count(samples.train.len(), "sample"),
-        config.data.set,
-        samples.validation.as_ref().map_or(String::new(), |kept| {
-            format!("{} to validate with, ", grouped(kept.len()))
-        }),
-        grouped(samples.test.len())
-    );
-    if goes_on {
-        let (epoch, step) = (checkpoint.position.epoch, checkpoint.position.step);
-        let steps = if step == 0 { String::new() } else { format!(" and {}", count(step, "step")) };
-        say!("going on after epoch {epoch}{steps}");
-    }
-    let copies = Copies::new(&out, config.training.backups, arguments.backups);
-    let session = Session {
-        name: &name,
-        config: &config,
-        loss: &loss,
-        source,
-        folder: &folder,
-        copies: copies.as_ref(),
-        teacher: teacher.as_ref(),
-        budget: budget.as_ref(),
-        backend,
-    };
-    let (history, judged) = match &config.descent {
-        None => session.fit(interrupt, &mut net, checkpoint, &samples)?,
-        Some(descent) => session.descend(interrupt, &mut net, checkpoint, &samples, descent)?,
-    };
-    let Some(judged) = judged else {
+    let job = Job { interrupt, name: &name, arguments };
+    let trained = job.run(source, &config, &out)?;
+    if trained.is_none() {
         say!("stopped; go on with");
         say!("  {}", resume_command(command, set, arguments, &out));
-        return Ok(None);
-    };
-    store::save(folder.file(MODEL), &net)?;
-    finished(&history, config.training.keep_best, judged.value);
-    if let Some(budget) = &budget {
-        budget.finish(&net, &folder)?;
     }
-    say!("model: {}", folder.file(MODEL).display());
-    say!("report: {}", folder.file(REPORT).display());
-    let last = history.epochs.last();
-    let a_epoch = samples.train.len().div_ceil(config.training.batch.max(1));
-    let epochs = last.map_or(0, |last| last.epoch);
-    let steps = match config.descent {
-        Some(_) => epochs * net.luts(),
-        None => config.training.steps.unwrap_or(epochs * a_epoch),
-    };
-    Ok(Some(Trained {
-        net,
-        test: samples.test,
-        steps: steps as u64,
-        seconds: last.map_or(0.0, |last| last.seconds),
-    }))
+    Ok(trained)
+}
+
+/// What to train, and how it is watched.
+#[derive(Clone, Copy)]
+struct Job<'j> {
+    interrupt: &'j Interrupt,
+    name: &'j str,
+    arguments: &'j TrainOptions,
+}
+
+impl Job<'_> {
+    /// Trains into a folder.
+    fn run(self, source: &Source, config: &Config, out: &Path) -> Result<Option<Trained>> {
+        let Self { interrupt, name, arguments } = self;
+        let backend = arguments.device.device.backend()?;
+        let backend = &*backend;
+        let teacher = Teacher::read(&config.loss)?;
+        let mut note = source.canonical()?;
+        note.extend(teacher.iter().map(Teacher::note));
+        let checkpoint = if arguments.resume { resumed(out, &note)? } else { None };
+        let samples = Samples::open(config, source, arguments.data_dir.as_deref())?;
+        loss::check_targets(config, source, &samples.train)?;
+        parts::check_optimizers(config, source)?;
+        let (mut net, checkpoint) = if let Some(both) = checkpoint {
+            both
+        } else {
+            let net = match config.descent.as_ref().and_then(|descent| descent.from.as_ref()) {
+                Some(file) => store::load(Path::new(file))?,
+                None => layers::network(config, source, &samples.train)?,
+            };
+            (net, Checkpoint { note, ..Checkpoint::default() })
+        };
+        loss::check_output(config, source, &net, &samples.train, backend)?;
+        let loss = LossOf::new(config, source, &net, &samples.train)?;
+        parts::group(config, source, &mut net)?;
+        for drive in parts::drives(config, source)? {
+            let (mut optimizer, mut loss) = (parts::optimizer(config, &net), loss.make()?);
+            drive.check(&mut optimizer, &mut loss, &net)?;
+        }
+        let budget = Budget::new(config, source, &net, &samples.train, backend)?;
+        if let Some(teacher) = &teacher {
+            teacher.check(&net)?;
+        }
+        let goes_on = checkpoint.position.epoch > 0 || checkpoint.position.step > 0;
+        let folder = if arguments.resume {
+            Folder::of(out)
+        } else {
+            Folder::begin(out, arguments.overwrite)?
+        };
+        if arguments.resume {
+            std::fs::create_dir_all(out).map_err(Error::io("make output folder", out))?;
+        }
+        folder.write(CONFIG, source.text.as_bytes())?;
+        say!(
+            "{name}: {}, {} trained numbers, seed {}; {} of {} to train on, {}{} to test on",
+            count(net.luts(), "LUT"),
+            grouped(net.describe().parameters()),
+            config.seed,
+            count(samples.train.len(), "sample"),
+            config.data.set,
+            samples.validation.as_ref().map_or(String::new(), |kept| {
+                format!("{} to validate with, ", grouped(kept.len()))
+            }),
+            grouped(samples.test.len())
+        );
+        if goes_on {
+            let (epoch, step) = (checkpoint.position.epoch, checkpoint.position.step);
+            let steps =
+                if step == 0 { String::new() } else { format!(" and {}", count(step, "step")) };
+            say!("going on after epoch {epoch}{steps}");
+        }
+        let mut before = (0, 0.0);
+        if config.gradients_first() {
+            say!("with gradients first:");
+            let source = source.before_descent()?;
+            let first = self.run(&source, &source.parse()?, &out.join(TRAINING))?;
+            let Some(first) = first else { return Ok(None) };
+            before = (first.steps, first.seconds);
+            if !goes_on {
+                net = first.net;
+            }
+        }
+        let copies = Copies::new(out, config.training.backups, arguments.backups);
+        let session = Session {
+            name,
+            config,
+            loss: &loss,
+            source,
+            folder: &folder,
+            copies: copies.as_ref(),
+            teacher: teacher.as_ref(),
+            budget: budget.as_ref(),
+            backend,
+        };
+        let (history, judged) = match &config.descent {
+            None => session.fit(interrupt, &mut net, checkpoint, &samples)?,
+            Some(descent) => session.descend(interrupt, &mut net, checkpoint, &samples, descent)?,
+        };
+        let Some(judged) = judged else { return Ok(None) };
+        store::save(folder.file(MODEL), &net)?;
+        finished(&history, config.training.keep_best, judged.value);
+        if let Some(budget) = &budget {
+            budget.finish(&net, &folder)?;
+        }
+        say!("model: {}", folder.file(MODEL).display());
+        say!("report: {}", folder.file(REPORT).display());
+        let last = history.epochs.last();
+        let a_epoch = samples.train.len().div_ceil(config.training.batch.max(1));
+        let epochs = last.map_or(0, |last| last.epoch);
+        let steps = match config.descent {
+            Some(_) => epochs * net.luts(),
+            None => config.training.steps.unwrap_or(epochs * a_epoch),
+        };
+        Ok(Some(Trained {
+            net,
+            test: samples.test,
+            steps: before.0 + steps as u64,
+            seconds: before.1 + last.map_or(0.0, |last| last.seconds),
+        }))
+    }
 }
 
 /// An error of a callback as what it was.

@@ -380,3 +380,48 @@ fn a_full_disk_leaves_the_checkpoint_of_before() {
     let nowhere = train(folder, &["--out", "/proc/lutweave"]).output().unwrap();
     assert!(text(&nowhere).contains("make output folder `/proc/lutweave`"), "{}", text(&nowhere));
 }
+
+#[test]
+fn gradients_come_before_a_descent() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "\
+name = \"both\"
+[data]
+set = \"digits\"
+[encoder]
+kind = \"thermometer\"
+levels = 2
+[network]
+layers = [
+  { kind = \"lut\", nodes = 120 },
+  { kind = \"lut\", nodes = 40 },
+  { kind = \"group_sum\", classes = 10 },
+]
+[training]
+epochs = 3
+batch = 64
+[descent]
+sweeps = 2
+switches = 0
+";
+    let run = |arguments: &[&str]| {
+        let mut command = train(folder.path(), arguments);
+        fs::write(folder.path().join("config.toml"), config).unwrap();
+        done(&mut command)
+    };
+    run(&[]);
+    let log = |out: &str| figures(folder.path().join(out).join("log.jsonl"));
+    let (first, then) = (log("out/both/training"), log("out/both"));
+    assert_eq!((first.len(), then.len()), (3, 2));
+    let right = |epoch: &serde_json::Value| epoch["frozen_accuracy"].as_f64().unwrap();
+    // The descent goes on from what the gradients have come to.
+    assert!(right(&then[1]) > right(&first[2]), "{first:?}, {then:?}");
+    assert!(right(&then[0]) > 0.5, "{then:?}");
+    // Without the descent's own checkpoint, what the gradients have come to is taken as it is.
+    let all = model(folder.path(), "out/both");
+    fs::remove_file(folder.path().join("out/both/checkpoint.lutweave")).unwrap();
+    fs::remove_file(folder.path().join("out/both/log.jsonl")).unwrap();
+    run(&["--resume"]);
+    assert_eq!(model(folder.path(), "out/both"), all);
+    assert_eq!((log("out/both/training"), log("out/both").len()), (first, 2));
+}

@@ -38,12 +38,20 @@ pub(crate) struct Config {
     pub(crate) schedules: Vec<Spanned<DriveConfig>>,
     #[serde(default)]
     pub(crate) training: TrainingConfig,
-    /// Coordinate descent instead of gradients.
+    /// Coordinate descent, instead of gradients or after them.
     pub(crate) descent: Option<DescentConfig>,
     #[serde(default)]
     pub(crate) penalty: PenaltyConfig,
     /// Most LUTs of the whole system.
     pub(crate) budget: Option<Spanned<BudgetConfig>>,
+}
+
+impl Config {
+    /// Whether there is a descent, and a training with gradients before it.
+    pub(crate) fn gradients_first(&self) -> bool {
+        let TrainingConfig { epochs, steps, .. } = self.training;
+        self.descent.is_some() && (epochs.is_some() || steps.is_some())
+    }
 }
 
 fn one() -> u64 {
@@ -462,8 +470,7 @@ impl Default for TrainingConfig {
 }
 
 /// Sections that coordinate descent has no use for.
-const BY_GRADIENT: [&str; 7] =
-    ["loss", "optimizer", "groups", "schedule", "schedules", "penalty", "budget"];
+const BY_GRADIENT: [&str; 6] = ["loss", "optimizer", "groups", "schedule", "schedules", "penalty"];
 
 /// How tables and wiring are chosen.
 #[derive(Debug, Clone, Deserialize)]
@@ -543,6 +550,15 @@ impl Source {
         Ok(Self { file: format!("{} with --set", source.file), text })
     }
 
+    /// The settings of the training that comes before a descent, without the descent.
+    pub(crate) fn before_descent(&self) -> Result<Self> {
+        let mut root: toml::Table =
+            toml::from_str(&self.text).map_err(|error| self.error(&error))?;
+        root.remove("descent");
+        let text = toml::to_string(&root).map_err(|error| self.error_at(0, &error.to_string()))?;
+        Ok(Self { file: self.file.clone(), text })
+    }
+
     /// The settings, checked for keys that do not exist.
     pub(crate) fn parse(&self) -> Result<Config> {
         let config: Config = toml::from_str(&self.text).map_err(|error| self.error(&error))?;
@@ -554,15 +570,25 @@ impl Source {
             return Err(self.error_at(0, "missing field `training` (or `descent`)"));
         };
         // What would have no effect is not meant.
-        if let Some(key) = BY_GRADIENT.iter().find(|&&key| table.contains_key(key)) {
+        let refuse = |key: &str, what: &str| {
             let at = self.place_of(&[&format!("[{key}]"), &format!("[[{key}]]"), key]);
-            return Err(self.error_at(at, &format!("`{key}` has no effect on a [descent]")));
+            Err(self.error_at(at, what))
+        };
+        if table.contains_key("budget") {
+            return refuse("budget", "`budget` has no effect on a [descent]");
         }
-        let TrainingConfig { epochs, steps, .. } = config.training;
-        if epochs.is_some() || steps.is_some() {
-            let at = self.place_of(&["[training]", "training"]);
-            let what = format!("a [descent] has its own length, `sweeps = {}`", descent.sweeps);
-            return Err(self.error_at(at, &what));
+        if config.gradients_first() {
+            if descent.from.is_some() {
+                let what = "a [descent] after a [training] begins with what that comes to; expected \
+                            either `from` or `training.epochs`";
+                return refuse("from", what);
+            }
+        } else if let Some(key) = BY_GRADIENT.iter().find(|&&key| table.contains_key(key)) {
+            let what = format!(
+                "`{key}` has no effect on a [descent] alone; expected `training.epochs` where \
+                 gradients come first"
+            );
+            return refuse(key, &what);
         }
         Ok(config)
     }
@@ -664,13 +690,18 @@ batch = 64
             ("[training]\nepochs = 3\nbatch = 64", "", "missing field `training` (or `descent`)"),
             (
                 "[training]",
-                "[descent]\nsweeps = 2\n[training]",
-                "line 9, column 1: a [descent] has",
+                "[descent]\nsweeps = 2\nfrom = \"m.lutweave\"\n[training]",
+                "line 9, column 1: a [descent] after a [training]",
+            ),
+            (
+                "[training]",
+                "[descent]\nsweeps = 2\n[budget]\nluts = 9\n[training]",
+                "line 9, column 1: `budget` has no effect",
             ),
             (
                 "[training]\nepochs = 3\n",
                 "[loss]\nkind = \"squared_hinge\"\n[descent]\nsweeps = 2\n[training]\n",
-                "line 7, column 1: `loss` has no effect",
+                "line 7, column 1: `loss` has no effect on a [descent] alone",
             ),
         ];
         for (old, new, says) in cases {

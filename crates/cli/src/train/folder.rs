@@ -14,6 +14,8 @@ use crate::error::{Error, Result};
 pub(crate) const CONFIG: &str = "config.toml";
 /// What training goes on from.
 pub(crate) const CHECKPOINT: &str = "checkpoint.lutweave";
+/// The folder of the training that comes before a descent.
+pub(crate) const TRAINING: &str = "training";
 /// One line of JSON for each epoch.
 pub(crate) const LOG: &str = "log.jsonl";
 /// The page that grows while it trains.
