@@ -226,61 +226,77 @@ impl Block {
         Ok(())
     }
 
-    /// That of any other node: all that depends on it is evaluated with a zero and with a one.
+    /// That of any other node: all that depends on it is evaluated with its bits the other way round.
     fn weigh_hidden(&mut self, nodes: &Nodes, cone: &Cone, scale: &Scale) -> Result<()> {
-        let mut forced = vec![[0u64, u64::MAX]; cone.members.len()];
-        let mut deltas = vec![[0i32; 2]; cone.classes.len()];
-        let mut operands = Vec::new();
+        let turned = self.turned(nodes, cone)?;
+        let last = &self.rows[self.rows.len() - 1];
+        let mut changed = Vec::new();
+        for (member, turned) in cone.members.iter().zip(&turned).skip(cone.last) {
+            if let Some(turned) = turned {
+                changed.push((member.class, bits(last, member.node)?, &turned[..]));
+            }
+        }
+        let own = &cone.members[0];
+        let row = bits(&self.rows[own.layer + 1], own.node)?;
+        let mut deltas = vec![0i32; cone.classes.len()];
         for (word, values) in self.values.chunks_mut(WORD).enumerate() {
-            for (at, member) in cone.members.iter().enumerate().skip(1) {
-                let table = &nodes.layers[member.layer].tables[member.node];
-                let below = &self.rows[member.layer];
-                let mut answers = [0u64; 2];
-                for (way, answer) in answers.iter_mut().enumerate() {
-                    operands.clear();
-                    for operand in &member.operands {
-                        operands.push(match *operand {
-                            Operand::Member(at) => forced[at][way],
-                            Operand::Source(source) => bits(below, source)?[word],
-                        });
-                    }
-                    *answer = table.evaluate(&operands);
-                }
-                forced[at] = answers;
-            }
-            let mut differ = 0;
-            for [zero, one] in &forced[cone.last..] {
-                differ |= zero ^ one;
-            }
             values.fill(0.0);
-            let last = &self.rows[self.rows.len() - 1];
+            let differ = changed.iter().map(|(_, now, turned)| now[word] ^ turned[word]);
+            let differ = differ.fold(0, |all, word| all | word);
             for (bit, value) in values.iter_mut().enumerate() {
                 if differ >> bit & 1 == 0 {
                     continue;
                 }
-                deltas.fill([0; 2]);
-                for (member, forced) in cone.members.iter().zip(&forced).skip(cone.last) {
-                    let now = (bits(last, member.node)?[word] >> bit & 1) as i32;
-                    for (delta, forced) in deltas[member.class].iter_mut().zip(forced) {
-                        *delta += (forced >> bit & 1) as i32 - now;
-                    }
+                deltas.fill(0);
+                for (class, now, turned) in &changed {
+                    let of = |row: &[u64]| (row[word] >> bit & 1) as i32;
+                    deltas[*class] += of(turned) - of(now);
                 }
                 let frame = word * WORD + bit;
-                let (mut norm, mut own) = ([self.norm[frame]; 2], [0i32; 2]);
-                for (&class, deltas) in cone.classes.iter().zip(&deltas) {
+                let (before, mut after, mut gain) = (self.norm[frame], self.norm[frame], 0);
+                for (&class, &delta) in cone.classes.iter().zip(&deltas) {
                     let above = self.counts[class * self.frames + frame] - self.top[frame];
-                    for way in 0..2 {
-                        norm[way] += scale.exp(above + deltas[way]) - scale.exp(above);
-                    }
+                    after += scale.exp(above + delta) - scale.exp(above);
                     if class == self.labels[frame] as usize {
-                        own = *deltas;
+                        gain = delta;
                     }
                 }
-                let ratio = norm[0].max(f32::MIN_POSITIVE) / norm[1].max(f32::MIN_POSITIVE);
-                *value = libm::logf(ratio) + (own[1] - own[0]) as f32 * scale.inverse;
+                // What turning the bit makes of the loss; the worth of a one is that of a zero turned.
+                let ratio = after.max(f32::MIN_POSITIVE) / before.max(f32::MIN_POSITIVE);
+                let more = libm::logf(ratio) - gain as f32 * scale.inverse;
+                *value = if row[word] >> bit & 1 == 1 { more } else { -more };
             }
         }
         Ok(())
+    }
+
+    /// The bits of a cone's members with those of its node the other way round; none for members that
+    /// this does not change.
+    fn turned(&self, nodes: &Nodes, cone: &Cone) -> Result<Vec<Option<Vec<u64>>>> {
+        let mut all: Vec<Option<Vec<u64>>> = Vec::with_capacity(cone.members.len());
+        for member in &cone.members {
+            let now = bits(&self.rows[member.layer + 1], member.node)?;
+            if all.is_empty() {
+                all.push(Some(now.iter().map(|word| !word).collect()));
+                continue;
+            }
+            let layer = &nodes.layers[member.layer];
+            let mut inputs = inputs(&self.rows[member.layer], layer, member.node)?;
+            let mut reached = false;
+            for (input, operand) in inputs.iter_mut().zip(&member.operands) {
+                let Operand::Member(at) = *operand else { continue };
+                if let Some(turned) = &all[at] {
+                    (*input, reached) = (turned, true);
+                }
+            }
+            let turned = reached.then(|| {
+                let (table, mut to) = (&layer.tables[member.node], vec![0u64; now.len()]);
+                self.cpu.isa().run(Answers { table, inputs: &inputs, to: &mut to });
+                to
+            });
+            all.push(turned.filter(|turned| turned != now));
+        }
+        Ok(all)
     }
 
     /// Sums the values over the patterns that a node sees.

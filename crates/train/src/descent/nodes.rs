@@ -95,7 +95,7 @@ pub(super) struct Cone {
 pub(super) struct Member {
     pub(super) layer: usize,
     pub(super) node: usize,
-    /// What it reads: a member by its place, or a source outside.
+    /// What it reads: a member by its place, or something else.
     pub(super) operands: Vec<Operand>,
     /// In the last layer its class, as its place in [`Cone::classes`].
     pub(super) class: usize,
@@ -104,13 +104,12 @@ pub(super) struct Member {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Operand {
     Member(usize),
-    Source(usize),
+    Outside,
 }
 
 impl Cone {
     pub(super) fn new(nodes: &Nodes, layer: usize, node: usize) -> Self {
-        let outside = |&source: &u32| Operand::Source(source as usize);
-        let operands = nodes.layers[layer].sources(node).iter().map(outside).collect();
+        let operands = vec![Operand::Outside; nodes.layers[layer].fan_in];
         let mut members = vec![Member { layer, node, operands, class: 0 }];
         let mut first = 0;
         for (number, above) in nodes.layers.iter().enumerate().skip(layer + 1) {
@@ -124,7 +123,7 @@ impl Cone {
             for node in found {
                 let operand = |&source: &u32| {
                     let inside = |at: &usize| members[*at].node == source as usize;
-                    below.clone().find(inside).map_or(outside(&source), Operand::Member)
+                    below.clone().find(inside).map_or(Operand::Outside, Operand::Member)
                 };
                 let node = node as usize;
                 let operands = above.sources(node).iter().map(operand).collect();
