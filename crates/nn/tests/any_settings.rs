@@ -112,6 +112,7 @@ fn good() -> Vec<Good> {
         reals(&image, UpSample::new([2, 3]).sparse()),
         reals(&[4, 2], Shuffle::new(2)),
         bits(&[6], Tie::new()),
+        bits(&[9], Tie::of(lut())),
         reals(&image, Slice::channels(0..1).axis(2, 1..2)),
         reals(&image, Pad::new([1, 0, 2, 1]).border(Border::Wrap)),
         bits(&[12], Reshape::to(&[2, 6])),
