@@ -120,7 +120,7 @@ impl Tie {
     /// What of a layer's nodes is tied, from its [`state`](Layer::state); none for other layers.
     pub fn tied(layer: &dyn Layer) -> Option<Vec<Option<TiedTo>>> {
         let layer: &dyn std::any::Any = layer;
-        layer.downcast_ref::<Tied>().map(|layer| layer.tied.clone())
+        layer.downcast_ref::<Tied>().map(|layer| layer.nodes.clone())
     }
 
     /// For each node of a tie the inputs that it reads, and may be tied to, where the layer inside is
@@ -132,8 +132,8 @@ impl Tie {
         let state = inner.state();
         let wiring = state.iter().find(|tensor| tensor.name == "wiring").map(|tensor| &tensor.data);
         let Some(StateData::U32(wiring)) = wiring else { return None };
-        let fan_in = wiring.len() / layer.tied.len().max(1);
-        if fan_in == 0 || fan_in * layer.tied.len() != wiring.len() {
+        let fan_in = wiring.len() / layer.nodes.len().max(1);
+        if fan_in == 0 || fan_in * layer.nodes.len() != wiring.len() {
             return None;
         }
         let sources = |sources: &[u32]| sources.iter().map(|&source| source as usize).collect();
@@ -163,7 +163,7 @@ impl LayerSpec for Tie {
     fn config(&self) -> serde_json::Value {
         serde_json::json!(Config {
             kind: self.of.as_ref().map(|layer| layer.kind().to_owned()),
-            settings: self.of.as_ref().map(|layer| layer.config()),
+            settings: self.of.as_ref().map(LayerSpec::config),
         })
     }
 
@@ -184,8 +184,8 @@ impl LayerSpec for Tie {
                 Some(_) => Err(site.option_error("its layer", "one that gives bits", output)),
             };
         }
-        let tied = vec![None; output.nodes()];
-        Ok(Box::new(Tied { base: Base::new(self.clone(), site, output), inner, tied }))
+        let nodes = vec![None; output.nodes()];
+        Ok(Box::new(Tied { base: Base::new(self.clone(), site, output), inner, nodes }))
     }
 }
 
@@ -195,20 +195,25 @@ struct Tied {
     base: Base,
     inner: Option<Box<dyn Layer>>,
     /// What each node is tied to; none where it is free.
-    tied: Vec<Option<TiedTo>>,
+    nodes: Vec<Option<TiedTo>>,
 }
 
 /// What a tie remembers: what the layer inside does.
 type Tape = Option<Saved>;
 
 impl Tied {
+    /// The name of the layer inside.
+    fn inside(&self) -> String {
+        self.inner.as_ref().map_or_else(String::new, |inner| inner.base().spec().kind().to_owned())
+    }
+
     /// What is given, of what the layer inside gives and reads.
     fn hold(&self, mut y: FrameBuffer, x: &FrameBuffer) -> Result<FrameBuffer> {
         if y.frames() != x.frames() {
             let what = "its layer must give a frame for each it reads";
             return Err(self.base.state_error(what));
         }
-        for (node, &tied) in self.tied.iter().enumerate() {
+        for (node, &tied) in self.nodes.iter().enumerate() {
             match tied {
                 None => {}
                 Some(TiedTo::Constant(one)) => fill(&mut y, node, one)?,
@@ -285,7 +290,7 @@ impl Layer for Tied {
             return Ok(None);
         }
         let mut down = dy.clone();
-        for (node, tied) in self.tied.iter().enumerate() {
+        for (node, tied) in self.nodes.iter().enumerate() {
             if tied.is_some() {
                 down.row_mut::<f32>(node)?.fill(0.0);
             }
@@ -294,7 +299,7 @@ impl Layer for Tied {
             return Ok(Some(down));
         };
         let Some(mut dx) = inner.backward(saved, &down, want_dx, backend)? else { return Ok(None) };
-        for (node, tied) in self.tied.iter().enumerate() {
+        for (node, tied) in self.nodes.iter().enumerate() {
             if let Some(TiedTo::Input { node: source, inverted }) = *tied {
                 let sign = if inverted { -1.0 } else { 1.0 };
                 for (dx, dy) in dx.row_mut::<f32>(source)?.iter_mut().zip(dy.row::<f32>(node)?) {
@@ -306,17 +311,16 @@ impl Layer for Tied {
     }
 
     fn children(&self) -> Vec<(String, &dyn Layer)> {
-        let child = |inner: &'_ Box<dyn Layer>| inner.base().spec().kind().to_owned();
-        self.inner.iter().map(|inner| (child(inner), inner.as_ref())).collect()
+        self.inner.iter().map(|inner| (self.inside(), inner.as_ref())).collect()
     }
 
     fn children_mut(&mut self) -> Vec<(String, &mut dyn Layer)> {
-        let child = |inner: &'_ dyn Layer| inner.base().spec().kind().to_owned();
-        self.inner.iter_mut().map(|inner| (child(inner.as_ref()), inner.as_mut() as _)).collect()
+        let name = self.inside();
+        self.inner.iter_mut().map(|inner| (name.clone(), inner.as_mut() as _)).collect()
     }
 
     fn state(&self) -> Vec<StateTensor> {
-        vec![Tie::state(&self.tied)]
+        vec![Tie::state(&self.nodes)]
     }
 
     fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
@@ -324,8 +328,8 @@ impl Layer for Tied {
         let [StateTensor { name, data: StateData::U32(numbers) }] = state else {
             return Err(error(format!("expected one array `{STATE}` of whole numbers")));
         };
-        if name != STATE || numbers.len() != self.tied.len() {
-            let (expected, got) = (self.tied.len(), numbers.len());
+        if name != STATE || numbers.len() != self.nodes.len() {
+            let (expected, got) = (self.nodes.len(), numbers.len());
             return Err(error(format!(
                 "expected `{STATE}` of {expected} numbers, got `{name}` of {got}"
             )));
@@ -339,20 +343,18 @@ impl Layer for Tied {
             }
             tied => Ok(tied),
         };
-        self.tied = numbers.iter().map(tie).collect::<Result<_>>()?;
+        self.nodes = numbers.iter().map(tie).collect::<Result<_>>()?;
         Ok(())
     }
 
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
         let made = match &self.inner {
-            Some(inner) => {
-                inner.freeze(&names::part(name, inner.base().spec().kind()), input, build)?
-            }
+            Some(inner) => inner.freeze(&names::part(name, &self.inside()), input, build)?,
             None => input.clone(),
         };
         let mut bits = made.bits(self.base.path())?;
         let mut constants = [None; 2];
-        for (node, (bit, tied)) in bits.iter_mut().zip(&self.tied).enumerate() {
+        for (node, (bit, tied)) in bits.iter_mut().zip(&self.nodes).enumerate() {
             *bit = match *tied {
                 None => continue,
                 Some(TiedTo::Constant(one)) => {
@@ -394,8 +396,8 @@ mod tests {
     const ZERO: Option<TiedTo> = Some(TiedTo::Constant(false));
     const ONE: Option<TiedTo> = Some(TiedTo::Constant(true));
 
-    fn input(node: usize, inverted: bool) -> Option<TiedTo> {
-        Some(TiedTo::Input { node, inverted })
+    fn input(node: usize, inverted: bool) -> TiedTo {
+        TiedTo::Input { node, inverted }
     }
 
     fn layer() -> Box<dyn Layer> {
@@ -457,7 +459,9 @@ mod tests {
                 (y, layer.backward(saved, &dy, true, &Cpu::new()).unwrap().unwrap())
             };
             let (free, _) = run(&mut layer);
-            layer.restore(&[Tie::state(&[input(3, false), ZERO, ONE, input(3, true)])]).unwrap();
+            layer
+                .restore(&[Tie::state(&[Some(input(3, false)), ZERO, ONE, Some(input(3, true))])])
+                .unwrap();
             let (y, dx) = run(&mut layer);
             // Without a free node all gradient is that of the input they are tied to.
             for frame in 0..frames {
@@ -470,7 +474,7 @@ mod tests {
                     assert!((dx.row::<f32>(node).unwrap()[frame] - want).abs() < 1e-6);
                 }
             }
-            layer.restore(&[Tie::state(&[None, input(4, true), None, None])]).unwrap();
+            layer.restore(&[Tie::state(&[None, Some(input(4, true)), None, None])]).unwrap();
             let (y, _) = run(&mut layer);
             assert_eq!(
                 y.rows::<u64>().unwrap()[..y.stride()],
@@ -490,13 +494,13 @@ mod tests {
         let net = Sequential::new(&[6]).reading(DType::Bit);
         let net = net.then(Tie::of(LutLayer::new(12).fan_in(3))).then(LutLayer::new(8).fan_in(3));
         let mut net = net.then(GroupSum::new(4)).build(5).unwrap();
-        let tied: Vec<_> = (0..12).map(|node| input(node % 6, node % 2 == 0)).collect();
+        let tied: Vec<_> = (0..12).map(|node| Some(input(node % 6, node % 2 == 0))).collect();
         net.for_each_mut(|layer| {
             if Tie::tied(layer).is_some() {
                 layer.restore(&[Tie::state(&tied)]).unwrap();
             }
         });
-        let bits: Vec<bool> = (0..6 * 64).map(|k| k / 6 >> (k % 6) & 1 == 1).collect();
+        let bits: Vec<bool> = (0..6 * 64).map(|k| ((k / 6) >> (k % 6)) & 1 == 1).collect();
         let x = FrameBuffer::from_frame_bits(&[6], &bits).unwrap();
         let want = crate::network::arg_max(&net.evaluate(&x, &Cpu::new()).unwrap()).unwrap();
         let hardware = net.to_hardware("tied", crate::Answer::Auto).unwrap();
