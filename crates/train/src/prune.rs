@@ -419,6 +419,56 @@ mod tests {
         assert_eq!(run().0.state(), net.state());
     }
 
+    /// A node is the input that it agrees with most, or that input's complement.
+    #[test]
+    fn the_nearest_input_is_the_one_that_agrees() {
+        for frames in [9, 63, 64, 65] {
+            let bit = |node: usize, frame: usize| [frame % 2 == 0, frame % 3 == 0][node];
+            let bits: Vec<bool> = (0..2 * frames).map(|k| bit(k % 2, k / 2)).collect();
+            let given = FrameBuffer::from_frame_bits(&[2], &bits).unwrap();
+            let node = |call: &dyn Fn(usize) -> bool| {
+                let bits: Vec<bool> = (0..frames).map(call).collect();
+                FrameBuffer::from_frame_bits(&[1], &bits).unwrap()
+            };
+            let to = |bits: &FrameBuffer, inverted: bool| {
+                nearest(row(bits, 0).unwrap(), &given, &[0, 1], inverted).unwrap().unwrap()
+            };
+            let (same, not) =
+                (node(&|frame| bit(1, frame)), node(&|frame| !bit(1, frame) && frame != 1));
+            let input = |inverted| TiedTo::Input { node: 1, inverted };
+            assert_eq!(to(&same, true), (input(false), row(&same, 0).unwrap().to_vec()));
+            let (tied, now) = to(&not, true);
+            assert_eq!(tied, input(true));
+            // Zero in the padding too.
+            let want = node(&|frame| !bit(1, frame));
+            assert_eq!(now, row(&want, 0).unwrap());
+            assert!(!matches!(to(&not, false).0, TiedTo::Input { inverted: true, .. }));
+            assert!(nearest(row(&not, 0).unwrap(), &given, &[], true).unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn what_a_node_saves_is_what_it_reads_no_more() {
+        let input = |node| TiedTo::Input { node, inverted: false };
+        let zero = TiedTo::Constant(false);
+        // Four nodes of two sources each; the third is source 5, the fourth a constant.
+        let wiring = vec![5, 6, 6, 7, 5, 9, 1, 2];
+        let tied = [None, None, Some(input(5)), Some(zero)];
+        let readers = Readers::of(Some(wiring), &tied);
+        let cases = [
+            (0, zero, false, 1.0 + 0.5 + 0.5),
+            (0, zero, true, 2.0 + 0.5 + 0.5),
+            (0, input(5), true, 1.0 + 0.5),
+            (1, input(6), false, 1.0 + 1.0),
+            (2, zero, false, 0.5),
+            (2, zero, true, 1.5),
+        ];
+        for (node, to, last, want) in cases {
+            assert!((readers.saved(node, to, last) - want).abs() < 1e-12, "{node} {to:?} {last}");
+        }
+        assert!((Readers::of(None, &tied).saved(0, zero, false) - 1.0).abs() < 1e-12);
+    }
+
     #[test]
     fn what_cannot_be_met_is_an_error() {
         let data = points();
