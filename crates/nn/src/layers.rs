@@ -82,5 +82,5 @@ pub use stochastic_batch_norm::StochasticBatchNormalization;
 pub use stochastic_max_pool::StochasticMaxPool;
 pub use switcher::Switcher;
 pub use thermometer::Thermometer;
-pub use tie::Tie;
+pub use tie::{Tie, TiedTo};
 pub use up_sample::UpSample;

@@ -27,7 +27,7 @@ pub use layers::{
 };
 pub use layers::{
     BatchNorm, Convolution, Graph, GroupSum, LutLayer, LutTables, LutTree, Recurrent, Sequential,
-    Spread, Switcher, Thermometer, Tie, WiringRule,
+    Spread, Switcher, Thermometer, Tie, TiedTo, WiringRule,
 };
 pub use layers::{
     BatchNormalization, Binarize, BitValues, Dense, Dropout, DropoutScale, HardTanh, Initialise,

@@ -60,6 +60,7 @@ fn good() -> Vec<Good> {
     vec![
         on(bytes(), Thermometer::fit(&data, 2).unwrap()),
         on(bytes(), Thermometer::fit_channels(&data, 2).unwrap()),
+        on(bytes(), Thermometer::fit(&data, 3).unwrap().learn(5.0)),
         on(picture(), Differences::new().of_channels([1, 0]).distances([1, 2])),
         on(picture(), IntegerFilter::new([vec![[0, 1, -1, 2], [1, 0, 1, -3]], vec![[1, 0, 0, 1]]])),
         on(bytes(), Thermometer::uniform(&data, 3).unwrap()),
@@ -111,6 +112,7 @@ fn good() -> Vec<Good> {
         reals(&image, UpSample::new([2, 3]).sparse()),
         reals(&[4, 2], Shuffle::new(2)),
         bits(&[6], Tie::new()),
+        bits(&[9], Tie::of(lut())),
         reals(&image, Slice::channels(0..1).axis(2, 1..2)),
         reals(&image, Pad::new([1, 0, 2, 1]).border(Border::Wrap)),
         bits(&[12], Reshape::to(&[2, 6])),

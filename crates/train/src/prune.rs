@@ -1,16 +1,19 @@
-//! Pruning to a budget: nodes are tied to constants until the network is cheap enough.
+//! Pruning to a budget: nodes are tied until the network is cheap enough.
 //!
 //! For each free node of the [`Tie`] layers the loss is measured with that node at the constant
-//! nearer to its mean (at zero in the last of them, whose ones would be summed), all else as it is, on the frozen network and a sample: no estimate, since a
-//! row of bits is changed in place and only the layers behind it are computed again. The nodes that cost
-//! least are tied, in portions of at most a sixteenth of the free ones and of half of what is too much,
+//! nearer to its mean (at zero in the last of them, whose ones would be summed), and as the one of its
+//! inputs that it agrees with in most frames, or that input's complement where it agrees with that; all else as it is, on the
+//! frozen network and a sample: no estimate, since a row of bits is changed in place and only the layers
+//! behind it are computed again. Of the two ties the one that costs less is the node's, and the nodes that cost
+//! least are tied, in portions of at most a sixteenth of them and of half of what is too much,
 //! after each of which everything is measured again: two nodes of which either alone can be spared
 //! need not both be. What counts is the loss for each LUT that goes with the node: its own, one of the sum behind
-//! the last layer, and of each of its sources, which hardware needs no more when nobody reads it,
-//! one by the number of its readers. Classes stay equally large, as hardware likes best. The temperature of a group sum goes down in proportion to the
+//! the last layer where it becomes a zero, and of each source that it reads no more, which hardware needs not when nobody reads it,
+//! one by the number of its readers. A complement costs nothing where tables read it; where they are counted,
+//! a node is not tied to one. A node that is tied to an input may still become a constant. Classes stay equally large, as hardware likes best. The temperature of a group sum goes down in proportion to the
 //! nodes that are left to it, so that scores keep their range. What a network costs is for the caller to say, and is asked after every portion.
 //!
-//! With `n` free nodes, `p` portions and a sample of `f` frames it takes `n · p` evaluations of `f`
+//! With `n` free nodes, `p` portions and a sample of `f` frames it takes `2 · n · p` evaluations of `f`
 //! frames, each of the layers behind the node. The same network, sample and target give the same
 //! ties, for any number of threads.
 //!
@@ -23,7 +26,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lutweave_backend::Backend;
-use lutweave_nn::{Layer, Network, StateData, Tie, scale_setting};
+use lutweave_nn::{Layer, Network, StateData, Tie, TiedTo, scale_setting};
 use lutweave_tensor::{Dataset, FrameBuffer, Target};
 
 use crate::trainer::BoxError;
@@ -43,12 +46,12 @@ pub struct Pruned {
     pub loss: (f64, f64),
 }
 
-/// A free node, and the constant that it would be tied to.
+/// A node that is no constant yet, and what it would be tied to.
 #[derive(Debug)]
 struct Candidate {
     layer: String,
     node: usize,
-    one: bool,
+    to: TiedTo,
     /// What the loss gains, for each LUT that is saved.
     price: f64,
     /// The class that counts it, behind the last tie.
@@ -99,7 +102,7 @@ pub fn prune(
     Ok(Pruned { tied, cost: now, loss: (first.unwrap_or(last), last) })
 }
 
-/// How many nodes of the network's [`Tie`] layers are free, and how many there are.
+/// How many nodes of the network's [`Tie`] layers are free, tied to nothing, and how many there are.
 pub fn free_nodes(net: &Network) -> (usize, usize) {
     let (mut free, mut all) = (0, 0);
     net.for_each(|layer| {
@@ -111,7 +114,7 @@ pub fn free_nodes(net: &Network) -> (usize, usize) {
     (free, all)
 }
 
-/// The loss, and that with each free node tied where `each` asks for it.
+/// The loss, and for each node that is no constant the cheapest way to tie it, where `each` asks for it.
 fn measure(
     net: &Network,
     batch: &FrameBuffer,
@@ -130,39 +133,92 @@ fn measure(
         let ties = layers.iter().rposition(|layer| Tie::tied(*layer).is_some());
         let mut x = Arc::new(batch.clone());
         for (place, layer) in layers.iter().enumerate() {
+            let given = Arc::clone(&x);
             x = Arc::new(layer.evaluate(&x, backend)?);
             let Some(tied) = Tie::tied(*layer).filter(|_| each) else { continue };
-            let behind = &layers[place + 1..];
-            let first = candidates.len();
-            let last = Some(place) == ties;
-            let saved = saved(&layers[..place], &tied, last);
+            let (behind, last) = (&layers[place + 1..], Some(place) == ties);
+            let sources = Tie::sources(*layer);
+            let readers = Readers::of(wiring(&layers[..place], *layer), &tied);
             let class = class_of(behind, tied.len(), last);
             let loss_now = loss(behind, &x, wanted, backend)?;
             let x = Arc::make_mut(&mut x);
-            for (node, _) in tied.iter().enumerate().filter(|(_, tied)| tied.is_none()) {
-                let (stride, frames) = (x.stride(), x.frames());
-                let row = node * stride..(node + 1) * stride;
-                let old = x.rows::<u64>()?[row.clone()].to_vec();
+            for (node, tied) in tied.iter().enumerate() {
+                if matches!(tied, Some(TiedTo::Constant(_))) {
+                    continue;
+                }
+                let old = row(x, node)?.to_vec();
                 let ones: usize = old.iter().map(|word| word.count_ones() as usize).sum();
                 // A one would stay in the sums, and cost as much as what it stands for.
-                let one = 2 * ones > frames && !last;
+                let one = 2 * ones > x.frames() && !last;
                 let constant: Vec<u64> =
-                    (0..stride).map(|word| if one { x.frame_mask(word) } else { 0 }).collect();
-                x.rows_mut::<u64>()?[row.clone()].copy_from_slice(&constant);
-                let loss = loss(behind, x, wanted, backend);
-                x.rows_mut::<u64>()?[row].copy_from_slice(&old);
+                    (0..x.stride()).map(|word| if one { x.frame_mask(word) } else { 0 }).collect();
+                let mut ways = vec![(TiedTo::Constant(one), constant)];
+                if let (None, Some(sources)) = (tied, &sources) {
+                    ways.extend(nearest(&old, &given, &sources[node], !last)?);
+                }
+                let mut best: Option<(TiedTo, f64)> = None;
+                for (to, bits) in ways {
+                    set_row(x, node, &bits)?;
+                    let loss = loss(behind, x, wanted, backend);
+                    set_row(x, node, &old)?;
+                    let price = (loss? - loss_now) / readers.saved(node, to, last);
+                    if best.is_none_or(|(_, other)| price < other) {
+                        best = Some((to, price));
+                    }
+                }
                 let layer = layer.base().path().to_owned();
-                candidates.push(Candidate { layer, node, one, price: loss?, class: class(node) });
-            }
-            for candidate in &mut candidates[first..] {
-                candidate.price = (candidate.price - loss_now) / saved[candidate.node];
+                candidates.extend(best.map(|(to, price)| Candidate {
+                    layer,
+                    node,
+                    to,
+                    price,
+                    class: class(node),
+                }));
             }
         }
         Ok((loss(&[], &x, wanted, backend)?, candidates))
     })
 }
 
-/// The first `count` of the candidates, but of those that are counted only ones of the largest classes.
+/// The bits of a node.
+fn row(x: &FrameBuffer, node: usize) -> Result<&[u64]> {
+    Ok(&x.rows::<u64>()?[node * x.stride()..(node + 1) * x.stride()])
+}
+
+fn set_row(x: &mut FrameBuffer, node: usize, bits: &[u64]) -> Result<()> {
+    let row = node * x.stride()..(node + 1) * x.stride();
+    x.rows_mut::<u64>()?[row].copy_from_slice(bits);
+    Ok(())
+}
+
+/// Of the inputs that a node reads the first that has its bit, or the other where `inverted` may be, in
+/// most frames, and its bits.
+fn nearest(
+    bits: &[u64],
+    given: &FrameBuffer,
+    sources: &[usize],
+    inverted: bool,
+) -> Result<Option<(TiedTo, Vec<u64>)>> {
+    let mut best: Option<(usize, TiedTo)> = None;
+    for &node in sources {
+        let pairs = row(given, node)?.iter().zip(bits);
+        let differ: usize = pairs.map(|(a, b)| (a ^ b).count_ones() as usize).sum();
+        let ways = [(given.frames() - differ, false), (differ, true)];
+        for (agree, inverted) in ways.into_iter().filter(|&(_, way)| inverted || !way) {
+            if best.is_none_or(|(most, _)| agree > most) {
+                best = Some((agree, TiedTo::Input { node, inverted }));
+            }
+        }
+    }
+    let Some((_, to @ TiedTo::Input { node, inverted })) = best else { return Ok(None) };
+    let masked = |(place, word): (usize, &u64)| {
+        if inverted { !word & given.frame_mask(place) } else { *word }
+    };
+    Ok(Some((to, row(given, node)?.iter().enumerate().map(masked).collect())))
+}
+
+/// The first `count` of the candidates, but of those that are no longer counted only ones of the largest
+/// classes.
 ///
 /// Sums of equal size are cheapest: the largest sets the width of all comparisons.
 fn choose(mut free: Vec<Candidate>, count: usize) -> Vec<Candidate> {
@@ -170,15 +226,20 @@ fn choose(mut free: Vec<Candidate>, count: usize) -> Vec<Candidate> {
     for class in free.iter().filter_map(|candidate| candidate.class) {
         *sizes.entry(class).or_default() += 1;
     }
+    // What is tied to an input is counted as before.
+    let shrinks = |candidate: &Candidate| matches!(candidate.to, TiedTo::Constant(_));
     let mut chosen = Vec::with_capacity(count);
     while chosen.len() < count {
         let largest = sizes.values().copied().max();
         let fits = |candidate: &Candidate| {
-            candidate.class.is_none_or(|class| sizes.get(&class).copied() == largest)
+            !shrinks(candidate)
+                || candidate.class.is_none_or(|class| sizes.get(&class).copied() == largest)
         };
         let Some(first) = free.iter().position(fits) else { break };
         let candidate = free.remove(first);
-        if let Some(size) = candidate.class.and_then(|class| sizes.get_mut(&class)) {
+        if let Some(size) = candidate.class.and_then(|class| sizes.get_mut(&class))
+            && shrinks(&candidate)
+        {
             *size -= 1;
         }
         chosen.push(candidate);
@@ -199,27 +260,60 @@ fn class_of(
     move |node| Some(node / size?)
 }
 
-/// The LUTs that go with each node of a tie: its own, a share of each source of the layer before, and
-/// one of the sum where the tie is the last.
-fn saved(before: &[&dyn Layer], tied: &[Option<bool>], last: bool) -> Vec<f64> {
-    let mut saved = vec![if last { 2.0 } else { 1.0 }; tied.len()];
-    let state = before.last().map(|layer| layer.state()).unwrap_or_default();
-    let wiring = state.iter().find(|tensor| tensor.name == "wiring").map(|tensor| &tensor.data);
-    let Some(StateData::U32(sources)) = wiring else { return saved };
-    let fan_in = sources.len() / tied.len().max(1);
-    if fan_in == 0 || fan_in * tied.len() != sources.len() {
-        return saved;
+/// The sources of each node of a tie one after the other: those of the LUT layer inside or before it.
+fn wiring(before: &[&dyn Layer], tie: &dyn Layer) -> Option<Vec<u32>> {
+    let inside = tie.children();
+    let layer = inside.first().map(|child| child.1).or(before.last().copied())?;
+    let wiring = layer.state().into_iter().find(|tensor| tensor.name == "wiring");
+    match wiring?.data {
+        StateData::U32(sources) => Some(sources),
+        StateData::F32(_) => None,
     }
-    let nodes = || sources.chunks(fan_in).zip(tied).filter(|(_, tied)| tied.is_none());
-    let mut readers: BTreeMap<u32, f64> = BTreeMap::new();
-    for &source in nodes().flat_map(|(sources, _)| sources) {
-        *readers.entry(source).or_default() += 1.0;
+}
+
+/// What the nodes of a tie read as they are tied, and how many read it.
+struct Readers {
+    /// For each node.
+    read: Vec<Vec<u32>>,
+    /// For each source.
+    count: BTreeMap<u32, f64>,
+    free: Vec<bool>,
+}
+
+impl Readers {
+    fn of(wiring: Option<Vec<u32>>, tied: &[Option<TiedTo>]) -> Self {
+        // Other layers than those of LUTs have no sources that are known.
+        let wiring = wiring.filter(|sources| sources.len().is_multiple_of(tied.len().max(1)));
+        let wiring = wiring.unwrap_or_default();
+        let fan_in = wiring.len() / tied.len().max(1);
+        let read: Vec<Vec<u32>> = tied
+            .iter()
+            .enumerate()
+            .map(|(node, tied)| match *tied {
+                None => wiring[node * fan_in..(node + 1) * fan_in].to_vec(),
+                Some(TiedTo::Constant(_)) => Vec::new(),
+                Some(TiedTo::Input { node, .. }) => vec![node as u32],
+            })
+            .collect();
+        let mut count: BTreeMap<u32, f64> = BTreeMap::new();
+        for &source in read.iter().flatten() {
+            *count.entry(source).or_default() += 1.0;
+        }
+        Self { read, count, free: tied.iter().map(Option::is_none).collect() }
     }
-    for (saved, sources) in saved.iter_mut().zip(sources.chunks(fan_in)) {
-        let share = |source: &u32| readers.get(source).map_or(0.0, |readers| 1.0 / readers);
-        *saved += sources.iter().map(share).sum::<f64>();
+
+    /// The LUTs that go with a node when it is tied: its own, a share of each source that it reads no more,
+    /// and one of the sum where it is the last that becomes a constant.
+    fn saved(&self, node: usize, to: TiedTo, last: bool) -> f64 {
+        let (kept, summed) = match to {
+            TiedTo::Constant(_) => (None, last),
+            TiedTo::Input { node, .. } => (Some(node as u32), false),
+        };
+        let gone = self.read[node].iter().filter(|&&source| Some(source) != kept);
+        let share = |source: &u32| self.count.get(source).map_or(0.0, |readers| 1.0 / readers);
+        let own = f64::from(u8::from(self.free[node])) + f64::from(u8::from(summed));
+        own + gone.map(share).sum::<f64>()
     }
-    saved
 }
 
 /// The loss of what the last layers make of `x`.
@@ -252,12 +346,13 @@ fn tie(net: &mut Network, nodes: &[Candidate]) -> Result<()> {
             }
             return;
         };
-        let free = |tied: &[Option<bool>]| tied.iter().filter(|node| node.is_none()).count() as f32;
-        let before = free(&tied);
+        let counts = |node: &&Option<TiedTo>| !matches!(node, Some(TiedTo::Constant(_)));
+        let counted = |tied: &[Option<TiedTo>]| tied.iter().filter(counts).count() as f32;
+        let before = counted(&tied);
         for candidate in nodes.iter().filter(|node| node.layer == layer.base().path()) {
-            tied[candidate.node] = Some(candidate.one);
+            tied[candidate.node] = Some(candidate.to);
         }
-        left = (free(&tied) / before.max(1.0)).max(f32::MIN_POSITIVE);
+        left = (counted(&tied) / before.max(1.0)).max(f32::MIN_POSITIVE);
         if result.is_ok() {
             result = layer.restore(&[Tie::state(&tied)]);
         }
@@ -287,10 +382,8 @@ mod tests {
     fn trained(data: &Dataset) -> Network {
         let mut net = Sequential::new(&[2])
             .then(Thermometer::uniform(data, 7).unwrap())
-            .then(LutLayer::new(24).fan_in(3))
-            .then(Tie::new())
-            .then(LutLayer::new(24).fan_in(3))
-            .then(Tie::new())
+            .then(Tie::of(LutLayer::new(24).fan_in(3)))
+            .then(Tie::of(LutLayer::new(24).fan_in(3)))
             .then(GroupSum::new(4))
             .build(1)
             .unwrap();
@@ -324,6 +417,56 @@ mod tests {
         let after = crate::accuracy(&net, &data).unwrap();
         assert!(after > before - 0.1 && after > 0.8, "{before} {after}");
         assert_eq!(run().0.state(), net.state());
+    }
+
+    /// A node is the input that it agrees with most, or that input's complement.
+    #[test]
+    fn the_nearest_input_is_the_one_that_agrees() {
+        for frames in [9, 63, 64, 65] {
+            let bit = |node: usize, frame: usize| [frame % 2 == 0, frame % 3 == 0][node];
+            let bits: Vec<bool> = (0..2 * frames).map(|k| bit(k % 2, k / 2)).collect();
+            let given = FrameBuffer::from_frame_bits(&[2], &bits).unwrap();
+            let node = |call: &dyn Fn(usize) -> bool| {
+                let bits: Vec<bool> = (0..frames).map(call).collect();
+                FrameBuffer::from_frame_bits(&[1], &bits).unwrap()
+            };
+            let to = |bits: &FrameBuffer, inverted: bool| {
+                nearest(row(bits, 0).unwrap(), &given, &[0, 1], inverted).unwrap().unwrap()
+            };
+            let (same, not) =
+                (node(&|frame| bit(1, frame)), node(&|frame| !bit(1, frame) && frame != 1));
+            let input = |inverted| TiedTo::Input { node: 1, inverted };
+            assert_eq!(to(&same, true), (input(false), row(&same, 0).unwrap().to_vec()));
+            let (tied, now) = to(&not, true);
+            assert_eq!(tied, input(true));
+            // Zero in the padding too.
+            let want = node(&|frame| !bit(1, frame));
+            assert_eq!(now, row(&want, 0).unwrap());
+            assert!(!matches!(to(&not, false).0, TiedTo::Input { inverted: true, .. }));
+            assert!(nearest(row(&not, 0).unwrap(), &given, &[], true).unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn what_a_node_saves_is_what_it_reads_no_more() {
+        let input = |node| TiedTo::Input { node, inverted: false };
+        let zero = TiedTo::Constant(false);
+        // Four nodes of two sources each; the third is source 5, the fourth a constant.
+        let wiring = vec![5, 6, 6, 7, 5, 9, 1, 2];
+        let tied = [None, None, Some(input(5)), Some(zero)];
+        let readers = Readers::of(Some(wiring), &tied);
+        let cases = [
+            (0, zero, false, 1.0 + 0.5 + 0.5),
+            (0, zero, true, 2.0 + 0.5 + 0.5),
+            (0, input(5), true, 1.0 + 0.5),
+            (1, input(6), false, 1.0 + 1.0),
+            (2, zero, false, 0.5),
+            (2, zero, true, 1.5),
+        ];
+        for (node, to, last, want) in cases {
+            assert!((readers.saved(node, to, last) - want).abs() < 1e-12, "{node} {to:?} {last}");
+        }
+        assert!((Readers::of(None, &tied).saved(0, zero, false) - 1.0).abs() < 1e-12);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(super) const STUDY: Study = Study {
     about: "\
 How a LUT node is trained is where the literature differs most, and every paper also changes encoder, \
 wiring or head. Here they are the same for all: a thermometer of even levels (two for a pixel of the digits, \
-one for MNIST), layers over it, sums of ten groups with τ = √(outputs of a class).
+one for MNIST and each colour of CIFAR-10), layers over it, sums of ten groups with τ = √(outputs of a class).
 
 | estimator | inputs | forward | backward |
 |---|--:|---|---|

@@ -40,10 +40,7 @@ pub(super) fn network(config: &Config, source: &Source, train: &Dataset) -> Resu
                 let spec = spec.map_err(|what| at(source, table, &what))?;
                 let bits = spec.config().get("real_output") == Some(&json!(false));
                 let ties = config.budget.is_some() && spec.kind() == "lut" && bits;
-                chain = chain.then(spec);
-                if ties {
-                    chain = chain.then(Tie::new());
-                }
+                chain = if ties { chain.then(Tie::of(spec)) } else { chain.then(spec) };
             }
         }
         (true, false) => chain = chain.then(graph(config, source)?),
@@ -134,9 +131,9 @@ fn thermometer(table: &toml::Table, train: &Dataset) -> Checked<Arc<dyn LayerSpe
         return layer(&to_json(table), None);
     }
     for key in table.keys() {
-        if !["kind", "levels", "placement"].contains(&key.as_str()) {
+        if !["kind", "levels", "placement", "learn"].contains(&key.as_str()) {
             return Err(format!(
-                "unknown field `{key}`, expected `levels`, `placement` or `before`"
+                "unknown field `{key}`, expected `levels`, `placement`, `learn` or `before`"
             ));
         }
     }
@@ -153,6 +150,15 @@ fn thermometer(table: &toml::Table, train: &Dataset) -> Checked<Arc<dyn LayerSpe
             return Err(what.to_owned());
         }
     };
+    let learn = learn(table)?;
+    let place = |data: &Dataset, levels| {
+        let placed = place(data, levels)?;
+        match learn {
+            Learn::No => Ok(placed),
+            Learn::Quarter => placed.learn_over(data),
+            Learn::Width(width) => Ok(placed.learn(width)),
+        }
+    };
     let made = match table.get("levels") {
         None => place(train, 1).map(|made| Arc::new(made) as _),
         Some(toml::Value::Array(each)) => {
@@ -162,6 +168,30 @@ fn thermometer(table: &toml::Table, train: &Dataset) -> Checked<Arc<dyn LayerSpe
         Some(levels) => place(train, whole(levels)?).map(|made| Arc::new(made) as _),
     };
     made.map_err(|error| with_causes(&error))
+}
+
+/// Whether training moves thresholds, and which samples have a say in it.
+#[derive(Debug, Clone, Copy)]
+enum Learn {
+    No,
+    /// Those within a quarter of the range.
+    Quarter,
+    /// Those within so much.
+    Width(f32),
+}
+
+fn learn(table: &toml::Table) -> Checked<Learn> {
+    match table.get("learn") {
+        None | Some(toml::Value::Boolean(false)) => Ok(Learn::No),
+        Some(toml::Value::Boolean(true)) => Ok(Learn::Quarter),
+        Some(toml::Value::Integer(width)) => Ok(Learn::Width(*width as f32)),
+        Some(toml::Value::Float(width)) => Ok(Learn::Width(*width as f32)),
+        Some(_) => {
+            Err("`learn` is true, false, or the width of the step that gradients are of, in \
+                        units of the input"
+                .to_owned())
+        }
+    }
 }
 
 /// Thermometers of so many levels for each channel, one for channels that follow one another and
@@ -576,6 +606,41 @@ mod tests {
         assert_eq!(bits.shape(), [26, 6, 6]);
         assert!(refused("levels = 2", "levels = [2]").contains("has 1 numbers for 12 channels"));
         assert!(refused("'channel_quantile'", "'even'").contains("\"channel_quantile\""));
+    }
+
+    #[test]
+    fn thresholds_learn_where_it_is_asked_for() {
+        let text = "
+            [data]
+            set = 'digits'
+            [encoder]
+            kind = 'thermometer'
+            levels = 2
+            learn = true
+            [[network.layers]]
+            kind = 'lut'
+            nodes = 20
+            [training]
+            epochs = 1
+            batch = 8
+        ";
+        let data = images(&[3, 8, 8]);
+        let paths = |old: &str, new: &str| -> std::result::Result<Vec<String>, String> {
+            let mut net =
+                built(&text.replacen(old, new, 1), &data).map_err(|error| error.text())?;
+            let all = net.parameters_mut();
+            Ok(all.into_iter().map(|parameter| parameter.path.clone()).collect())
+        };
+        let both = ["encoder.first", "encoder.gaps", "1.lut.weights"];
+        assert_eq!(paths("true", "true").unwrap()[..3], both);
+        assert_eq!(paths("true", "40").unwrap()[..3], both);
+        assert_eq!(paths("true", "false").unwrap()[0], both[2]);
+        let channels = paths("levels = 2", "levels = [1, 3, 3]").unwrap();
+        let learned = channels.iter().filter(|path| path.contains("thermometer.")).count();
+        assert_eq!(learned, 3, "a first of each part, gaps of the second: {channels:?}");
+        assert!(paths("true", "'yes'").unwrap_err().contains("`learn` is true, false, or"));
+        let said = paths("true", "-1.0").unwrap_err();
+        assert!(said.contains("encoder: expected learn to be a positive width"), "{said}");
     }
 
     #[test]

@@ -458,6 +458,33 @@ fn thresholds_on_differences_are_comparisons_of_sums() {
     }
 }
 
+/// Thresholds that were learned are comparisons as fitted ones are, wherever training took them.
+#[test]
+fn learned_thresholds_are_comparisons_too() {
+    for seed in 0..6 {
+        let signal = Signal { dtype: DType::U8, shape: vec![2, 4] };
+        let frames: Vec<u8> = batch(&signal, 50, seed).to_frames().unwrap();
+        let targets = lutweave_tensor::Targets::Classes { count: 1, labels: vec![0; 50] };
+        let data = Dataset::new("t", &[2, 4], Numbers::U8(frames), targets).unwrap();
+        let encoder = match seed % 3 {
+            0 => Thermometer::fit_channels(&data, 3),
+            1 => Thermometer::fit(&data, 2),
+            _ => Thermometer::uniform(&data, 4),
+        };
+        let encoder = encoder.unwrap().learn_over(&data).unwrap();
+        let chain = || Sequential::new(&[2, 4]).then(encoder.clone());
+        let bits = spread(chain().build(seed).unwrap(), seed);
+        assert!(agrees(&bits, false, seed) > 4);
+        let net = chain().then(lut(30)).then(GroupSum::new(3));
+        let net = spread(net.build(seed).unwrap(), seed);
+        assert!(agrees(&net, true, seed) > 3);
+        // A network of the same settings takes its state over.
+        let mut other = Network::build(net.spec(), net.input().clone(), 0).unwrap();
+        other.restore(&net.state()).unwrap();
+        assert_eq!(other.to_netlist("t").unwrap(), net.to_netlist("t").unwrap());
+    }
+}
+
 /// What nothing reads is not there: of the sums of an image those that a threshold needs.
 #[test]
 fn a_difference_costs_an_adder_and_a_comparison() {

@@ -3,11 +3,14 @@
 //! For input node `(c, p)` of shape `[c, points..]` and level `l`, the output node
 //! `((c · levels + l) · points + p)` is `x > t[c, p, l]`. The output shape is
 //! `[c · levels, points..]`, so for images the levels are channels. There is no gradient to the
-//! input.
+//! input; thresholds have one where they are learned ([`Thermometer::learn`]).
 //!
 //! In hardware each threshold that differs from the others of its input is one comparator against
 //! a constant; thresholds no input value can pass or fail are constants.
 
+mod learned;
+
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,9 +19,10 @@ use lutweave_lut::{Net, NetlistBuilder, Role, bits_for};
 use lutweave_tensor::{DType, Dataset, FrameBuffer, Values};
 use serde::{Deserialize, Serialize};
 
+use self::learned::Learned;
 use crate::hardware::{StageChain, elementwise};
-use crate::layer::{Ancestors, Base, Frozen};
-use crate::{Error, Layer, LayerSpec, Result, Saved, Signal, Site};
+use crate::layer::{Ancestors, Base, Frozen, saved_as};
+use crate::{Error, Layer, LayerSpec, Parameter, Result, Saved, Signal, Site, StateTensor};
 
 /// Most thresholds of one input.
 const MAX_LEVELS: usize = 255;
@@ -31,6 +35,9 @@ pub struct Thermometer {
     /// Bits of the unsigned numbers that hardware reads.
     width: usize,
     thresholds: Thresholds,
+    /// Half the width of the smooth step that gradients are of; none where thresholds stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    learn: Option<f32>,
 }
 
 /// Thresholds in rising order.
@@ -57,7 +64,7 @@ impl Thermometer {
         let (low, high) = range(data, levels)?;
         let step = |l: usize| low + (high - low) * l as f32 / (levels + 1) as f32;
         let thresholds = Thresholds::Shared((1..=levels).map(step).collect());
-        Ok(Self { levels, width: width(high), thresholds })
+        Ok(Self { levels, width: width(high), thresholds, learn: None })
     }
 
     /// Thresholds at the quantiles of each input over a data set (distributive thermometer, DWN,
@@ -69,7 +76,7 @@ impl Thermometer {
     pub fn fit(data: &Dataset, levels: usize) -> Result<Self> {
         let (_, high) = range(data, levels)?;
         let thresholds = Thresholds::Each(quantiles(data, 1, levels)?);
-        Ok(Self { levels, width: width(high), thresholds })
+        Ok(Self { levels, width: width(high), thresholds, learn: None })
     }
 
     /// Thresholds at the quantiles of each channel of `[c, points..]`, as [`fit`](Self::fit) but over
@@ -82,7 +89,47 @@ impl Thermometer {
         let (_, high) = range(data, levels)?;
         let points = data.sample_size() / data.shape()[0];
         let thresholds = Thresholds::Channels(quantiles(data, points, levels)?);
-        Ok(Self { levels, width: width(high), thresholds })
+        Ok(Self { levels, width: width(high), thresholds, learn: None })
+    }
+
+    /// Lets training move the thresholds, which begin where they are and keep their order. Their
+    /// gradient is that of a smooth step from 0 at `t − width` to 1 at `t + width`, in units of the
+    /// input: a sample within `width` of a threshold has a say in where that goes. A quarter of the
+    /// range of the input is a good width.
+    ///
+    /// The bits are those of `x > t` all the while, so that the network as it trains and its netlist
+    /// see the same. Inputs that share thresholds go on sharing them; thresholds of bytes that come
+    /// to lie between the same two are one comparator.
+    ///
+    /// The layer behind such an encoder has to make the gradient of its input, which takes time; the
+    /// layers before it get none.
+    ///
+    /// ```
+    /// use lutweave_nn::{LutLayer, Sequential, Thermometer};
+    /// use lutweave_tensor::{Dataset, Targets, Values};
+    ///
+    /// let labels = Targets::Classes { count: 2, labels: vec![0, 1, 0] };
+    /// let data = Dataset::new("three", &[1], Values::U8(vec![7, 40, 200]), labels)?;
+    /// let encoder = Thermometer::fit(&data, 2)?.learn(64.0);
+    /// let mut net = Sequential::new(&[1]).then(encoder).then(LutLayer::new(4).fan_in(2)).build(1)?;
+    /// assert_eq!(net.parameters_mut()[0].path, "0.thermometer.first");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn learn(self, width: f32) -> Self {
+        Self { learn: Some(width), ..self }
+    }
+
+    /// [`learn`](Self::learn) with a width of a quarter of the range of a data set's values; 1 where
+    /// they are all the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`uniform`](Self::uniform).
+    pub fn learn_over(self, data: &Dataset) -> Result<Self> {
+        let (low, high) = range(data, self.levels)?;
+        let width = high / 4.0 - low / 4.0;
+        Ok(self.learn(if width > 0.0 { width } else { 1.0 }))
     }
 
     /// Bits for each input.
@@ -205,12 +252,25 @@ impl LayerSpec for Thermometer {
             return Err(site.input_error("numbers of u8 or f32"));
         }
         let thresholds = self.expand(site)?;
+        let learned = match self.learn {
+            Some(width) => {
+                let inputs = site.input().nodes();
+                let share = match self.thresholds {
+                    Thresholds::Shared(_) => inputs,
+                    Thresholds::Channels(_) => inputs / site.input().shape[0],
+                    Thresholds::Each(_) => 1,
+                };
+                Some(Learned::new(width, &thresholds, self.levels, share, site)?)
+            }
+            None => None,
+        };
         let mut shape = site.input().shape.clone();
         shape[0] *= self.levels;
         Ok(Box::new(Encoder {
             base: Base::new(self.clone(), site, Signal::bits(&shape)),
             spec: self.clone(),
             thresholds,
+            learned,
         }))
     }
 }
@@ -220,11 +280,36 @@ impl LayerSpec for Thermometer {
 struct Encoder {
     base: Base,
     spec: Thermometer,
-    /// `[inputs][levels]`.
+    /// `[inputs][levels]`, as they were fitted.
     thresholds: Vec<f32>,
+    /// What has taken their place.
+    learned: Option<Learned>,
 }
 
+/// What a learning encoder remembers: its input, and the thresholds that it was compared with.
+type Seen = (Arc<FrameBuffer>, Vec<f32>);
+
 impl Encoder {
+    /// The thresholds as they are now, `[inputs][levels]`.
+    fn thresholds(&self) -> Result<Cow<'_, [f32]>> {
+        Ok(match &self.learned {
+            Some(learned) => Cow::Owned(learned.thresholds(self.base.path())?),
+            None => Cow::Borrowed(&self.thresholds),
+        })
+    }
+
+    fn compare(
+        &self,
+        x: &FrameBuffer,
+        thresholds: &[f32],
+        backend: &dyn Backend,
+    ) -> Result<FrameBuffer> {
+        self.base.check(x)?;
+        let mut y = FrameBuffer::zeros(DType::Bit, &self.base.output().shape, x.frames())?;
+        backend.threshold(x, thresholds, self.spec.levels, &mut y)?;
+        Ok(y)
+    }
+
     /// For each output node the input node and the level.
     fn outputs(&self) -> impl Iterator<Item = (usize, usize)> {
         (0..self.base.output().nodes()).map(|node| self.source(node))
@@ -254,24 +339,55 @@ impl Layer for Encoder {
     }
 
     fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
-        self.base.check(x)?;
-        let mut y = FrameBuffer::zeros(DType::Bit, &self.base.output().shape, x.frames())?;
-        backend.threshold(x, &self.thresholds, self.spec.levels, &mut y)?;
-        Ok(y)
+        self.compare(x, &self.thresholds()?, backend)
     }
 
     fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
-        Ok((self.evaluate(&x, backend)?, Box::new(())))
+        let thresholds = self.thresholds()?;
+        let y = self.compare(&x, &thresholds, backend)?;
+        let saved: Saved = match self.learned {
+            Some(_) => Box::new((x, thresholds.into_owned())),
+            None => Box::new(()),
+        };
+        Ok((y, saved))
     }
 
     fn backward(
         &mut self,
-        _saved: Saved,
-        _dy: &FrameBuffer,
+        saved: Saved,
+        dy: &FrameBuffer,
         _want_dx: bool,
         _backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>> {
+        if let Some(learned) = &mut self.learned {
+            let (x, thresholds) = *saved_as::<Seen>(saved, self.base.path())?;
+            self.base.check_gradient(dy)?;
+            learned.backward(&x, &thresholds, dy)?;
+        }
         Ok(None)
+    }
+
+    fn parameters(&self) -> Vec<&Parameter> {
+        self.learned.as_ref().map_or_else(Vec::new, Learned::parameters)
+    }
+
+    fn parameters_mut(&mut self) -> Vec<&mut Parameter> {
+        self.learned.as_mut().map_or_else(Vec::new, Learned::parameters_mut)
+    }
+
+    fn state(&self) -> Vec<StateTensor> {
+        self.learned.as_ref().map_or_else(Vec::new, Learned::state)
+    }
+
+    fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
+        match (&mut self.learned, state) {
+            (Some(learned), state) => learned.restore(state, self.base.path()),
+            (None, []) => Ok(()),
+            (None, [tensor, ..]) => {
+                let what = format!("stored state has `{}`; these thresholds stay", tensor.name);
+                Err(self.base.state_error(what))
+            }
+        }
     }
 
     fn input_width(&self) -> Option<usize> {
@@ -286,9 +402,10 @@ impl Layer for Encoder {
         let mut made: BTreeMap<(usize, u64), Net> = BTreeMap::new();
         let mut constants: BTreeMap<bool, Net> = BTreeMap::new();
         let largest = (1u64 << self.spec.width) - 1;
+        let thresholds = self.thresholds()?;
         let mut words = Vec::with_capacity(self.base.output().nodes());
         for (node, level) in self.outputs() {
-            let threshold = self.thresholds[node * self.spec.levels + level];
+            let threshold = thresholds[node * self.spec.levels + level];
             // x > t for whole x is x >= floor(t) + 1.
             let least = threshold.floor() + 1.0;
             let constant = if least <= 0.0 {

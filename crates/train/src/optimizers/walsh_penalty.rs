@@ -18,8 +18,8 @@ use crate::{Hyperparameter, Result};
 /// ```
 ///
 /// The mean of a table (degree 0) is free, dependence on single inputs cheap, parities dear: entries that
-/// few frames address follow their Hamming neighbours, and tables become easier to put together in
-/// synthesis. A penalty that is the same for all degrees would only shrink tables: it is their mean square.
+/// few frames address follow their Hamming neighbours. What that is worth is measured in the book's chapter
+/// on training: a little where samples are few; tables read as many inputs as before. A penalty that is the same for all degrees would only shrink tables: it is their mean square.
 /// For nodes of [`Smoothed`], [`HardTable`] and [`Light`] `W` are the parameters; those of [`Walsh`] are
 /// coefficients, `θ += λ · 2 · |S| · θ_S`. Other parameters, and frozen ones, stay as they are.
 ///

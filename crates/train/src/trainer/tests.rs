@@ -52,6 +52,33 @@ fn learns_a_small_task() {
     assert_eq!((history.epochs.len(), history.stopped), (8, false));
 }
 
+/// Which of two classes a number is of is decided at 200; the quantile lies in the middle of all
+/// numbers, which tells nothing of it.
+#[test]
+fn a_learned_threshold_finds_what_a_quantile_misses() {
+    let mut stream = rng::stream(4, &[]);
+    let values: Vec<u8> = (0..1000).map(|_| rng::below(&mut stream, 256) as u8).collect();
+    let labels = values.iter().map(|&value| u32::from(value > 200)).collect();
+    let targets = Targets::Classes { count: 2, labels };
+    let data = Dataset::new("edge", &[1], Values::U8(values), targets).unwrap();
+    let run = |encoder: Thermometer| {
+        let mut net = Sequential::new(&[1])
+            .then(encoder)
+            .then(LutLayer::new(8).fan_in(1))
+            .then(GroupSum::new(2))
+            .build(1)
+            .unwrap();
+        let trainer = Trainer::new(Adam::new(0.02), SoftmaxCrossEntropy).epochs(15).batch(50);
+        trainer.fit(&mut net, &data, &data).unwrap();
+        (accuracy(&net, &data).unwrap(), net.to_netlist("edge").unwrap().to_text())
+    };
+    let fitted = Thermometer::fit(&data, 1).unwrap();
+    let (fixed, _) = run(fitted.clone());
+    let (learned, netlist) = run(fitted.learn(64.0));
+    assert!(fixed < 0.85 && learned > 0.98, "{fixed} {learned}");
+    assert_eq!(netlist.matches("at_least").count(), 1, "{netlist}");
+}
+
 /// A network of bits that become real numbers, and pixels that have classes.
 #[test]
 fn learns_from_any_kind_of_target() {
