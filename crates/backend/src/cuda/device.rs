@@ -219,6 +219,12 @@ impl From<f32> for Argument {
     }
 }
 
+impl From<f64> for Argument {
+    fn from(value: f64) -> Self {
+        Self { bits: value.to_bits(), bytes: 8 }
+    }
+}
+
 impl From<u64> for Argument {
     fn from(value: u64) -> Self {
         Self { bits: value, bytes: 8 }
