@@ -45,6 +45,8 @@ sources! {
     AFFINE = "affine",
     BITS = "bits",
     CANDIDATE_SUMS = "candidate_sums",
+    CHOOSE = "choose",
+    CLIP = "clip",
     ENCODE = "encode",
     FINITE = "finite",
     GATHER_ROWS = "gather_rows",
@@ -54,6 +56,7 @@ sources! {
     OPTIMIZER = "optimizer",
     PATTERN_COUNTS = "pattern_counts",
     PATTERN_SUMS = "pattern_sums",
+    PENALTY = "penalty",
     POOL = "pool",
     REAL_FORWARD = "real_forward",
     REAL_SLOPES = "real_slopes",
@@ -65,6 +68,7 @@ sources! {
     TABLE_FORWARD = "table_forward",
     TABLE_VALUES = "table_values",
     VALUE_FORWARD = "value_forward",
+    WEIGHTS = "weights",
     WINDOW = "window",
 }
 

@@ -10,6 +10,7 @@ use crate::candidate::CandidateKernels;
 use crate::dense::DenseKernels;
 use crate::encode::EncodeKernels;
 use crate::finite::FiniteKernels;
+use crate::gradient::GradientKernels;
 use crate::loss::LossKernels;
 use crate::model::ModelKernels;
 use crate::modulate::ModulateKernels;
@@ -20,6 +21,7 @@ use crate::real::RealKernels;
 use crate::rows::RowKernels;
 use crate::sum::SumKernels;
 use crate::table::TableKernels;
+use crate::weights::WeightKernels;
 use crate::window::WindowKernels;
 
 /// The kernels that a network needs, on one kind of hardware.
@@ -34,12 +36,14 @@ pub trait Backend:
     + ModulateKernels
     + CandidateKernels
     + DenseKernels
+    + WeightKernels
     + NormKernels
     + ActivationKernels
     + RowKernels
     + SumKernels
     + WindowKernels
     + PoolKernels
+    + GradientKernels
     + OptimizerKernels
     + LossKernels
     + FiniteKernels

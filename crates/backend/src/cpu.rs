@@ -9,6 +9,7 @@ mod dense;
 mod dispatch;
 mod encode;
 mod gemm;
+mod gradient;
 mod grain;
 mod loss;
 mod modulate;
@@ -22,6 +23,7 @@ mod rows;
 mod sum;
 mod switch;
 mod table;
+mod weights;
 mod window;
 
 use dispatch::TableDispatch;

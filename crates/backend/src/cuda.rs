@@ -15,6 +15,7 @@ mod driver;
 mod emulator;
 mod encode;
 mod finite;
+mod gradient;
 #[cfg(feature = "cuda")]
 mod graph;
 mod loss;
@@ -32,6 +33,7 @@ mod rows;
 mod sum;
 mod table;
 mod tables;
+mod weights;
 mod window;
 
 use std::sync::Arc;

@@ -11,6 +11,7 @@ mod dense;
 mod encode;
 mod error;
 mod finite;
+mod gradient;
 mod loss;
 mod model;
 mod modulate;
@@ -25,17 +26,19 @@ mod sites;
 mod sum;
 mod switch;
 mod table;
+mod weights;
 mod window;
 
 pub use activation::{ActivationKernels, FixedPoint, TwoLevels, Window};
 pub use backend::Backend;
-pub use candidate::CandidateKernels;
+pub use candidate::{CandidateKernels, Candidates, Choice};
 pub use cpu::{Cpu, Dispatch, Kernel};
 pub use cuda::{Cuda, Schedule, Traffic};
 pub use dense::DenseKernels;
 pub use encode::EncodeKernels;
 pub use error::{Error, Result};
 pub use finite::{FiniteKernels, all_finite, finite};
+pub use gradient::GradientKernels;
 pub use loss::{ElementLoss, Layout, LossKernels, PROBABILITY_FLOOR, Row, Wanted};
 pub use lutweave_lut::Isa;
 pub use model::{BatchGradient, BatchState, MOMENTS, ModelKernels, Nodes, Running, TableModel};
@@ -53,4 +56,5 @@ pub use switch::SwitchKernels;
 pub use table::{
     Entries, MakeEntries, MakeGradient, Slopes, TableGradient, TableKernels, table_words,
 };
+pub use weights::{WeightForm, WeightKernels};
 pub use window::WindowKernels;

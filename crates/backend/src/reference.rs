@@ -6,6 +6,7 @@ mod activation;
 mod candidate;
 mod dense;
 mod encode;
+mod gradient;
 mod loss;
 mod modulate;
 mod multilinear;
@@ -17,6 +18,7 @@ mod rows;
 mod sum;
 mod switch;
 mod table;
+mod weights;
 mod window;
 
 pub use multilinear::{DifferentiableLut, NodeGradient, multilinear, multilinear_gradient};

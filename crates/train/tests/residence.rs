@@ -7,10 +7,13 @@ use lutweave_backend::{Backend, Cpu, Cuda, Schedule, Traffic};
 use lutweave_nn::models::{
     Average, Binary, GateMixture, HardTable, Light, Max, MicroMlp, Smoothed, Walsh,
 };
-use lutweave_nn::{GroupSum, LutLayer, Network, Sequential, StateData};
+use lutweave_nn::{
+    BatchNormalization, BitValues, Dense, GroupSum, LutLayer, Network, Precision, Quantise,
+    Sequential, StateData, StochasticBatchNormalization, WiringRule,
+};
 use lutweave_tensor::{DType, FrameBuffer, Target, rng};
 use lutweave_train::metrics::{CategoricalAccuracy, Metric};
-use lutweave_train::{Adam, Loss, Optimizer, SoftmaxCrossEntropy};
+use lutweave_train::{Adam, Clip, EncoderCost, Loss, Optimizer, SoftmaxCrossEntropy, WalshPenalty};
 
 /// Relative tolerance of what differs in the order of sums, and in exponentials.
 const LOOSE: f32 = 1e-4;
@@ -38,7 +41,7 @@ fn network(middle: LutLayer) -> Network {
 }
 
 /// A step of training: loss and share of right answers.
-fn step(net: &mut Network, adam: &mut Adam, backend: &dyn Backend) -> (f32, f64) {
+fn step(net: &mut Network, optimizer: &mut dyn Optimizer, backend: &dyn Backend) -> (f32, f64) {
     let (x, target) = batch();
     let (y, saved) = net.forward(x, backend).unwrap();
     let whole = SoftmaxCrossEntropy.weight(&target).unwrap();
@@ -46,7 +49,7 @@ fn step(net: &mut Network, adam: &mut Adam, backend: &dyn Backend) -> (f32, f64)
     net.backward(saved, &dy, backend).unwrap();
     let mut accuracy = CategoricalAccuracy::new();
     accuracy.add_on(&y, &target, backend).unwrap();
-    adam.update_on(net.parameters_mut(), 0.01, backend).unwrap();
+    optimizer.update_on(net.parameters_mut(), 0.01, backend).unwrap();
     (loss, accuracy.value())
 }
 
@@ -110,23 +113,77 @@ fn every_model_trains_alike_where_it_stays_and_where_it_does_not() {
     }
 }
 
+/// Whatever layers and optimizers there are that stay on the device: a network, and what trains it.
+fn staying() -> Vec<(&'static str, Network, Box<dyn Optimizer>)> {
+    let net = || Sequential::new(&[20]).reading(DType::Bit);
+    let body = || net().then(LutLayer::new(24).fan_in(4));
+    let adam = || Adam::new(0.01);
+    let binary = || Dense::new(&[6]).binary_weights(true);
+    let eight = Some(Precision { bits: 8, step: None });
+    let rounded = Quantise { weights: eight, inputs: eight, outputs: None };
+    let learned = WiringRule::Learned { candidates: Some(9) };
+    let learns = || net().then(LutLayer::new(24).fan_in(4).wiring(learned.clone()));
+    let builds: Vec<(&'static str, Sequential)> = vec![
+        ("tables", net().then(LutLayer::new(24).fan_in(6)).then(LutLayer::new(18).fan_in(5))),
+        ("batch norm", body().then(GroupSum::new(6)).then(BatchNormalization::new())),
+        ("fixed range", body().then(GroupSum::new(6)).then(StochasticBatchNormalization::new())),
+        ("signs", body().then(binary().bits_as(BitValues::Signs)).then(BatchNormalization::new())),
+        ("signs of both", body().then(Dense::new(&[6])).then(binary().binary_inputs(true))),
+        ("fixed point", body().then(Dense::new(&[6])).then(Dense::new(&[6]).quantise(rounded))),
+        ("wiring", learns().then(LutLayer::new(18).fan_in(3).wiring(learned.clone()))),
+        ("bits of reals", body().then(GroupSum::new(6)).then(LutLayer::new(18).fan_in(2))),
+    ];
+    let build = |sequential: Sequential| sequential.then(Dense::new(&[3])).build(5).unwrap();
+    let mut all: Vec<(&'static str, Network, Box<dyn Optimizer>)> = builds
+        .into_iter()
+        .map(|(name, net)| (name, build(net), Box::new(adam()) as Box<dyn Optimizer>))
+        .collect();
+    let plain = || build(body());
+    all.push(("clip by norm", plain(), Box::new(Clip::by_norm(adam(), 0.01))));
+    all.push(("clip by value", plain(), Box::new(Clip::by_value(adam(), 0.001))));
+    let (net, scored) = (plain(), build(learns()));
+    let penalty = Box::new(WalshPenalty::new(adam(), 0.1, &net));
+    all.push(("penalty of degree", net, penalty));
+    let cost = Box::new(EncoderCost::new(adam(), 0.1, &scored));
+    all.push(("cost of the encoder", scored, cost));
+    all
+}
+
 #[test]
 fn a_step_copies_its_batch_in_and_its_loss_out() {
-    let cuda = Cuda::emulated_lists(Schedule::Rising, 1).unwrap();
-    let (mut net, mut adam) = (network(LutLayer::new(18).fan_in(5)), Adam::new(0.01));
-    // Parameters and wiring go up, moments begin as zeros; then every step is like the one before.
-    for _ in 0..3 {
-        step(&mut net, &mut adam, &cuda);
+    for (name, mut net, mut optimizer) in staying() {
+        let cuda = Cuda::emulated_lists(Schedule::Rising, 1).unwrap();
+        // Parameters and wiring go up, moments begin as zeros; then every step is like the one before.
+        for _ in 0..3 {
+            step(&mut net, &mut *optimizer, &cuda);
+        }
+        let before = cuda.traffic();
+        step(&mut net, &mut *optimizer, &cuda);
+        let crossed = cuda.traffic() - before;
+        let Traffic { sent, fetched, launches, lists, repeated, .. } = crossed;
+        let (x, _) = batch();
+        let labels = 2 * 4 * FRAMES as u64; // for the loss, and for the share that is right
+        assert_eq!(sent, x.bytes() as u64 + labels, "{name}: {crossed:?}");
+        // The loss, two counts, and flags that say whether all is finite.
+        assert!(fetched <= 96, "{name}: {crossed:?}");
+        assert!(launches <= 60, "{name}: {crossed:?}");
+        assert!(lists == repeated && lists <= 10, "{name}: {crossed:?}");
+        cuda.synchronise().unwrap();
     }
-    let before = cuda.traffic();
-    step(&mut net, &mut adam, &cuda);
-    let crossed = cuda.traffic() - before;
-    let Traffic { sent, fetched, launches, lists, repeated, .. } = crossed;
-    let (x, _) = batch();
-    let labels = 2 * 4 * FRAMES as u64; // for the loss, and for the share that is right
-    assert_eq!(sent, x.bytes() as u64 + labels);
-    // The loss, two counts, and flags that say whether all is finite.
-    assert!(fetched <= 64, "{fetched}");
-    assert!(launches <= 40, "{launches}");
-    assert!(lists == repeated && lists <= 10, "{crossed:?}");
+}
+
+#[test]
+fn what_stays_trains_as_on_the_host() {
+    for (name, mut net, mut optimizer) in staying() {
+        let (_, mut other, mut host) =
+            staying().into_iter().find(|(own, ..)| *own == name).unwrap();
+        let cuda = Cuda::emulated_lists(Schedule::Shuffled(3), 1).unwrap();
+        for round in 0..4 {
+            let got = step(&mut net, &mut *optimizer, &cuda);
+            let want = step(&mut other, &mut *host, &Cpu::new());
+            let near = (got.0 - want.0).abs() <= 10.0 * LOOSE * want.0;
+            assert!(near, "{name}, {round}: {got:?} {want:?}");
+        }
+        cuda.synchronise().unwrap();
+    }
 }

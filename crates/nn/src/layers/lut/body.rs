@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lutweave_backend::{Sites, finite};
+use lutweave_backend::{Backend, Choice, Cpu, Sites, finite};
 use lutweave_lut::Wiring;
 use lutweave_tensor::{Array, DType, rng};
 
@@ -130,24 +130,37 @@ impl Body {
         Ok(Sites::shared(wiring, self.share, self.constants)?)
     }
 
+    /// Where the tables are used in this step.
+    pub(super) fn sites_of<'a>(&'a self, choice: Option<&'a Choice>) -> Result<Sites<'a>> {
+        choice.map_or_else(|| self.sites(&self.fixed), |choice| Ok(choice.into()))
+    }
+
     /// The wiring that is still being learned, as the scores choose it now.
-    pub(super) fn choice(&self) -> Result<Option<Wiring>> {
+    pub(super) fn choice(&self, backend: &dyn Backend) -> Result<Option<Choice>> {
         match &self.learned {
             Some(learned) if !learned.frozen => {
-                Ok(Some(learned.choice(self.base.input().nodes(), self.spec.fan_in)?))
+                let sources = self.base.input().nodes();
+                Ok(Some(learned.choice(sources, self.spec.fan_in, backend)?))
             }
             _ => Ok(None),
         }
     }
 
+    /// The same on the host.
+    fn chosen(&self) -> Result<Option<Wiring>> {
+        let Some(choice) = self.choice(&Cpu::new())? else { return Ok(None) };
+        let table = choice.fetch()?.to_vec();
+        Ok(Some(Wiring::explicit(choice.sources(), choice.fan_in(), table)?))
+    }
+
     /// The wiring at present.
     pub(super) fn wiring(&self) -> Result<Cow<'_, Wiring>> {
-        Ok(self.choice()?.map_or(Cow::Borrowed(&self.fixed), Cow::Owned))
+        Ok(self.chosen()?.map_or(Cow::Borrowed(&self.fixed), Cow::Owned))
     }
 
     /// Makes the present choice of learned wiring the final one.
     pub(super) fn freeze_wiring(&mut self) -> Result<()> {
-        if let Some(choice) = self.choice()? {
+        if let Some(choice) = self.chosen()? {
             self.fixed = choice;
         }
         if let Some(learned) = &mut self.learned {
@@ -278,7 +291,7 @@ impl Body {
     }
 
     pub(super) fn state(&self) -> Vec<StateTensor> {
-        let choice = self.choice().ok().flatten();
+        let choice = self.chosen().ok().flatten();
         let fixed = self.kernel.as_ref().map_or(&self.fixed, |kernel| &kernel.wiring);
         let wiring = choice.as_ref().unwrap_or(fixed);
         let mut state = vec![
