@@ -63,4 +63,12 @@ pub trait Backend:
     fn prefetch(&self, _x: &FrameBuffer) -> Result<()> {
         Ok(())
     }
+
+    /// The same hardware for the length of a training step, whose answers to
+    /// [`watch`](FiniteKernels::watch) come at its end, by [`fault`](FiniteKernels::fault): so that nothing
+    /// waits in between, and all work of the step can be handed over as one. None, as here, where there is
+    /// nothing to wait for.
+    fn step(&self) -> Option<Box<dyn Backend>> {
+        None
+    }
 }

@@ -42,6 +42,7 @@ use lutweave_tensor::FrameBuffer;
 
 #[cfg(any(feature = "cuda", feature = "emulate"))]
 use self::device::Device;
+use self::finite::Later;
 use self::memory::Memory;
 use self::tables::Tables;
 use crate::{Backend, Result};
@@ -53,8 +54,10 @@ use crate::{Backend, Result};
 #[derive(Debug)]
 pub struct Cuda {
     memory: Arc<Memory>,
-    tables: Tables,
-    name: String,
+    tables: Arc<Tables>,
+    name: Arc<str>,
+    /// What is told at the end of a step, where this is one.
+    later: Option<Later>,
 }
 
 /// The order in which an emulated device runs threads and blocks. A result that depends on it is a
@@ -186,8 +189,8 @@ impl Cuda {
 
     #[cfg(any(feature = "cuda", feature = "emulate"))]
     fn on(device: Arc<dyn Device>) -> Self {
-        let name = device.name();
-        Self { memory: Arc::new(Memory::new(device)), tables: Tables::default(), name }
+        let (name, tables) = (device.name().into(), Arc::default());
+        Self { memory: Arc::new(Memory::new(device)), tables, name, later: None }
     }
 
     /// What has crossed since this was made, and how many kernels were launched.
@@ -239,5 +242,11 @@ impl Backend for Cuda {
             x.mirror(Arc::new(self.memory.send_ahead(&x.as_bytes()?[..x.bytes()])?));
         }
         Ok(())
+    }
+
+    /// The same device, with what is looked at told at the end.
+    fn step(&self) -> Option<Box<dyn Backend>> {
+        let (memory, tables, name) = (self.memory.clone(), self.tables.clone(), self.name.clone());
+        Some(Box::new(Self { memory, tables, name, later: Some(Later::default()) }))
     }
 }

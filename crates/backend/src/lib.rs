@@ -37,7 +37,7 @@ pub use cuda::{Cuda, Schedule, Traffic};
 pub use dense::DenseKernels;
 pub use encode::EncodeKernels;
 pub use error::{Error, Result};
-pub use finite::{FiniteKernels, all_finite, finite};
+pub use finite::{Fault, FiniteKernels, Watched, all_finite, finite};
 pub use gradient::GradientKernels;
 pub use loss::{ElementLoss, Layout, LossKernels, PROBABILITY_FLOOR, Row, Wanted};
 pub use lutweave_lut::Isa;

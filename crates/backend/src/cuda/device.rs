@@ -60,13 +60,6 @@ pub(super) trait Device: Debug + Send + Sync {
     /// There is as much memory at `address`.
     unsafe fn clear(&self, address: u64, bytes: usize) -> Result<()>;
 
-    /// Copies on the device.
-    ///
-    /// # Safety
-    ///
-    /// There is as much memory at both addresses, and it does not overlap.
-    unsafe fn copy(&self, from: u64, to: u64, bytes: usize) -> Result<()>;
-
     /// Runs a kernel.
     ///
     /// # Safety

@@ -254,16 +254,6 @@ impl Device for Driver {
         done.map_err(failed("clear"))
     }
 
-    unsafe fn copy(&self, from: u64, to: u64, bytes: usize) -> Result<()> {
-        if bytes == 0 {
-            return Ok(());
-        }
-        self.bind("copy")?;
-        // SAFETY: as the caller promises.
-        let done = unsafe { result::memcpy_dtod_async(to, from, bytes, self.stream.cu_stream()) };
-        done.map_err(failed("copy"))
-    }
-
     unsafe fn launch(
         &self,
         source: &Source,

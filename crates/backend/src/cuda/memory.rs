@@ -14,6 +14,8 @@ use crate::Result;
 
 /// Sizes are whole multiples of it, so that those of small arrays are often the same.
 const UNIT: usize = 256;
+/// Most bytes that are sent ahead without being asked to: pinned memory is held for them.
+const SMALL: usize = 64 << 10;
 
 /// The memory of one device. What is given back is kept for the next that asks for as much: steps of a
 /// training ask for the same again and again, and the device does everything in order, so that nothing
@@ -118,9 +120,13 @@ impl Memory {
         Ok(buffer)
     }
 
-    /// A copy of an array of the host.
+    /// A copy of an array of the host. Small ones go past the work that waits, which they would break in
+    /// two.
     pub(super) fn send<T: Pod>(self: &Arc<Self>, values: &[T]) -> Result<Buffer> {
         let bytes: &[u8] = bytemuck::cast_slice(values);
+        if bytes.len() <= SMALL {
+            return self.send_ahead(bytes);
+        }
         let buffer = self.allocate(bytes.len())?;
         // SAFETY: the buffer has as many bytes.
         unsafe { self.device.upload(buffer.address, bytes)? };
@@ -206,14 +212,6 @@ impl Buffer {
         unsafe { self.memory.device.download(self.address, &mut to[..length])? };
         self.memory.waited();
         Ok(())
-    }
-
-    /// Another with the same numbers.
-    pub(super) fn duplicate(&self) -> Result<Self> {
-        let copy = self.memory.allocate(self.bytes)?;
-        // SAFETY: both have as many bytes, and are two.
-        unsafe { self.memory.device.copy(self.address, copy.address, self.bytes)? };
-        Ok(copy)
     }
 }
 

@@ -131,12 +131,6 @@ impl Device for Recorder {
         if bytes == 0 { Ok(()) } else { self.wait(Work::Clear { address, bytes }) }
     }
 
-    unsafe fn copy(&self, from: u64, to: u64, bytes: usize) -> Result<()> {
-        self.flush()?;
-        // SAFETY: as the caller promises.
-        unsafe { self.device.copy(from, to, bytes) }
-    }
-
     unsafe fn launch(
         &self,
         source: &Source,

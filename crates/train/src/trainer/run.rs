@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use lutweave_nn::Network;
+use lutweave_backend::Fault;
+use lutweave_nn::{GIVES, Network};
 use lutweave_tensor::Dataset;
 
 use super::Trainer;
@@ -209,7 +210,10 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
         let rate = self.rate(0);
         self.drive()?;
         let Trainer { optimizer, loss, backend, .. } = &mut self.trainer;
-        let (net, backend, replicas) = (&mut *self.net, *backend, &mut self.replicas);
+        let (net, replicas) = (&mut *self.net, &mut self.replicas);
+        // Where the device answers at the end, all of the step is asked for before anything is read.
+        let later = if replicas.is_none() { backend.step() } else { None };
+        let backend = later.as_deref().unwrap_or(*backend);
         let (mut total, mut value) = (0f64, Sum::default());
         let weights: Result<Vec<f64>> = parts.iter().map(|part| loss.weight(&part.1)).collect();
         let weight: f64 = weights?.iter().sum();
@@ -222,18 +226,31 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
             } else {
                 let parts = parts.into_iter().enumerate();
                 let parts = parts.map(|(number, (batch, target))| (number, batch, target));
-                run_parts(net, backend, parts.collect(), loss, weight)?
+                run_parts(net, backend, parts.collect(), (loss, weight), later.is_some())?
             };
-            for (_, loss, y, target) in done {
-                if !loss.is_finite() {
+            if later.is_some() {
+                optimizer.update_on(net.parameters_mut(), rate, backend)?;
+            }
+            for (_, _, y, target) in &done {
+                metric.clear();
+                metric.add_on(y, target, backend)?;
+                value.add(metric.value(), target.labelled() as f64);
+            }
+            let fault = backend.fault().map_err(lutweave_nn::Error::from)?;
+            let of_loss = fault.as_ref().is_none_or(|fault| fault.what != GIVES);
+            for (_, loss, ..) in done {
+                let loss = loss.read()?;
+                if of_loss && !loss.is_finite() {
                     return Err(Error::Diverged { epoch, step, loss });
                 }
                 total += f64::from(loss);
-                metric.clear();
-                metric.add_on(&y, &target, backend)?;
-                value.add(metric.value(), target.labelled() as f64);
             }
-            optimizer.update_on(net.parameters_mut(), rate, backend)?;
+            if let Some(Fault { layer, what }) = fault {
+                return Err(lutweave_nn::Error::NotFinite { layer, what }.into());
+            }
+            if later.is_none() {
+                optimizer.update_on(net.parameters_mut(), rate, backend)?;
+            }
             replicas.as_mut().map_or(Ok(()), |replicas| replicas.share(net))
         })?;
         self.position.loss.add(total, weight);
