@@ -41,9 +41,18 @@ pub(super) struct Normaliser {
 /// used several times in a step has those of each use.
 #[derive(Debug)]
 enum Tape {
-    Batch { x: Arc<FrameBuffer>, mean: Array, variance: Array, rstd: Array },
+    Batch(Box<Batch>),
     Running,
     Bypass,
+}
+
+/// A batch and its statistics.
+#[derive(Debug)]
+struct Batch {
+    x: Arc<FrameBuffer>,
+    mean: Array,
+    variance: Array,
+    rstd: Array,
 }
 
 /// Checks what two kinds of settings have in common.
@@ -145,7 +154,8 @@ impl Layer for Normaliser {
         let (mut mean, mut variance) = (Array::zeros(groups)?, Array::zeros(groups)?);
         backend.moments(&x, self.share, &mut mean, &mut variance)?;
         let (y, rstd) = self.apply(&x, (&mean, &variance), backend)?;
-        Ok((y, Box::new(Tape::Batch { x, mean, variance, rstd })))
+        let batch = Batch { x, mean, variance, rstd };
+        Ok((y, Box::new(Tape::Batch(Box::new(batch)))))
     }
 
     fn backward(
@@ -157,11 +167,11 @@ impl Layer for Normaliser {
     ) -> Result<Option<FrameBuffer>> {
         let tape = *saved_as::<Tape>(saved, self.base.path())?;
         self.base.check_gradient(dy)?;
-        let (x, mean, variance, rstd) = match tape {
+        let Batch { x, mean, variance, rstd } = match tape {
             Tape::Bypass => return Ok(want_dx.then(|| dy.clone())),
             Tape::Running if want_dx => return Ok(Some(self.backward_running(dy, backend)?)),
             Tape::Running => return Ok(None),
-            Tape::Batch { x, mean, variance, rstd } => (x, mean, variance, rstd),
+            Tape::Batch(batch) => *batch,
         };
         let mut dx = None;
         if want_dx {

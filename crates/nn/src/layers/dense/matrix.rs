@@ -100,12 +100,13 @@ impl Matrix {
         }
     }
 
-    /// The weights as they enter the product, `factor` times.
-    fn scaled_weights(&self, factor: f32, backend: &dyn Backend) -> Result<Cow<'_, Array>> {
+    /// The weights as they enter the product, or twice that.
+    fn weights_times(&self, twice: bool, backend: &dyn Backend) -> Result<Cow<'_, Array>> {
         let (weights, form) = (&self.weights.values, self.form());
-        if form == WeightForm::Real && factor == 1.0 {
+        if form == WeightForm::Real && !twice {
             return Ok(Cow::Borrowed(weights));
         }
+        let factor = if twice { 2.0 } else { 1.0 };
         let mut formed = Array::zeros(weights.len())?;
         backend.form_weights(weights, form, factor, &mut formed)?;
         Ok(Cow::Owned(formed))
@@ -113,7 +114,7 @@ impl Matrix {
 
     /// The weights as they enter the product.
     pub(super) fn effective_weights(&self, backend: &dyn Backend) -> Result<Cow<'_, Array>> {
-        self.scaled_weights(1.0, backend)
+        self.weights_times(false, backend)
     }
 
     fn effective_bias(&self, backend: &dyn Backend) -> Result<Cow<'_, Array>> {
@@ -163,7 +164,7 @@ impl Matrix {
     ) -> Result<FrameBuffer> {
         // From 0 to 1 a bit may go from −1 to 1, twice as far.
         let twice = x.dtype() == DType::Bit && self.spec.bits == BitValues::Signs;
-        let weights = self.scaled_weights(if twice { 2.0 } else { 1.0 }, backend)?;
+        let weights = self.weights_times(twice, backend)?;
         let mut dx = FrameBuffer::zeros(DType::F32, x.shape(), x.frames())?;
         backend.affine_backward_input(dy, &weights, self.spec.groups, &mut dx)?;
         if self.spec.binary_inputs {

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use lutweave_backend::{Backend, Cpu, Reference};
 use lutweave_lut::Evaluator;
 use lutweave_tensor::{DType, FrameBuffer, rng};
-use proptest::prelude::*;
 
 use super::*;
 use crate::StateData;
