@@ -18,10 +18,14 @@ mod finite;
 mod gradient;
 #[cfg(feature = "cuda")]
 mod graph;
+#[cfg(any(feature = "cuda", feature = "emulate"))]
+mod library;
 mod loss;
 mod memory;
 mod model;
 mod modulate;
+#[cfg(any(feature = "cuda", feature = "emulate"))]
+mod nccl;
 mod norm;
 mod operands;
 mod optimizer;
@@ -44,6 +48,8 @@ use lutweave_tensor::FrameBuffer;
 use self::device::Device;
 use self::finite::Later;
 use self::memory::Memory;
+#[cfg(any(feature = "cuda", feature = "emulate"))]
+pub(crate) use self::nccl::Exchange;
 use self::tables::Tables;
 use crate::{Backend, Result};
 
@@ -191,6 +197,13 @@ impl Cuda {
     fn on(device: Arc<dyn Device>) -> Self {
         let (name, tables) = (device.name().into(), Arc::default());
         Self { memory: Arc::new(Memory::new(device)), tables, name, later: None }
+    }
+
+    /// The same device.
+    #[cfg(any(feature = "cuda", feature = "emulate"))]
+    fn same(&self) -> Self {
+        let (memory, tables, name) = (self.memory.clone(), self.tables.clone(), self.name.clone());
+        Self { memory, tables, name, later: None }
     }
 
     /// What has crossed since this was made, and how many kernels were launched.

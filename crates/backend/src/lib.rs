@@ -47,7 +47,7 @@ pub use norm::{GroupMap, GroupNorm, NormKernels};
 pub use optimizer::{OptimizerKernels, Rule, Trained, power_of_two};
 pub use pool::{Divisor, PoolKernels};
 pub use real::{RealKernels, frame_blocks};
-pub use reduce::{HostReduce, Reduce};
+pub use reduce::{HostReduce, Nccl, Reduce};
 pub use reference::Reference;
 pub use rows::RowKernels;
 pub use sites::Sites;

@@ -95,6 +95,26 @@ pub(super) trait Device: Debug + Send + Sync {
 
     /// Waits until all is done.
     fn synchronise(&self) -> Result<()>;
+
+    /// Hands over what waits, without waiting for it.
+    #[allow(dead_code)] // where there is no device
+    fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Where other libraries find it; none where it is no GPU.
+    #[allow(dead_code)] // where there is no device
+    fn place(&self) -> Option<Place> {
+        None
+    }
+}
+
+/// A GPU as the driver counts them, and the stream that its work is on.
+#[allow(dead_code)] // where there is no device
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Place {
+    pub(super) ordinal: i32,
+    pub(super) stream: u64,
 }
 
 /// Something to do that gives no answer.

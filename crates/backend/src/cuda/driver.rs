@@ -13,7 +13,7 @@ use cudarc::driver::{
 use cudarc::nvrtc::{self, CompileError, CompileOptions, Ptx};
 use lutweave_kernels::Source;
 
-use super::device::{Argument, Device, Shape, Work};
+use super::device::{Argument, Device, Place, Shape, Work};
 use super::graph::{Graphs, Step};
 use crate::{Error, Result};
 
@@ -303,6 +303,11 @@ impl Device for Driver {
 
     fn synchronise(&self) -> Result<()> {
         self.stream.synchronize().map_err(failed("synchronise"))
+    }
+
+    fn place(&self) -> Option<Place> {
+        let ordinal = i32::try_from(self.context.ordinal()).ok()?;
+        Some(Place { ordinal, stream: self.stream.cu_stream().expose_provenance() as u64 })
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::thread;
 
-use lutweave_backend::{Backend, Reduce};
-use lutweave_nn::Network;
+use lutweave_backend::{Backend, Fault, Reduce};
+use lutweave_nn::{GIVES, Network};
 use lutweave_tensor::{FrameBuffer, Target};
 
 use crate::{Error, Loss, PartLoss, Result};
@@ -67,10 +67,10 @@ impl<'a> Replicas<'a> {
             let others = self.copies.iter_mut().zip(shares);
             let others: Vec<_> = others
                 .map(|((net, backend), parts)| {
-                    scope.spawn(|| run_parts(net, *backend, parts, (loss, whole), false))
+                    scope.spawn(|| run_whole(net, *backend, parts, (loss, whole)))
                 })
                 .collect();
-            let mut done = vec![run_parts(net, backend, first, (loss, whole), false)];
+            let mut done = vec![run_whole(net, backend, first, (loss, whole))];
             let failed = || Err(Error::Callback("a thread of a device failed".into()));
             done.extend(
                 others.into_iter().map(|thread| thread.join().unwrap_or_else(|_| failed())),
@@ -118,6 +118,33 @@ impl<'a> Replicas<'a> {
         }
         Ok(())
     }
+}
+
+/// Runs some parts one after the other, and waits for what they say at the end.
+fn run_whole(
+    net: &mut Network,
+    backend: &dyn Backend,
+    parts: Vec<Part>,
+    loss: (&dyn Loss, f64),
+) -> Result<Vec<Done>> {
+    let later = backend.step();
+    let backend = later.as_deref().unwrap_or(backend);
+    let done = run_parts(net, backend, parts, loss, later.is_some())?;
+    check(&done, backend)?;
+    Ok(done)
+}
+
+/// Refuses numbers that are not finite, where a step found them. What follows from a loss that is none is
+/// left to whoever reads that.
+pub(super) fn check(done: &[Done], backend: &dyn Backend) -> Result<()> {
+    let fault = backend.fault().map_err(lutweave_nn::Error::from)?;
+    let Some(Fault { layer, what }) = fault else { return Ok(()) };
+    for (_, loss, ..) in done {
+        if what != GIVES && !loss.read()?.is_finite() {
+            return Ok(());
+        }
+    }
+    Err(lutweave_nn::Error::NotFinite { layer, what }.into())
 }
 
 /// Runs some parts one after the other. With `later`, losses are read by whoever gets them, and what

@@ -2,15 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use lutweave_backend::Fault;
-use lutweave_nn::{GIVES, Network};
+use lutweave_nn::Network;
 use lutweave_tensor::Dataset;
 
 use super::Trainer;
 use super::evaluate::{TestSet, metric_of};
 use super::feed::{Batch, Feed, Plan};
 use super::record::{Best, Checkpoint, Epoch, Flow, History, Position, Progress, Sum};
-use super::replicas::{Replicas, run_parts};
+use super::replicas::{Replicas, check, run_parts};
 use crate::{Error, Metric, Result};
 
 /// What a training works with and how far it has come.
@@ -236,17 +235,13 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
                 metric.add_on(y, target, backend)?;
                 value.add(metric.value(), target.labelled() as f64);
             }
-            let fault = backend.fault().map_err(lutweave_nn::Error::from)?;
-            let of_loss = fault.as_ref().is_none_or(|fault| fault.what != GIVES);
+            check(&done, backend)?;
             for (_, loss, ..) in done {
                 let loss = loss.read()?;
-                if of_loss && !loss.is_finite() {
+                if !loss.is_finite() {
                     return Err(Error::Diverged { epoch, step, loss });
                 }
                 total += f64::from(loss);
-            }
-            if let Some(Fault { layer, what }) = fault {
-                return Err(lutweave_nn::Error::NotFinite { layer, what }.into());
             }
             if later.is_none() {
                 optimizer.update_on(net.parameters_mut(), rate, backend)?;
