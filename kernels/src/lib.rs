@@ -52,6 +52,7 @@ sources! {
     GATHER_ROWS = "gather_rows",
     LOSS = "loss",
     MODULATE = "modulate",
+    NOISE = "noise",
     NORM = "norm",
     OPTIMIZER = "optimizer",
     PATTERN_COUNTS = "pattern_counts",

@@ -7,6 +7,8 @@
 
 mod activation;
 mod candidate;
+#[cfg(feature = "cublas")]
+mod cublas;
 mod dense;
 mod device;
 #[cfg(feature = "cuda")]
@@ -26,6 +28,7 @@ mod model;
 mod modulate;
 #[cfg(any(feature = "cuda", feature = "emulate"))]
 mod nccl;
+mod noise;
 mod norm;
 mod operands;
 mod optimizer;
@@ -64,6 +67,9 @@ pub struct Cuda {
     name: Arc<str>,
     /// What is told at the end of a step, where this is one.
     later: Option<Later>,
+    /// Products of dense layers, where they are not our own kernels'.
+    #[cfg(feature = "cublas")]
+    products: Option<Arc<cublas::Products>>,
 }
 
 /// The order in which an emulated device runs threads and blocks. A result that depends on it is a
@@ -196,14 +202,62 @@ impl Cuda {
     #[cfg(any(feature = "cuda", feature = "emulate"))]
     fn on(device: Arc<dyn Device>) -> Self {
         let (name, tables) = (device.name().into(), Arc::default());
-        Self { memory: Arc::new(Memory::new(device)), tables, name, later: None }
+        Self {
+            #[cfg(feature = "cublas")]
+            products: cublas::Products::new(&*device).ok().map(Arc::new),
+            memory: Arc::new(Memory::new(device)),
+            tables,
+            name,
+            later: None,
+        }
     }
 
-    /// The same device.
-    #[cfg(any(feature = "cuda", feature = "emulate"))]
-    fn same(&self) -> Self {
-        let (memory, tables, name) = (self.memory.clone(), self.tables.clone(), self.name.clone());
-        Self { memory, tables, name, later: None }
+    /// The same device, for something else.
+    fn same(&self, later: Option<Later>) -> Self {
+        Self {
+            memory: self.memory.clone(),
+            tables: self.tables.clone(),
+            name: self.name.clone(),
+            later,
+            #[cfg(feature = "cublas")]
+            products: self.products.clone(),
+        }
+    }
+
+    /// Whether products of dense layers are those of cuBLAS, which is looked for when a device is made.
+    /// Where it is not there they are our own kernels'.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`](crate::Error::Unavailable) where they are our own, with the reason.
+    pub fn cublas(&self) -> Result<()> {
+        #[cfg(feature = "cublas")]
+        return match &self.products {
+            Some(_) => Ok(()),
+            None => cublas::Products::new(self.memory.device()).map(|_| ()),
+        };
+        #[cfg(not(feature = "cublas"))]
+        {
+            let why = "this program was built without the feature `cublas`".into();
+            Err(crate::Error::Unavailable { what: "cuBLAS", why })
+        }
+    }
+
+    /// The same device with this library as its cuBLAS.
+    ///
+    /// # Safety
+    ///
+    /// It has the functions of cuBLAS, for the memory of this device.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`](crate::Error::Unavailable) where it cannot be loaded or lacks one of them.
+    #[cfg(feature = "cublas")]
+    #[allow(unsafe_code)]
+    pub unsafe fn with_cublas(&self, path: &std::path::Path) -> Result<Self> {
+        // SAFETY: as the caller promises.
+        let products = unsafe { cublas::Products::with_library(path, self.memory.device())? };
+        Ok(Self { products: Some(Arc::new(products)), ..self.same(None) })
     }
 
     /// What has crossed since this was made, and how many kernels were launched.
@@ -259,7 +313,6 @@ impl Backend for Cuda {
 
     /// The same device, with what is looked at told at the end.
     fn step(&self) -> Option<Box<dyn Backend>> {
-        let (memory, tables, name) = (self.memory.clone(), self.tables.clone(), self.name.clone());
-        Some(Box::new(Self { memory, tables, name, later: Some(Later::default()) }))
+        Some(Box::new(self.same(Some(Later::default()))))
     }
 }

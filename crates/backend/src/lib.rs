@@ -15,6 +15,7 @@ mod gradient;
 mod loss;
 mod model;
 mod modulate;
+mod noise;
 mod norm;
 mod optimizer;
 mod pool;
@@ -43,6 +44,7 @@ pub use loss::{ElementLoss, Layout, LossKernels, PROBABILITY_FLOOR, Row, Wanted}
 pub use lutweave_lut::Isa;
 pub use model::{BatchGradient, BatchState, MOMENTS, ModelKernels, Nodes, Running, TableModel};
 pub use modulate::{ErrorEffect, Levels, MAX_CODE_BITS, ModulateKernels, Modulation, Thresholds};
+pub use noise::{Draw, NodeStreams, Noise, NoiseKernels};
 pub use norm::{GroupMap, GroupNorm, NormKernels};
 pub use optimizer::{OptimizerKernels, Rule, Trained, power_of_two};
 pub use pool::{Divisor, PoolKernels};

@@ -23,13 +23,15 @@ mod window;
 
 pub use multilinear::{DifferentiableLut, NodeGradient, multilinear, multilinear_gradient};
 
-use crate::{Backend, FiniteKernels, ModelKernels};
+use crate::{Backend, FiniteKernels, ModelKernels, NoiseKernels};
 
 /// The reference backend: one thread, one frame at a time.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reference;
 
 impl ModelKernels for Reference {}
+
+impl NoiseKernels for Reference {}
 
 impl FiniteKernels for Reference {}
 

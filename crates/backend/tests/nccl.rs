@@ -3,23 +3,15 @@
 #![cfg(unix)]
 #![allow(unsafe_code, clippy::unwrap_used, clippy::panic)]
 
-use std::ffi::{CStr, c_char};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+#[path = "common/compiled.rs"]
+mod compiled;
 
+use std::ffi::{CStr, c_char};
+use std::path::Path;
+
+use compiled::compile;
 use lutweave_backend::{Cuda, Error, GradientKernels, HostReduce, Nccl, Reduce, Schedule};
 use lutweave_tensor::Array;
-
-/// Compiles a shared library with the machine's C compiler, as the kernels are.
-fn compile(source: &Path, folder: &Path) -> PathBuf {
-    let library = folder.join(source.with_extension("so").file_name().unwrap());
-    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-    let flags = ["-shared", "-fPIC", "-O1", "-o"];
-    let mut command = Command::new(&compiler);
-    let done = command.args(flags).arg(&library).arg(source).status();
-    assert!(done.is_ok_and(|status| status.success()), "{compiler}: install a C compiler");
-    library
-}
 
 fn emulated(count: u16) -> Vec<Cuda> {
     (0..count).map(|seed| Cuda::emulated_lists(Schedule::Shuffled(seed), 1).unwrap()).collect()

@@ -70,7 +70,7 @@ fn layers() -> Vec<(LutLayer, bool)> {
         (lut(3).model(Light::sine()), true),
         (lut(6).model(Walsh::default()).batch_norm(None), true),
         (lut(2).model(GateMixture::default()), true),
-        (lut(2).model(GateMixture::default().noise(0.5)).batch_norm(None), false),
+        (lut(2).model(GateMixture::default().noise(0.5)).batch_norm(None), true),
         (lut(3).model(Binary).batch_norm(None), true),
         (lut(3).model(Average).batch_norm(None), true),
         (lut(4).model(Max).batch_norm(None), true),
@@ -129,6 +129,7 @@ fn staying() -> Vec<(&'static str, Network, Box<dyn Optimizer>)> {
     let rounded = Quantise { weights: eight, inputs: eight, outputs: None };
     let learned = WiringRule::Learned { candidates: Some(9) };
     let learns = || net().then(LutLayer::new(24).fan_in(4).wiring(learned.clone()));
+    let (light, walsh) = (Light::default(), Walsh { noise: 0.5, ..Walsh::default() });
     let builds: Vec<(&'static str, Sequential)> = vec![
         ("tables", net().then(LutLayer::new(24).fan_in(6)).then(LutLayer::new(18).fan_in(5))),
         ("batch norm", body().then(GroupSum::new(6)).then(BatchNormalization::new())),
@@ -137,6 +138,12 @@ fn staying() -> Vec<(&'static str, Network, Box<dyn Optimizer>)> {
         ("signs of both", body().then(Dense::new(&[6])).then(binary().binary_inputs(true))),
         ("fixed point", body().then(Dense::new(&[6])).then(Dense::new(&[6]).quantise(rounded))),
         ("wiring", learns().then(LutLayer::new(18).fan_in(3).wiring(learned.clone()))),
+        (
+            "noise",
+            body().then(LutLayer::new(18).fan_in(2).model(GateMixture::default().noise(0.5))),
+        ),
+        ("logistic noise", body().then(LutLayer::new(18).model(light.noise(0.5)))),
+        ("noise of coefficients", body().then(LutLayer::new(18).fan_in(5).model(walsh))),
         ("bits of reals", body().then(GroupSum::new(6)).then(LutLayer::new(18).fan_in(2))),
     ];
     let build = |sequential: Sequential| sequential.then(Dense::new(&[3])).build(5).unwrap();

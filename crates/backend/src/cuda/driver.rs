@@ -305,6 +305,11 @@ impl Device for Driver {
         self.stream.synchronize().map_err(failed("synchronise"))
     }
 
+    /// Nothing waits here; other libraries look for the device of their thread.
+    fn flush(&self) -> Result<()> {
+        self.bind("flush")
+    }
+
     fn place(&self) -> Option<Place> {
         let ordinal = i32::try_from(self.context.ordinal()).ok()?;
         Some(Place { ordinal, stream: self.stream.cu_stream().expose_provenance() as u64 })

@@ -1,7 +1,7 @@
 //! Memory of a device, and what the host knows of it.
 #![allow(unsafe_code)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,8 +22,9 @@ const SMALL: usize = 64 << 10;
 /// still uses it.
 pub(super) struct Memory {
     device: Arc<dyn Device>,
-    /// Addresses by size.
-    kept: Mutex<BTreeMap<usize, Vec<u64>>>,
+    /// Addresses by size. The lowest is handed out first: steps that ask for the same in the same order
+    /// find it at the same addresses, so that less of a graph has to be set anew.
+    kept: Mutex<BTreeMap<usize, BTreeSet<u64>>>,
     /// Addresses with their sizes for copies ahead of time, and how often the host had waited for the
     /// device when each was given back. Once it has waited again, nothing uses them.
     ahead: Mutex<Vec<(u64, usize, u64)>>,
@@ -64,7 +65,7 @@ impl Memory {
     pub(super) fn allocate(self: &Arc<Self>, bytes: usize) -> Result<Buffer> {
         let size = bytes.max(1).next_multiple_of(UNIT);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let again = kept.get_mut(&size).and_then(Vec::pop);
+        let again = kept.get_mut(&size).and_then(BTreeSet::pop_first);
         drop(kept);
         let address = match again {
             Some(address) => address,
@@ -180,7 +181,7 @@ impl Drop for Buffer {
         }
         if self.memory.device.recycles() {
             let mut kept = self.memory.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.entry(self.size).or_default().push(self.address);
+            kept.entry(self.size).or_default().insert(self.address);
             return;
         }
         // SAFETY: it was allocated with this size, and nobody else has it.

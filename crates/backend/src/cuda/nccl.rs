@@ -168,7 +168,7 @@ impl Exchange {
         let made = unsafe { (functions.comm_init_all)(all.as_mut_ptr(), count, ordinals.as_ptr()) };
         functions.check("ncclCommInitAll", made)?;
         let communicators = Mutex::new(Communicators(all));
-        let devices = devices.iter().map(|cuda| cuda.same()).collect();
+        let devices = devices.iter().map(|cuda| cuda.same(None)).collect();
         Ok(Self { devices, functions, communicators, _library: library })
     }
 

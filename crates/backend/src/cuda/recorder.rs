@@ -152,7 +152,8 @@ impl Device for Recorder {
     }
 
     fn flush(&self) -> Result<()> {
-        self.hand_over()
+        self.hand_over()?;
+        self.device.flush()
     }
 
     fn place(&self) -> Option<Place> {

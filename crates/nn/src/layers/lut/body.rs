@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lutweave_backend::{Backend, Choice, Cpu, Sites, finite};
+use lutweave_backend::{Backend, Choice, Cpu, NodeStreams, Sites, finite};
 use lutweave_lut::Wiring;
 use lutweave_tensor::{Array, DType, rng};
 
@@ -102,20 +102,29 @@ impl Body {
 
     /// The parameters with this step's noise, where the model has noise. Every node has a stream
     /// of its own, so threads may share the work.
-    pub(super) fn noisy(&self) -> Option<Array> {
-        let size = self.size();
+    pub(super) fn noisy(&self, backend: &dyn Backend) -> Result<Option<Array>> {
+        let (size, model) = (self.size(), &self.spec.model);
         let mut first = vec![0.0; size]; // any numbers: those of the nodes may lie on a device
-        if !self.spec.model.perturb(&mut rng::stream(self.seed, &[]), &mut first) {
-            return None;
+        if !model.perturb(&mut rng::stream(self.seed, &[]), &mut first) {
+            return Ok(None);
+        }
+        let before = [rng::NOISE, self.steps];
+        if let Some(noise) = model.noise() {
+            let streams = NodeStreams { seed: self.seed, before: &before, after: &self.place };
+            let mut noisy = Array::zeros(self.weights.values.len())?;
+            if backend.add_noise(&self.weights.values, size, noise, streams, &mut noisy)? {
+                return Ok(Some(noisy));
+            }
         }
         let mut noisy = self.weights.values.clone();
         for node in 0..self.spec.nodes {
-            let mut path = vec![rng::NOISE, self.steps, node as u64];
+            let mut path = before.to_vec();
+            path.push(node as u64);
             path.extend(&self.place);
             let mut stream = rng::stream(self.seed, &path);
-            self.spec.model.perturb(&mut stream, &mut noisy[node * size..(node + 1) * size]);
+            model.perturb(&mut stream, &mut noisy[node * size..(node + 1) * size]);
         }
-        Some(noisy)
+        Ok(Some(noisy))
     }
 
     /// The trained map of one node, from the running statistics.

@@ -237,7 +237,7 @@ impl Layer for OnBits {
         let (body, spec, entries) = (&self.0, &self.0.spec, self.entries());
         let choice = body.choice(backend)?;
         let sites = body.sites_of(choice.as_ref())?;
-        let noisy = body.noisy();
+        let noisy = body.noisy(backend)?;
         let weights = noisy.as_ref().unwrap_or(&body.weights.values);
         let mut scratch = body.take_scratch();
         let mut y =
