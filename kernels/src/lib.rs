@@ -62,6 +62,7 @@ sources! {
     REAL_FORWARD = "real_forward",
     REAL_SLOPES = "real_slopes",
     REAL_TABLES = "real_tables",
+    ROW_NORM = "row_norm",
     SCATTER_ROWS = "scatter_rows",
     SUM_ROWS = "sum_rows",
     TABLE_BACKWARD = "table_backward",

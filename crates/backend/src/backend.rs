@@ -19,6 +19,7 @@ use crate::norm::NormKernels;
 use crate::optimizer::OptimizerKernels;
 use crate::pool::PoolKernels;
 use crate::real::RealKernels;
+use crate::row_norm::RowNormKernels;
 use crate::rows::RowKernels;
 use crate::sum::SumKernels;
 use crate::table::TableKernels;
@@ -42,6 +43,7 @@ pub trait Backend:
     + NormKernels
     + ActivationKernels
     + RowKernels
+    + RowNormKernels
     + SumKernels
     + WindowKernels
     + PoolKernels

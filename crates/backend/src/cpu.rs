@@ -30,7 +30,7 @@ use dispatch::TableDispatch;
 pub use dispatch::{Dispatch, Kernel};
 use lutweave_lut::Isa;
 
-use crate::{Backend, Error, FiniteKernels, ModelKernels, NoiseKernels, Result};
+use crate::{Backend, Error, FiniteKernels, ModelKernels, NoiseKernels, Result, RowNormKernels};
 
 /// Runs kernels on the threads of the current rayon pool, with one instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +72,8 @@ impl Default for Cpu {
 impl ModelKernels for Cpu {}
 
 impl NoiseKernels for Cpu {}
+
+impl RowNormKernels for Cpu {}
 
 impl FiniteKernels for Cpu {}
 

@@ -36,6 +36,7 @@ mod pool;
 mod real;
 #[cfg(any(feature = "cuda", feature = "emulate"))]
 mod recorder;
+mod row_norm;
 mod rows;
 mod sum;
 mod table;

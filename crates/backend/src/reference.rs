@@ -23,7 +23,7 @@ mod window;
 
 pub use multilinear::{DifferentiableLut, NodeGradient, multilinear, multilinear_gradient};
 
-use crate::{Backend, FiniteKernels, ModelKernels, NoiseKernels};
+use crate::{Backend, FiniteKernels, ModelKernels, NoiseKernels, RowNormKernels};
 
 /// The reference backend: one thread, one frame at a time.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,6 +32,8 @@ pub struct Reference;
 impl ModelKernels for Reference {}
 
 impl NoiseKernels for Reference {}
+
+impl RowNormKernels for Reference {}
 
 impl FiniteKernels for Reference {}
 

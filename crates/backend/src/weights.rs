@@ -14,6 +14,8 @@ pub enum WeightForm {
     Sign,
     /// [`FixedPoint::round`].
     Rounded(FixedPoint),
+    /// 1 above 0.5, else 0.
+    Bit,
 }
 
 impl WeightForm {
@@ -30,6 +32,13 @@ impl WeightForm {
                 }
             }
             Self::Rounded(to) => to.round(weight),
+            Self::Bit => {
+                if weight > 0.5 {
+                    1.0
+                } else {
+                    0.0
+                }
+            }
         }
     }
 }

@@ -158,7 +158,7 @@ fn forms_of_weights_agree() {
     let odd = [f32::NAN, -0.0, 0.0, 1e-45, -1e-45, 1.0, -1.0, 1.0 + f32::EPSILON, f32::INFINITY];
     let weights: Array = odd.into_iter().chain(draw(600, 1).to_vec()).collect();
     let to = FixedPoint::new(4, Some(0.3)).unwrap();
-    let forms = [WeightForm::Real, WeightForm::Sign, WeightForm::Rounded(to)];
+    let forms = [WeightForm::Real, WeightForm::Sign, WeightForm::Rounded(to), WeightForm::Bit];
     compare("forms", true, |backend| {
         let form = |form| {
             let mut out = Array::zeros(weights.len()).unwrap();

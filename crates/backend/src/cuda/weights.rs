@@ -28,6 +28,7 @@ impl WeightKernels for Cuda {
             WeightForm::Real => (0u32, (1.0, 0.0, 0.0)),
             WeightForm::Sign => (1, (1.0, 0.0, 0.0)),
             WeightForm::Rounded(to) => (2, to.limits()),
+            WeightForm::Bit => (3, (1.0, 0.0, 0.0)),
         };
         let (there, formed) = (self.input(weights)?, self.output(&*out)?);
         let blocks = weights.len().div_ceil(THREADS as usize);
