@@ -101,3 +101,10 @@ KERNEL(32, affine_backward_bias, const float *dy, u32 stride, u32 frames, float 
   sum = warp_sum(sum);
   if (threadIdx.x == 0) dbias[blockIdx.x] += sum;
 }
+
+// y[o, f] = bias[o], for products that are added to it; padding is zero. Threads (frame, output).
+KERNEL(256, fill_bias, const float *bias, u32 nodes, u32 frames, float *y, u32 stride) {
+  u32 node = row(), frame = column();
+  if (node >= nodes || frame >= stride) return;
+  at(y, stride, node)[frame] = frame < frames ? bias[node] : 0.0f;
+}

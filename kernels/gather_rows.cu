@@ -10,3 +10,9 @@ KERNEL(256, gather_rows, const uint4 *x, const uint4 *constant, const u32 *table
   const uint4 *from = source == NO_SOURCE ? constant : at(x, lines, source);
   at(y, lines, out)[line] = from[line];
 }
+
+// y = x, 16 bytes a thread.
+KERNEL(256, copy_lines, const uint4 *x, u64 lines, uint4 *y) {
+  u64 line = (u64)blockIdx.x * 256 + threadIdx.x;
+  if (line < lines) y[line] = x[line];
+}

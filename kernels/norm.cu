@@ -40,6 +40,25 @@ KERNEL(256, moments, const float *x, u32 stride, u32 share, u32 frames, float *m
   variance[blockIdx.x] = (float)(sum / count);
 }
 
+// rstd = 1 / √(variance + epsilon), scale = rstd · γ. A thread a group.
+KERNEL(256, norm_scale, const float *variance, double epsilon, const float *gamma, u32 groups, float *rstd,
+       float *scale) {
+  u32 group = blockIdx.x * 256 + threadIdx.x;
+  if (group >= groups) return;
+  float root = (float)(1.0 / sqrt((double)variance[group] + epsilon));
+  rstd[group] = root;
+  scale[group] = root * gamma[group];
+}
+
+// Running statistics keep `keep` of what they are and take the rest from the batch. A thread a group.
+KERNEL(256, keep_statistics, const float *mean, const float *variance, u32 groups, u32 known, float factor, float keep,
+       float *running_mean, float *running_variance) {
+  u32 group = blockIdx.x * 256 + threadIdx.x;
+  if (group >= groups) return;
+  running_mean[group] = running_mean[group] * keep + mean[group] * (1.0f - keep);
+  if (known) running_variance[group] = running_variance[group] * keep + variance[group] * factor * (1.0f - keep);
+}
+
 // y = (x − centre) · scale + shift. Threads (frame, node).
 KERNEL(256, normalise, const float *x, u32 share, const float *centre, const float *scale, const float *shift,
        u32 nodes, u32 frames, float *y, u32 stride) {

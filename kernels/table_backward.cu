@@ -9,15 +9,15 @@
 // Gathered, not scattered: each row of dx is read and written once, and sums are in the order of
 // places and inputs.
 
-// Threads (frame, source). readers[first[source]] to readers[first[source + 1] - 1] are the inputs
+// Threads (frame, source). readers[first[source]] to readers[end[source] - 1] are the inputs
 // that read the source: place, then row of the slopes (table * fan_in + input).
-KERNEL(256, table_backward, const u32 *first, const uint2 *readers, const float *errors, const u8 *patterns,
-       const float *slopes, u32 fan_in, u32 sources, u32 frames, u32 stride, float *dx) {
+KERNEL(256, table_backward, const u32 *first, const u32 *end, const uint2 *readers, const float *errors,
+       const u8 *patterns, const float *slopes, u32 fan_in, u32 sources, u32 frames, u32 stride, float *dx) {
   u32 source = row(), frame = column();
   if (source >= sources || frame >= frames) return;
   float total = 0;
-  u32 end = first[source + 1];
-  for (u32 reader = first[source]; reader < end; reader++) {
+  u32 last = end[source];
+  for (u32 reader = first[source]; reader < last; reader++) {
     uint2 input = readers[reader];
     u32 k = at(patterns, stride, input.x)[frame];
     total = fmaf(slopes[((u64)input.y << fan_in) + k], at(errors, stride, input.x)[frame], total);

@@ -10,16 +10,20 @@ use crate::candidate::CandidateKernels;
 use crate::dense::DenseKernels;
 use crate::encode::EncodeKernels;
 use crate::finite::FiniteKernels;
+use crate::gradient::GradientKernels;
 use crate::loss::LossKernels;
 use crate::model::ModelKernels;
 use crate::modulate::ModulateKernels;
+use crate::noise::NoiseKernels;
 use crate::norm::NormKernels;
 use crate::optimizer::OptimizerKernels;
 use crate::pool::PoolKernels;
 use crate::real::RealKernels;
+use crate::row_norm::RowNormKernels;
 use crate::rows::RowKernels;
 use crate::sum::SumKernels;
 use crate::table::TableKernels;
+use crate::weights::WeightKernels;
 use crate::window::WindowKernels;
 
 /// The kernels that a network needs, on one kind of hardware.
@@ -29,17 +33,21 @@ use crate::window::WindowKernels;
 pub trait Backend:
     TableKernels
     + ModelKernels
+    + NoiseKernels
     + RealKernels
     + EncodeKernels
     + ModulateKernels
     + CandidateKernels
     + DenseKernels
+    + WeightKernels
     + NormKernels
     + ActivationKernels
     + RowKernels
+    + RowNormKernels
     + SumKernels
     + WindowKernels
     + PoolKernels
+    + GradientKernels
     + OptimizerKernels
     + LossKernels
     + FiniteKernels
@@ -58,5 +66,13 @@ pub trait Backend:
     /// What a device says; kernels then bring the buffer themselves.
     fn prefetch(&self, _x: &FrameBuffer) -> Result<()> {
         Ok(())
+    }
+
+    /// The same hardware for the length of a training step, whose answers to
+    /// [`watch`](FiniteKernels::watch) come at its end, by [`fault`](FiniteKernels::fault): so that nothing
+    /// waits in between, and all work of the step can be handed over as one. None, as here, where there is
+    /// nothing to wait for.
+    fn step(&self) -> Option<Box<dyn Backend>> {
+        None
     }
 }

@@ -9,6 +9,7 @@ mod dense;
 mod dispatch;
 mod encode;
 mod gemm;
+mod gradient;
 mod grain;
 mod loss;
 mod modulate;
@@ -22,13 +23,14 @@ mod rows;
 mod sum;
 mod switch;
 mod table;
+mod weights;
 mod window;
 
 use dispatch::TableDispatch;
 pub use dispatch::{Dispatch, Kernel};
 use lutweave_lut::Isa;
 
-use crate::{Backend, Error, FiniteKernels, ModelKernels, Result};
+use crate::{Backend, Error, FiniteKernels, ModelKernels, NoiseKernels, Result, RowNormKernels};
 
 /// Runs kernels on the threads of the current rayon pool, with one instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +70,10 @@ impl Default for Cpu {
 }
 
 impl ModelKernels for Cpu {}
+
+impl NoiseKernels for Cpu {}
+
+impl RowNormKernels for Cpu {}
 
 impl FiniteKernels for Cpu {}
 

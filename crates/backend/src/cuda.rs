@@ -7,6 +7,8 @@
 
 mod activation;
 mod candidate;
+#[cfg(feature = "cublas")]
+mod cublas;
 mod dense;
 mod device;
 #[cfg(feature = "cuda")]
@@ -15,12 +17,18 @@ mod driver;
 mod emulator;
 mod encode;
 mod finite;
+mod gradient;
 #[cfg(feature = "cuda")]
 mod graph;
+#[cfg(any(feature = "cuda", feature = "emulate"))]
+mod library;
 mod loss;
 mod memory;
 mod model;
 mod modulate;
+#[cfg(any(feature = "cuda", feature = "emulate"))]
+mod nccl;
+mod noise;
 mod norm;
 mod operands;
 mod optimizer;
@@ -28,10 +36,12 @@ mod pool;
 mod real;
 #[cfg(any(feature = "cuda", feature = "emulate"))]
 mod recorder;
+mod row_norm;
 mod rows;
 mod sum;
 mod table;
 mod tables;
+mod weights;
 mod window;
 
 use std::sync::Arc;
@@ -40,7 +50,10 @@ use lutweave_tensor::FrameBuffer;
 
 #[cfg(any(feature = "cuda", feature = "emulate"))]
 use self::device::Device;
+use self::finite::Later;
 use self::memory::Memory;
+#[cfg(any(feature = "cuda", feature = "emulate"))]
+pub(crate) use self::nccl::Exchange;
 use self::tables::Tables;
 use crate::{Backend, Result};
 
@@ -51,8 +64,13 @@ use crate::{Backend, Result};
 #[derive(Debug)]
 pub struct Cuda {
     memory: Arc<Memory>,
-    tables: Tables,
-    name: String,
+    tables: Arc<Tables>,
+    name: Arc<str>,
+    /// What is told at the end of a step, where this is one.
+    later: Option<Later>,
+    /// Products of dense layers, where they are not our own kernels'.
+    #[cfg(feature = "cublas")]
+    products: Option<Arc<cublas::Products>>,
 }
 
 /// The order in which an emulated device runs threads and blocks. A result that depends on it is a
@@ -184,8 +202,63 @@ impl Cuda {
 
     #[cfg(any(feature = "cuda", feature = "emulate"))]
     fn on(device: Arc<dyn Device>) -> Self {
-        let name = device.name();
-        Self { memory: Arc::new(Memory::new(device)), tables: Tables::default(), name }
+        let (name, tables) = (device.name().into(), Arc::default());
+        Self {
+            #[cfg(feature = "cublas")]
+            products: cublas::Products::new(&*device).ok().map(Arc::new),
+            memory: Arc::new(Memory::new(device)),
+            tables,
+            name,
+            later: None,
+        }
+    }
+
+    /// The same device, for something else.
+    fn same(&self, later: Option<Later>) -> Self {
+        Self {
+            memory: self.memory.clone(),
+            tables: self.tables.clone(),
+            name: self.name.clone(),
+            later,
+            #[cfg(feature = "cublas")]
+            products: self.products.clone(),
+        }
+    }
+
+    /// Whether products of dense layers are those of cuBLAS, which is looked for when a device is made.
+    /// Where it is not there they are our own kernels'.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`](crate::Error::Unavailable) where they are our own, with the reason.
+    pub fn cublas(&self) -> Result<()> {
+        #[cfg(feature = "cublas")]
+        return match &self.products {
+            Some(_) => Ok(()),
+            None => cublas::Products::new(self.memory.device()).map(|_| ()),
+        };
+        #[cfg(not(feature = "cublas"))]
+        {
+            let why = "this program was built without the feature `cublas`".into();
+            Err(crate::Error::Unavailable { what: "cuBLAS", why })
+        }
+    }
+
+    /// The same device with this library as its cuBLAS.
+    ///
+    /// # Safety
+    ///
+    /// It has the functions of cuBLAS, for the memory of this device.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`](crate::Error::Unavailable) where it cannot be loaded or lacks one of them.
+    #[cfg(feature = "cublas")]
+    #[allow(unsafe_code)]
+    pub unsafe fn with_cublas(&self, path: &std::path::Path) -> Result<Self> {
+        // SAFETY: as the caller promises.
+        let products = unsafe { cublas::Products::with_library(path, self.memory.device())? };
+        Ok(Self { products: Some(Arc::new(products)), ..self.same(None) })
     }
 
     /// What has crossed since this was made, and how many kernels were launched.
@@ -237,5 +310,10 @@ impl Backend for Cuda {
             x.mirror(Arc::new(self.memory.send_ahead(&x.as_bytes()?[..x.bytes()])?));
         }
         Ok(())
+    }
+
+    /// The same device, with what is looked at told at the end.
+    fn step(&self) -> Option<Box<dyn Backend>> {
+        Some(Box::new(self.same(Some(Later::default()))))
     }
 }

@@ -38,6 +38,26 @@ pub fn all_finite(x: &FrameBuffer) -> Result<bool> {
         || rows.len() > BLOCK && rows.par_chunks(BLOCK).all(finite))
 }
 
+/// Where a number was found that is infinite or NaN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The layer, as whoever had it looked at named it.
+    pub layer: String,
+    /// What of the layer.
+    pub what: String,
+}
+
+/// Numbers to be looked at, and whose they are.
+#[derive(Debug, Clone, Copy)]
+pub struct Watched<'a> {
+    /// The numbers.
+    pub numbers: &'a Array,
+    /// The layer, for a [`Fault`].
+    pub layer: &'a str,
+    /// What of the layer.
+    pub what: &'a str,
+}
+
 /// Whether numbers are finite, looked at where they are.
 ///
 /// As the methods are here they look on the host.
@@ -58,6 +78,38 @@ pub trait FiniteKernels {
     /// What the device says.
     fn are_finite(&self, arrays: &[&Array]) -> Result<Vec<bool>> {
         Ok(arrays.iter().map(|array| finite(array)).collect())
+    }
+
+    /// Looks at a buffer of a layer; gives whether its numbers are finite. In a
+    /// [`step`](crate::Backend::step) the answer is asked for and not waited for: that is `true`, and
+    /// [`fault`](Self::fault) tells.
+    ///
+    /// # Errors
+    ///
+    /// As [`is_finite`](Self::is_finite).
+    fn watch(&self, x: &FrameBuffer, _layer: &str, _what: &str) -> Result<bool> {
+        self.is_finite(x)
+    }
+
+    /// Looks at several arrays; gives the first that has a number that is not finite, and none in a
+    /// step.
+    ///
+    /// # Errors
+    ///
+    /// As [`are_finite`](Self::are_finite).
+    fn watch_all(&self, arrays: &[Watched<'_>]) -> Result<Option<usize>> {
+        let arrays: Vec<&Array> = arrays.iter().map(|watched| watched.numbers).collect();
+        Ok(self.are_finite(&arrays)?.iter().position(|finite| !finite))
+    }
+
+    /// The first of what was looked at in a step, since this was last asked, that is not finite. Waits for
+    /// the device.
+    ///
+    /// # Errors
+    ///
+    /// What the device says.
+    fn fault(&self) -> Result<Option<Fault>> {
+        Ok(None)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Losses: how wrong answers are, and in which direction.
 
-use lutweave_tensor::{DType, FrameBuffer, UNLABELLED};
+use lutweave_tensor::{Array, DType, FrameBuffer, UNLABELLED};
 
 use crate::Result;
 use crate::check::{check_rows, check_size};
@@ -104,6 +104,8 @@ pub const PROBABILITY_FLOOR: f32 = 1e-7;
 /// number of threads. Gradients are written in full, those of unlabelled frames and of the padding
 /// zero. Exponentials and logarithms of the CPU come from `libm`; another backend agrees within 1e-5.
 ///
+/// Sums are arrays of one number: on a device they stay there until someone reads them.
+///
 /// All methods err with [`Error::DType`](crate::Error::DType) unless buffers are of f32, and with
 /// [`Error::Size`](crate::Error::Size) where sizes do not agree; labels are classes, or are refused by
 /// whoever makes a [`Wanted`] of a stranger's.
@@ -128,7 +130,7 @@ pub trait LossKernels {
         weights: Option<&[f32]>,
         divisor: f32,
         dy: &mut FrameBuffer,
-    ) -> Result<f64>;
+    ) -> Result<Array<f64>>;
 
     /// The sum of a loss over all that is labelled, and `dy = slope / divisor`. Labels count as
     /// `levels[1]` at the node of their class and `levels[0]` at the others.
@@ -146,7 +148,7 @@ pub trait LossKernels {
         levels: [f32; 2],
         divisor: f32,
         dy: &mut FrameBuffer,
-    ) -> Result<f64>;
+    ) -> Result<Array<f64>>;
 
     /// Softmax of answers and of a teacher's scores at a temperature, over the classes of each position
     /// and frame, `q` and `p`, and how far apart they are (Kullback and Leibler):
@@ -169,7 +171,7 @@ pub trait LossKernels {
         temperature: f32,
         scales: (f32, f32),
         dy: &mut FrameBuffer,
-    ) -> Result<f64>;
+    ) -> Result<Array<f64>>;
 
     /// How many frames and positions are labelled, and of how many of these the best-scored class,
     /// the first of several, is the wanted one. Numbers stand for the class of the largest, the first

@@ -1,9 +1,9 @@
 //! Statistics of nodes over a batch, and the normalisation by them.
 
-use lutweave_tensor::{DType, FrameBuffer};
+use lutweave_tensor::{Array, DType, FrameBuffer};
 
-use crate::Result;
 use crate::check::{check_dtype, check_rows, check_size};
+use crate::{Result, Running};
 
 /// Batch normalisation. `share` consecutive nodes form a group with one mean and one scale: 1 for a
 /// node of its own, the pixels of an image for a channel. Arrays hold one number a group.
@@ -23,8 +23,40 @@ pub trait NormKernels {
         &self,
         x: &FrameBuffer,
         share: usize,
-        mean: &mut [f32],
-        variance: &mut [f32],
+        mean: &mut Array,
+        variance: &mut Array,
+    ) -> Result<()>;
+
+    /// What a normalisation by these variances multiplies with: `rstd = 1 / √(variance + epsilon)` in
+    /// f64, rounded once, and `scale = rstd · gamma`. One number a group; the same bits for every
+    /// backend.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Size`](crate::Error::Size) unless all arrays are equally long.
+    fn norm_scale(
+        &self,
+        variance: &Array,
+        epsilon: f64,
+        gamma: &Array,
+        rstd: &mut Array,
+        scale: &mut Array,
+    ) -> Result<()>;
+
+    /// Takes the mean and the variance of a batch over into running ones,
+    /// `r = r · keep + batch · (1 − keep)`, where the variance of the batch is `factor` times what is
+    /// given; none where it is not known, which leaves the running one as it is. The same bits for every
+    /// backend.
+    ///
+    /// # Errors
+    ///
+    /// As [`norm_scale`](Self::norm_scale).
+    fn keep_statistics(
+        &self,
+        mean: &Array,
+        variance: &Array,
+        factor: Option<f32>,
+        running: Running<'_>,
     ) -> Result<()>;
 
     /// `y = (x − centre) · scale + shift`, with the three numbers of the node's group.
@@ -53,8 +85,8 @@ pub trait NormKernels {
         x: &FrameBuffer,
         dy: &FrameBuffer,
         norm: GroupNorm<'_>,
-        dgamma: &mut [f32],
-        dbeta: &mut [f32],
+        dgamma: &mut Array,
+        dbeta: &mut Array,
         dx: Option<&mut FrameBuffer>,
     ) -> Result<()>;
 }
@@ -65,11 +97,11 @@ pub struct GroupMap<'a> {
     /// Nodes of a group.
     pub share: usize,
     /// What is taken off first.
-    pub centre: &'a [f32],
+    pub centre: &'a Array,
     /// The factor.
-    pub scale: &'a [f32],
+    pub scale: &'a Array,
     /// What is added last.
-    pub shift: &'a [f32],
+    pub shift: &'a Array,
 }
 
 /// The normalisation that a batch went through.
@@ -78,11 +110,11 @@ pub struct GroupNorm<'a> {
     /// Nodes of a group.
     pub share: usize,
     /// Mean of the batch.
-    pub mean: &'a [f32],
+    pub mean: &'a Array,
     /// Reciprocal standard deviation of the batch.
-    pub rstd: &'a [f32],
+    pub rstd: &'a Array,
     /// γ.
-    pub gamma: &'a [f32],
+    pub gamma: &'a Array,
 }
 
 /// Checks a batch and the arrays of its groups.
@@ -90,7 +122,7 @@ pub(crate) fn check_groups(
     op: &'static str,
     x: &FrameBuffer,
     share: usize,
-    arrays: &[(&'static str, &[f32])],
+    arrays: &[(&'static str, &Array)],
 ) -> Result<()> {
     check_dtype(op, "x", x, DType::F32)?;
     check_size(op, "a group", "nodes", share.max(1), share)?;
@@ -112,7 +144,7 @@ pub(crate) fn check_backward(
     x: &FrameBuffer,
     dy: &FrameBuffer,
     norm: GroupNorm<'_>,
-    (dgamma, dbeta): (&[f32], &[f32]),
+    (dgamma, dbeta): (&Array, &Array),
     dx: Option<&FrameBuffer>,
 ) -> Result<()> {
     let op = "normalise backward";
@@ -121,4 +153,33 @@ pub(crate) fn check_backward(
     check_groups(op, x, norm.share, &[("dgamma", dgamma), ("dbeta", dbeta)])?;
     check_rows(op, "dy", dy, DType::F32, x.nodes(), x)?;
     dx.map_or(Ok(()), |dx| check_rows(op, "dx", dx, DType::F32, x.nodes(), x))
+}
+
+/// Checks arrays of one number a group.
+pub(crate) fn check_arrays(
+    op: &'static str,
+    groups: &Array,
+    arrays: &[(&'static str, &Array)],
+) -> Result<()> {
+    arrays
+        .iter()
+        .try_for_each(|(name, array)| check_size(op, name, "values", groups.len(), array.len()))
+}
+
+pub(crate) fn check_scale(
+    variance: &Array,
+    gamma: &Array,
+    rstd: &Array,
+    scale: &Array,
+) -> Result<()> {
+    check_arrays("norm scale", variance, &[("gamma", gamma), ("rstd", rstd), ("scale", scale)])
+}
+
+pub(crate) fn check_keep(mean: &Array, variance: &Array, running: &Running<'_>) -> Result<()> {
+    let arrays = [
+        ("variance", variance),
+        ("running mean", &*running.mean),
+        ("running variance", &*running.variance),
+    ];
+    check_arrays("keep statistics", mean, &arrays)
 }

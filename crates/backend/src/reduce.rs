@@ -1,12 +1,13 @@
 //! Sums over devices: what data parallelism exchanges.
 
 use std::fmt::Debug;
+use std::path::Path;
 
 use lutweave_tensor::Array;
 use rayon::prelude::*;
 
-use crate::Result;
 use crate::check::check_size;
+use crate::{Cuda, Result};
 
 /// Numbers that a thread sees to at a time.
 const BLOCK: usize = 1 << 14;
@@ -68,6 +69,106 @@ impl Reduce for HostReduce {
             *other = Array::from(values);
         }
         Ok(())
+    }
+}
+
+/// Exchanges between GPUs past the host, by NVIDIA's library NCCL (`libnccl.so.2`), which is looked for
+/// when this is made.
+///
+/// The order in which NCCL adds is its own. Between two devices it is the only one there is, and the bits
+/// are those of [`HostReduce`]; between more they may differ from it, and from those on a machine whose
+/// GPUs are wired otherwise.
+///
+/// Calls go to the streams of the kernels and wait for nothing. Arrays are given in the order of the
+/// devices.
+#[derive(Debug)]
+pub struct Nccl {
+    #[cfg(any(feature = "cuda", feature = "emulate"))]
+    exchange: crate::cuda::Exchange,
+    /// There is no such value.
+    #[cfg(not(any(feature = "cuda", feature = "emulate")))]
+    exchange: std::convert::Infallible,
+}
+
+impl Nccl {
+    /// Between these GPUs, the first of which sums go to.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`](crate::Error::Unavailable) without the feature `cuda`, the library, or two
+    /// GPUs; [`Error::Device`](crate::Error::Device) where NCCL cannot connect them.
+    pub fn new(devices: &[&Cuda]) -> Result<Self> {
+        #[cfg(any(feature = "cuda", feature = "emulate"))]
+        return crate::cuda::Exchange::new(devices).map(|exchange| Self { exchange });
+        #[cfg(not(any(feature = "cuda", feature = "emulate")))]
+        Err(Self::missing(devices))
+    }
+
+    /// The same with this library.
+    ///
+    /// # Safety
+    ///
+    /// It has the functions of NCCL 2, for the memory of these devices.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    #[allow(unsafe_code)]
+    pub unsafe fn with_library(path: &Path, devices: &[&Cuda]) -> Result<Self> {
+        #[cfg(any(feature = "cuda", feature = "emulate"))]
+        // SAFETY: as the caller promises.
+        return unsafe { crate::cuda::Exchange::with_library(path, devices) }
+            .map(|exchange| Self { exchange });
+        #[cfg(not(any(feature = "cuda", feature = "emulate")))]
+        {
+            let _ = path;
+            Err(Self::missing(devices))
+        }
+    }
+
+    #[cfg(not(any(feature = "cuda", feature = "emulate")))]
+    fn missing(devices: &[&Cuda]) -> crate::Error {
+        let why = "this program was built without the feature `cuda`";
+        let why = format!("between {} devices: {why}", devices.len());
+        crate::Error::Unavailable { what: "NCCL", why }
+    }
+
+    /// NCCL between these devices where it is there, and else the way of the host; and why, then.
+    pub fn or_host(devices: &[&Cuda]) -> (Box<dyn Reduce>, Option<crate::Error>) {
+        match Self::new(devices) {
+            Ok(nccl) => (Box::new(nccl), None),
+            Err(error) => (Box::new(HostReduce), Some(error)),
+        }
+    }
+}
+
+#[cfg(any(feature = "cuda", feature = "emulate"))]
+impl Reduce for Nccl {
+    fn name(&self) -> &'static str {
+        self.exchange.name()
+    }
+
+    fn sum(&self, first: &mut Array, others: Vec<&mut Array>) -> Result<()> {
+        self.exchange.sum(first, others)
+    }
+
+    fn share(&self, first: &Array, others: Vec<&mut Array>) -> Result<()> {
+        self.exchange.share(first, others)
+    }
+}
+
+#[cfg(not(any(feature = "cuda", feature = "emulate")))]
+impl Reduce for Nccl {
+    fn name(&self) -> &'static str {
+        match self.exchange {}
+    }
+
+    fn sum(&self, _first: &mut Array, _others: Vec<&mut Array>) -> Result<()> {
+        match self.exchange {}
+    }
+
+    fn share(&self, _first: &Array, _others: Vec<&mut Array>) -> Result<()> {
+        match self.exchange {}
     }
 }
 

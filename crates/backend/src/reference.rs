@@ -6,6 +6,7 @@ mod activation;
 mod candidate;
 mod dense;
 mod encode;
+mod gradient;
 mod loss;
 mod modulate;
 mod multilinear;
@@ -17,17 +18,22 @@ mod rows;
 mod sum;
 mod switch;
 mod table;
+mod weights;
 mod window;
 
 pub use multilinear::{DifferentiableLut, NodeGradient, multilinear, multilinear_gradient};
 
-use crate::{Backend, FiniteKernels, ModelKernels};
+use crate::{Backend, FiniteKernels, ModelKernels, NoiseKernels, RowNormKernels};
 
 /// The reference backend: one thread, one frame at a time.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reference;
 
 impl ModelKernels for Reference {}
+
+impl NoiseKernels for Reference {}
+
+impl RowNormKernels for Reference {}
 
 impl FiniteKernels for Reference {}
 

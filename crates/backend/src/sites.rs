@@ -4,7 +4,7 @@ use lutweave_lut::Wiring;
 use lutweave_tensor::{Element, FrameBuffer};
 
 use crate::check::check_size;
-use crate::{Error, Result};
+use crate::{Choice, Error, Result};
 
 /// Rows of constants that follow those of the input, where there are any: zeros, then ones.
 const CONSTANTS: usize = 2;
@@ -21,15 +21,36 @@ const CONSTANTS: usize = 2;
 /// all ones: what a window sees past the border of an image. No gradient goes there.
 #[derive(Debug, Clone, Copy)]
 pub struct Sites<'a> {
-    wiring: &'a Wiring,
+    /// Those of the wiring, constants included.
+    sources: usize,
+    fan_in: usize,
+    table: Table<'a>,
     share: usize,
     constants: bool,
+}
+
+/// The sources of all places, one after the other.
+#[derive(Debug, Clone, Copy)]
+enum Table<'a> {
+    Fixed(&'a [u32]),
+    /// Of this step, maybe on a device.
+    Chosen(&'a Choice),
 }
 
 impl<'a> From<&'a Wiring> for Sites<'a> {
     /// Each node has a table of its own, and all sources are rows of the input.
     fn from(wiring: &'a Wiring) -> Self {
-        Self { wiring, share: 1, constants: false }
+        let (sources, fan_in) = (wiring.sources(), wiring.fan_in());
+        let table = Table::Fixed(wiring.table());
+        Self { sources, fan_in, table, share: 1, constants: false }
+    }
+}
+
+impl<'a> From<&'a Choice> for Sites<'a> {
+    /// As of a wiring.
+    fn from(choice: &'a Choice) -> Self {
+        let (sources, fan_in) = (choice.sources(), choice.fan_in());
+        Self { sources, fan_in, table: Table::Chosen(choice), share: 1, constants: false }
     }
 }
 
@@ -50,12 +71,45 @@ impl<'a> Sites<'a> {
             let (op, operand, unit) = ("sites", "the wiring", "sources or more");
             return Err(Error::Size { op, operand, unit, expected, got });
         }
-        Ok(Self { wiring, share, constants })
+        Ok(Self { share, constants, ..Self::from(wiring) })
     }
 
-    /// The sources of every place.
-    pub fn wiring(&self) -> &'a Wiring {
-        self.wiring
+    /// The sources of every place, one after the other; on the host.
+    pub fn table(&self) -> &'a [u32] {
+        match self.table {
+            Table::Fixed(table) => table,
+            Table::Chosen(choice) => choice.table(),
+        }
+    }
+
+    /// The sources of one place.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such place.
+    pub fn node(&self, place: usize) -> &'a [u32] {
+        &self.table()[place * self.fan_in..][..self.fan_in]
+    }
+
+    /// The choice of this step, where wiring is learned.
+    pub(crate) fn chosen(&self) -> Option<&'a Choice> {
+        match self.table {
+            Table::Fixed(_) => None,
+            Table::Chosen(choice) => Some(choice),
+        }
+    }
+
+    /// Inputs of all places together.
+    pub(crate) fn slots(&self) -> usize {
+        match self.table {
+            Table::Fixed(table) => table.len(),
+            Table::Chosen(choice) => choice.slots(),
+        }
+    }
+
+    /// Rows of the input, and those of the constants where there are any.
+    pub(crate) fn all_sources(&self) -> usize {
+        self.sources
     }
 
     /// Places of each table.
@@ -70,22 +124,22 @@ impl<'a> Sites<'a> {
 
     /// Inputs of each table.
     pub fn fan_in(&self) -> usize {
-        self.wiring.fan_in()
+        self.fan_in
     }
 
     /// Number of tables.
     pub fn tables(&self) -> usize {
-        self.wiring.nodes() / self.share
+        self.places() / self.share
     }
 
     /// Rows of the output: one a place.
     pub fn places(&self) -> usize {
-        self.wiring.nodes()
+        self.slots() / self.fan_in
     }
 
     /// Rows of the input.
     pub fn sources(&self) -> usize {
-        self.wiring.sources() - if self.constants { CONSTANTS } else { 0 }
+        self.sources - if self.constants { CONSTANTS } else { 0 }
     }
 
     /// Numbers of all tables together: `2^fan_in` each.
@@ -96,7 +150,7 @@ impl<'a> Sites<'a> {
     /// The sources of all places of one table: `[share][fan_in]`.
     pub(crate) fn of_table(&self, table: usize) -> &'a [u32] {
         let length = self.share * self.fan_in();
-        &self.wiring.table()[table * length..][..length]
+        &self.table()[table * length..][..length]
     }
 
     /// Checks that the input has the rows that are read, and that counts fit 32 bits.

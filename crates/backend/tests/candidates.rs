@@ -1,10 +1,12 @@
-//! The sums of candidates of every backend against the reference.
+//! Choices among candidates and their sums: every backend against the reference.
 
 #![allow(clippy::unwrap_used)]
 
 mod common;
 
-use lutweave_backend::{Backend, Cpu, Isa, Reference, Slopes};
+use lutweave_backend::{
+    Backend, CandidateKernels, Candidates, Choice, Cpu, Isa, Reference, Sites, Slopes,
+};
 use lutweave_lut::Wiring;
 use lutweave_tensor::{Array, DType, FrameBuffer, rng};
 use proptest::prelude::*;
@@ -59,8 +61,8 @@ impl Operands {
 
     fn run(&self, backend: &dyn Backend) -> Array {
         let mut sums = self.sums.clone();
-        let (x, wiring, dy) = (&self.x, &self.wiring, &self.dy);
-        backend.candidate_sums(x, wiring, dy, self.slopes(), &self.candidates, &mut sums).unwrap();
+        let (x, sites, dy) = (&self.x, Sites::from(&self.wiring), &self.dy);
+        backend.candidate_sums(x, sites, dy, self.slopes(), &self.candidates, &mut sums).unwrap();
         sums
     }
 }
@@ -124,6 +126,84 @@ fn threads_do_not_change_a_bit() {
     assert_eq!(run(1), run(3));
 }
 
+/// Candidates of some nodes, distinct within a slot, and scores of few values, some of them NaN.
+fn scored(fan_in: usize, nodes: usize, count: usize, seed: u64) -> (Vec<u32>, Array) {
+    let mut stream = rng::stream(seed, &[fan_in as u64, nodes as u64, count as u64]);
+    let (mut candidates, mut scores) = (Vec::new(), Vec::new());
+    for slot in 0..nodes * fan_in {
+        let mut sources: Vec<u32> = (0..=count as u32).collect();
+        rng::shuffle(&mut stream, &mut sources);
+        candidates.extend_from_slice(&sources[..count]);
+        scores.extend((0..count).map(|_| rng::below(&mut stream, 5) as f32));
+        if slot % 7 == 3 {
+            scores[slot * count + slot % count] = f32::NAN;
+        }
+    }
+    (candidates, scores.into())
+}
+
+fn choose(backend: &dyn Backend, (of_slots, scores): &(Vec<u32>, Array), fan_in: usize) -> Choice {
+    let count = of_slots.iter().max().map_or(1, |&most| most as usize);
+    backend.choose(Candidates { sources: count + 1, fan_in, count, of_slots, scores }).unwrap()
+}
+
+#[test]
+fn every_backend_chooses_the_same() {
+    for (fan_in, nodes, count) in [(1, 1, 1), (2, 70, 2), (6, 130, 9), (8, 3, 40)] {
+        let scored = scored(fan_in, nodes, count, 1);
+        let want = choose(&Reference, &scored, fan_in);
+        assert_eq!(choose(&Cpu::new(), &scored, fan_in).fetch(), want.fetch(), "{fan_in}");
+        for cuda in common::devices() {
+            assert_eq!(choose(&cuda, &scored, fan_in).fetch(), want.fetch(), "{fan_in} {cuda:?}");
+            cuda.synchronise().unwrap();
+        }
+    }
+    // Everything is taken: the first candidate.
+    let scores = Array::from(vec![1.0, 2.0]);
+    let candidates =
+        Candidates { sources: 4, fan_in: 2, count: 1, of_slots: &[3, 3], scores: &scores };
+    for backend in [&Cpu::new() as &dyn Backend, &Reference, &common::devices()[0]] {
+        assert_eq!(backend.choose(candidates).unwrap().fetch().unwrap(), [3, 3]);
+        let refused = |candidates| backend.choose(candidates).unwrap_err().to_string();
+        let error = refused(Candidates { sources: 3, ..candidates });
+        assert_eq!(error, "choose: index 3 is past the 3 there are");
+        assert!(refused(Candidates { count: 0, ..candidates }).contains("1 candidates, got 0"));
+        assert!(refused(Candidates { fan_in: 9, ..candidates }).contains("8 inputs, got 9"));
+        assert!(refused(Candidates { of_slots: &[1, 2, 3], ..candidates }).contains("got 3"));
+        assert!(
+            refused(Candidates { of_slots: &[1; 4], ..candidates }).contains("4 values, got 2")
+        );
+    }
+}
+
+/// A layer that reads what was chosen, by every kernel that training has of it: the same as with this
+/// wiring, and on a device nothing of the wiring crosses.
+#[test]
+fn a_choice_is_read_as_a_wiring_is() {
+    let case = Case { fan_in: 3, sources: 9, nodes: 20, frames: 70, count: 8 };
+    let (operands, scored) = (Operands::of(case), scored(3, 20, 8, 2));
+    let run = |backend: &dyn Backend, sites: Sites<'_>| {
+        let (x, dy, slopes) = (&operands.x, &operands.dy, operands.slopes());
+        let mut y = FrameBuffer::zeros(DType::Bit, &[20], 70).unwrap();
+        backend.table_forward(x, sites, &[0b1001_0110; 20], &mut y).unwrap();
+        let mut counts = vec![0; 20 * 8];
+        backend.pattern_counts(x, sites, &mut counts).unwrap();
+        let mut dx = FrameBuffer::zeros(DType::F32, &[9], 70).unwrap();
+        backend.table_backward(x, sites, dy, slopes, &mut dx).unwrap();
+        let mut sums = operands.sums.clone();
+        backend.candidate_sums(x, sites, dy, slopes, &scored.0, &mut sums).unwrap();
+        (y, counts, dx, sums)
+    };
+    let devices = common::devices();
+    let backends: Vec<&dyn Backend> = devices.iter().map(|cuda| cuda as &dyn Backend).collect();
+    for backend in [&Cpu::new() as &dyn Backend, &Reference].into_iter().chain(backends) {
+        let choice = choose(backend, &scored, 3);
+        let got = run(backend, (&choice).into());
+        let wiring = Wiring::explicit(9, 3, choice.fetch().unwrap().to_vec()).unwrap();
+        assert!(got == run(backend, (&wiring).into()), "{backend:?}");
+    }
+}
+
 #[test]
 fn operands_that_do_not_fit_are_refused() {
     let o = Operands::of(Case { fan_in: 2, sources: 5, nodes: 3, frames: 9, count: 4 });
@@ -133,7 +213,8 @@ fn operands_that_do_not_fit_are_refused() {
     let cuda = &common::devices()[0];
     let backends: [&dyn Backend; 3] = [&Reference, &Cpu::new(), cuda];
     for b in backends {
-        let (x, w, dy, s, c) = (&o.x, &o.wiring, &o.dy, o.slopes(), &o.candidates);
+        let (x, w, dy) = (&o.x, Sites::from(&o.wiring), &o.dy);
+        let (s, c) = (o.slopes(), &o.candidates);
         assert!(b.candidate_sums(&other, w, dy, s, c, &mut sums).is_err());
         assert!(b.candidate_sums(dy, w, dy, s, c, &mut sums).is_err());
         assert!(b.candidate_sums(x, w, &late, s, c, &mut sums).is_err());
@@ -148,4 +229,44 @@ fn operands_that_do_not_fit_are_refused() {
         assert_eq!(error.to_string(), "candidate sums: index 5 is past the 5 there are");
     }
     assert_eq!(sums, o.sums);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 256 }))]
+    /// Whatever the scores are, sources are distinct, and the best score is served.
+    #[test]
+    fn no_node_reads_a_source_twice(
+        fan_in in 1usize..=8, extra in 0usize..5, seed: u64, values in 1usize..6, odd: bool,
+    ) {
+        let count = fan_in + extra;
+        let mut stream = rng::stream(seed, &[]);
+        let (mut candidates, mut scores) = (Vec::new(), Vec::new());
+        for _ in 0..fan_in {
+            let mut sources: Vec<u32> = (0..=count as u32).collect();
+            rng::shuffle(&mut stream, &mut sources);
+            candidates.extend_from_slice(&sources[..count]);
+            scores.extend((0..count).map(|_| rng::below(&mut stream, values) as f32));
+        }
+        if odd {
+            scores[seed as usize % (fan_in * count)] = f32::NAN;
+        }
+        let scores = Array::from(scores);
+        let (sources, of_slots) = (count + 1, &candidates[..]);
+        let choice = Candidates { sources, fan_in, count, of_slots, scores: &scores };
+        let chosen = Cpu::new().choose(choice).unwrap();
+        let want = Reference.choose(choice).unwrap();
+        prop_assert_eq!(chosen.fetch(), want.fetch());
+        let chosen = chosen.fetch().unwrap();
+        for (slot, source) in chosen.iter().enumerate() {
+            prop_assert!(candidates[slot * count..][..count].contains(source));
+            prop_assert!(!chosen[..slot].contains(source));
+        }
+        let best = scores.iter().copied().fold(0f32, f32::max);
+        let served = chosen.iter().enumerate().any(|(slot, source)| {
+            let at = slot * count..(slot + 1) * count;
+            let place = candidates[at.clone()].iter().position(|other| other == source).unwrap();
+            scores[at][place] >= best
+        });
+        prop_assert!(odd || served);
+    }
 }

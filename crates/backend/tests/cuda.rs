@@ -40,13 +40,12 @@ fn sums(backend: &dyn Backend) -> (Vec<Array>, Vec<FrameBuffer>) {
     backend.table_backward(&bits, sites, &dy, own, &mut dx).unwrap();
     let (mut dtables, mut dreal) = (scale.clone(), x.clone());
     backend.real_backward(&x, sites, &scale, &dy, &mut dtables, Some(&mut dreal)).unwrap();
-    let (mut mean, mut variance) = (vec![0f32; 10], vec![0f32; 10]);
+    let (mut mean, mut variance) = (Array::zeros(10).unwrap(), Array::zeros(10).unwrap());
     backend.moments(&x, 3, &mut mean, &mut variance).unwrap();
     let lengths = [sources * tables * SHARE, dy.nodes()];
     let [mut dweights, mut dbias] = lengths.map(|length| Array::zeros(length).unwrap());
     backend.affine_backward_weights(&x, &dy, 1, &mut dweights, &mut dbias).unwrap();
-    let [by_pattern, mean, variance] = [by_pattern, mean, variance].map(Array::from);
-    (vec![by_pattern, dtables, mean, variance, dweights, dbias], vec![dx, dreal])
+    (vec![Array::from(by_pattern), dtables, mean, variance, dweights, dbias], vec![dx, dreal])
 }
 
 #[test]
@@ -117,7 +116,7 @@ fn numbers_stay_on_the_device_until_they_are_read() {
             let mut scores = zeros(DType::F32, 5);
             backend.group_sum(&y, 0.5, &mut scores).unwrap();
             let mut unit = zeros(DType::F32, 5);
-            let (ones, halves) = ([1.0; 5], [0.5; 5]);
+            let [ones, halves] = [1.0f32, 0.5].map(|number| Array::from(vec![number; 5]));
             let map = GroupMap { share: 1, centre: &ones, scale: &halves, shift: &ones };
             backend.normalise(&scores, map, &mut unit).unwrap();
             // A sum into a buffer of zeros, twice; the copy keeps the first.

@@ -7,7 +7,7 @@ mod common;
 use lutweave_backend::{
     Backend, Cpu, Cuda, ElementLoss, Layout, LossKernels, Reference, Schedule, Wanted,
 };
-use lutweave_tensor::{FrameBuffer, UNLABELLED, rng};
+use lutweave_tensor::{Array, FrameBuffer, UNLABELLED, rng};
 
 /// Relative tolerance of f32 against the f64 reference.
 const CLOSE: f64 = 1e-5;
@@ -55,9 +55,9 @@ impl Case {
     /// Sums and gradients of all losses, and the counts.
     fn run(&self, b: &dyn Backend) -> (Vec<f64>, Vec<FrameBuffer>, [[u64; 2]; 2]) {
         let (mut sums, mut gradients) = (Vec::new(), Vec::new());
-        let mut keep = |loss: &dyn Fn(&mut FrameBuffer) -> lutweave_backend::Result<f64>| {
+        let mut keep = |loss: &dyn Fn(&mut FrameBuffer) -> lutweave_backend::Result<Array<f64>>| {
             let mut dy = self.y.clone(); // what it held is overwritten, or scaled
-            sums.push(loss(&mut dy).unwrap());
+            sums.push(loss(&mut dy).unwrap()[0]);
             gradients.push(dy);
         };
         let (y, layout) = (&self.y, self.layout);

@@ -5,9 +5,9 @@ mod common;
 
 use lutweave_backend::{
     ActivationKernels, Backend, Cpu, FixedPoint, GroupMap, GroupNorm, Isa, ModulateKernels,
-    Reference, Result, TwoLevels, Window,
+    Reference, Result, Running, TwoLevels, Window,
 };
-use lutweave_tensor::{DType, FrameBuffer, rng};
+use lutweave_tensor::{Array, DType, FrameBuffer, rng};
 use proptest::prelude::*;
 
 /// Relative tolerance of f32 against the f64 reference.
@@ -52,12 +52,19 @@ fn normalise(
     share: usize,
 ) -> Vec<Vec<f32>> {
     let groups = x.nodes() / share;
-    let (mut mean, mut variance) = (vec![0f32; groups], vec![0f32; groups]);
+    let zeros = || Array::zeros(groups).unwrap();
+    let (mut mean, mut variance, mut rstd, mut scale) = (zeros(), zeros(), zeros(), zeros());
     backend.moments(x, share, &mut mean, &mut variance).unwrap();
-    let rstd: Vec<f32> = variance.iter().map(|v| 1.0 / (v + 1e-5).sqrt()).collect();
-    let gamma: Vec<f32> = (0..groups).map(|g| 0.5 + g as f32).collect();
+    let gamma: Array = (0..groups).map(|g| 0.5 + g as f32).collect();
+    backend.norm_scale(&variance, 1e-5, &gamma, &mut rstd, &mut scale).unwrap();
+    let (mut running_mean, mut running_variance) = (gamma.clone(), gamma.clone());
+    for factor in [Some(1.25), None] {
+        let (mean_there, variance_there) = (&mut running_mean, &mut running_variance);
+        let running = Running { mean: mean_there, variance: variance_there, keep: 0.875 };
+        backend.keep_statistics(&mean, &variance, factor, running).unwrap();
+    }
     let (mut y, mut dx) = (x.clone(), x.clone());
-    let map = GroupMap { share, centre: &mean, scale: &rstd, shift: &gamma };
+    let map = GroupMap { share, centre: &mean, scale: &scale, shift: &gamma };
     backend.normalise(x, map, &mut y).unwrap();
     let norm = GroupNorm { share, mean: &mean, rstd: &rstd, gamma: &gamma };
     let (mut dgamma, mut dbeta) = (gamma.clone(), gamma.clone());
@@ -66,7 +73,9 @@ fn normalise(
     backend.normalise_backward(x, dy, norm, &mut again, &mut alone, None).unwrap();
     assert!(again == dgamma && alone == dbeta);
     let rows = |x: &FrameBuffer| x.rows::<f32>().unwrap().to_vec();
-    vec![mean, variance, rows(&y), rows(&dx), dgamma, dbeta]
+    let arrays = [mean, variance, rstd, dgamma, dbeta, running_mean, running_variance];
+    let arrays = arrays.map(|array| array.to_vec());
+    arrays.into_iter().chain([rows(&y), rows(&dx)]).collect()
 }
 
 #[test]
@@ -207,10 +216,13 @@ proptest! {
         let x = FrameBuffer::zeros(dtype(dtypes.0), &[nodes.0], frames.0).unwrap();
         let dy = FrameBuffer::zeros(dtype(dtypes.1), &[nodes.1], frames.1).unwrap();
         let mut y = FrameBuffer::zeros(DType::F32, &[nodes.2], frames.2).unwrap();
-        let (mut a, mut b) = (vec![1f32; groups.0], vec![1f32; groups.1]);
+        let (mut a, mut b) = (Array::from(vec![1f32; groups.0]), Array::from(vec![1f32; groups.1]));
         for backend in [&Cpu::new() as &dyn Backend, &Reference] {
             let _ = backend.moments(&x, share, &mut a, &mut b);
             let (c, d) = (a.clone(), b.clone());
+            let _ = backend.norm_scale(&c, 0.0, &d, &mut a, &mut b);
+            let running = Running { mean: &mut a, variance: &mut b, keep: 0.5 };
+            let _ = backend.keep_statistics(&c, &d, None, running);
             let map = GroupMap { share, centre: &c, scale: &d, shift: &c };
             let _ = backend.normalise(&x, map, &mut y);
             let norm = GroupNorm { share, mean: &c, rstd: &d, gamma: &c };

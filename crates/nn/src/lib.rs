@@ -38,3 +38,4 @@ pub use layers::{Differences, IntegerFilter, Tap};
 pub use model::{LutModel, RealInputs, RealNode};
 pub use network::{LutTail, Network, arg_max, batch_of};
 pub use settings::scale_setting;
+pub use tree::GIVES;

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use lutweave_backend::TableModel;
+use lutweave_backend::{Noise, TableModel};
 use lutweave_tensor::rng::Xoshiro256PlusPlus;
 
 use crate::Result;
@@ -64,6 +64,12 @@ pub trait LutModel: Debug + Send + Sync {
     /// no change, for models without noise.
     fn perturb(&self, _rng: &mut Xoshiro256PlusPlus, _params: &mut [f32]) -> bool {
         false
+    }
+
+    /// The noise as backends draw it, where they can: the same as that of [`perturb`](Self::perturb), whose
+    /// draws it has in the order of the parameters. None, as here, for noise that the host draws.
+    fn noise(&self) -> Option<Noise> {
+        None
     }
 
     /// Adds the gradient of the parameters, given that of each value and how often each pattern

@@ -4,7 +4,7 @@ mod lut_tail;
 
 use std::sync::Arc;
 
-use lutweave_backend::{Backend, Cpu};
+use lutweave_backend::{Backend, Cpu, Watched};
 use lutweave_tensor::{DType, Dataset, FrameBuffer, Values};
 
 pub use self::lut_tail::LutTail;
@@ -255,7 +255,7 @@ impl Network {
         backend: &dyn Backend,
     ) -> Result<(FrameBuffer, Saved)> {
         let (y, saved) = pooled(|| self.root.forward(x, backend))?;
-        tree::check_finite(self.root.as_ref(), "what it gives", &y, backend)?;
+        tree::check_finite(self.root.as_ref(), tree::GIVES, &y, backend)?;
         Ok((y, saved))
     }
 
@@ -271,7 +271,7 @@ impl Network {
     ) -> Result<(Vec<Arc<FrameBuffer>>, Saved)> {
         let (y, saved) = pooled(|| self.root.forward_all(x, backend))?;
         for y in &y {
-            tree::check_finite(self.root.as_ref(), "what it gives", y, backend)?;
+            tree::check_finite(self.root.as_ref(), tree::GIVES, y, backend)?;
         }
         Ok((y, saved))
     }
@@ -316,24 +316,27 @@ impl Network {
     /// Looks for gradients of parameters that are not finite, from the last layer to the first: the
     /// last is where it began.
     fn check_gradients(&self, backend: &dyn Backend) -> Result<()> {
-        let (mut arrays, mut names) = (Vec::new(), Vec::new());
+        let mut arrays = Vec::new();
         self.for_each(|layer| {
             for parameter in layer.parameters() {
-                arrays.push(&parameter.gradient);
-                names.push((layer, "gradient of its", parameter.name));
+                let place = |what| (layer, format!("the {what} of its {}", parameter.name));
+                arrays.push((&parameter.gradient, place("gradient")));
                 // Layers look at parameters where they compute with them, which is not on a device.
                 if parameter.values.remote().is_some() {
-                    arrays.push(&parameter.values);
-                    names.push((layer, "values of its", parameter.name));
+                    arrays.push((&parameter.values, place("values")));
                 }
             }
         });
-        let finite = backend.are_finite(&arrays)?;
-        match finite.iter().rposition(|finite| !finite).map(|last| names[last]) {
+        let watched = arrays.iter().rev().map(|(numbers, (layer, what))| {
+            let layer = layer.base().path();
+            Watched { numbers, layer, what }
+        });
+        let watched: Vec<Watched<'_>> = watched.collect();
+        match backend.watch_all(&watched)? {
             None => Ok(()),
-            Some((layer, what, name)) => Err(Error::NotFinite {
-                layer: layer.base().path().to_owned(),
-                what: format!("the {what} {name}"),
+            Some(at) => Err(Error::NotFinite {
+                layer: watched[at].layer.to_owned(),
+                what: watched[at].what.to_owned(),
             }),
         }
     }

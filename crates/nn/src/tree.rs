@@ -102,6 +102,9 @@ pub(crate) fn tape(saved: Saved, length: usize, layer: &dyn Layer) -> Result<Tap
     Err(layer.base().state_error("backward was given what another network saved"))
 }
 
+/// What a fault of a forward pass is of.
+pub const GIVES: &str = "what it gives";
+
 /// Stops where a layer has made numbers that are not finite.
 pub(crate) fn check_finite(
     layer: &dyn Layer,
@@ -109,10 +112,11 @@ pub(crate) fn check_finite(
     y: &lutweave_tensor::FrameBuffer,
     backend: &dyn Backend,
 ) -> Result<()> {
-    if y.dtype() != lutweave_tensor::DType::F32 || backend.is_finite(y)? {
+    let layer = layer.base().path();
+    if y.dtype() != lutweave_tensor::DType::F32 || backend.watch(y, layer, what)? {
         return Ok(());
     }
-    Err(Error::NotFinite { layer: layer.base().path().to_owned(), what: what.to_owned() })
+    Err(Error::NotFinite { layer: layer.to_owned(), what: what.to_owned() })
 }
 
 /// Stops where the gradient that comes to a layer of real numbers is not finite: what lies above it

@@ -33,8 +33,13 @@ pub const AUGMENT: u64 = 6;
 /// assert_ne!(rng::uniform(&mut a), rng::uniform(&mut b));
 /// ```
 pub fn stream(seed: u64, path: &[u64]) -> Xoshiro256PlusPlus {
-    let key = path.iter().fold(mix(seed), |key, &part| mix(key ^ part));
-    Xoshiro256PlusPlus::seed_from_u64(key)
+    Xoshiro256PlusPlus::seed_from_u64(key(seed, path))
+}
+
+/// What the generator of a path is seeded with. A path that goes on is that of its beginning with each
+/// further part taken in, `key = mix(key ^ part)`: so kernels go on with a key of the host's.
+pub fn key(seed: u64, path: &[u64]) -> u64 {
+    path.iter().fold(mix(seed), |key, &part| mix(key ^ part))
 }
 
 /// The finalizer of splitmix64 (Steele, Lea and Flood 2014).

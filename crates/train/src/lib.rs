@@ -18,8 +18,8 @@ pub use error::{Error, Result};
 pub use hyperparameter::Hyperparameter;
 pub use losses::{
     BinaryCrossEntropy, CrossEntropy, Distillation, FeatureMatching, Loss, MeanSquaredError,
-    Reduction, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredHinge, WeightedSoftmaxCrossEntropy,
-    balanced_weights,
+    PartLoss, Reduction, SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredHinge,
+    WeightedSoftmaxCrossEntropy, balanced_weights,
 };
 pub use metrics::Metric;
 pub use optimizers::{

@@ -33,6 +33,7 @@ mod cross_entropy;
 mod distillation;
 mod feature_matching;
 mod mean_squared_error;
+mod part;
 mod sigmoid_cross_entropy;
 mod softmax_cross_entropy;
 mod squared_hinge;
@@ -52,6 +53,7 @@ pub use self::cross_entropy::CrossEntropy;
 pub use self::distillation::Distillation;
 pub use self::feature_matching::FeatureMatching;
 pub use self::mean_squared_error::MeanSquaredError;
+pub use self::part::PartLoss;
 pub use self::sigmoid_cross_entropy::SigmoidCrossEntropy;
 pub use self::softmax_cross_entropy::{SoftmaxCrossEntropy, WeightedSoftmaxCrossEntropy};
 pub use self::squared_hinge::SquaredHinge;
@@ -92,8 +94,8 @@ pub trait Loss: Debug + Send + Sync {
         whole: f64,
     ) -> Result<(f32, FrameBuffer)>;
 
-    /// [`evaluate_part`](Self::evaluate_part) where the answers are: on a GPU only the loss crosses to
-    /// the host. As it is here it is the same on the host, which is what a loss without a kernel has.
+    /// [`evaluate_part`](Self::evaluate_part) where the answers are: on a GPU nothing crosses before the
+    /// loss is read. As it is here it is the same on the host, which is what a loss without a kernel has.
     ///
     /// # Errors
     ///
@@ -104,8 +106,9 @@ pub trait Loss: Debug + Send + Sync {
         target: &Target,
         whole: f64,
         _backend: &dyn Backend,
-    ) -> Result<(f32, FrameBuffer)> {
-        self.evaluate_part(y, target, whole)
+    ) -> Result<(PartLoss, FrameBuffer)> {
+        let (loss, dy) = self.evaluate_part(y, target, whole)?;
+        Ok((loss.into(), dy))
     }
 
     /// The settings that a [`Drive`](crate::Drive) can change, by name.
@@ -144,7 +147,7 @@ impl<L: Loss + ?Sized> Loss for Box<L> {
         target: &Target,
         whole: f64,
         backend: &dyn Backend,
-    ) -> Result<(f32, FrameBuffer)> {
+    ) -> Result<(PartLoss, FrameBuffer)> {
         (**self).evaluate_part_on(y, target, whole, backend)
     }
 

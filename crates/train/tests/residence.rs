@@ -7,10 +7,16 @@ use lutweave_backend::{Backend, Cpu, Cuda, Schedule, Traffic};
 use lutweave_nn::models::{
     Average, Binary, GateMixture, HardTable, Light, Max, MicroMlp, Smoothed, Walsh,
 };
-use lutweave_nn::{GroupSum, LutLayer, Network, Sequential, StateData};
-use lutweave_tensor::{DType, FrameBuffer, Target, rng};
+use lutweave_nn::{
+    BatchNorm, BatchNormalization, BitValues, Dense, GroupSum, LutLayer, Network, Precision,
+    Quantise, Relu, Sequential, StateData, StochasticBatchNormalization, WiringRule,
+};
+use lutweave_tensor::{DType, Dataset, FrameBuffer, Target, Targets, Values, rng};
 use lutweave_train::metrics::{CategoricalAccuracy, Metric};
-use lutweave_train::{Adam, Loss, Optimizer, SoftmaxCrossEntropy};
+use lutweave_train::{
+    Adam, Clip, Drive, EncoderCost, Flow, Loss, Optimizer, Schedule as Rates, SoftmaxCrossEntropy,
+    Trainer, WalshPenalty,
+};
 
 /// Relative tolerance of what differs in the order of sums, and in exponentials.
 const LOOSE: f32 = 1e-4;
@@ -38,16 +44,19 @@ fn network(middle: LutLayer) -> Network {
 }
 
 /// A step of training: loss and share of right answers.
-fn step(net: &mut Network, adam: &mut Adam, backend: &dyn Backend) -> (f32, f64) {
+fn step(net: &mut Network, optimizer: &mut dyn Optimizer, backend: &dyn Backend) -> (f32, f64) {
+    let later = backend.step();
+    let backend = later.as_deref().unwrap_or(backend);
     let (x, target) = batch();
     let (y, saved) = net.forward(x, backend).unwrap();
     let whole = SoftmaxCrossEntropy.weight(&target).unwrap();
     let (loss, dy) = SoftmaxCrossEntropy.evaluate_part_on(&y, &target, whole, backend).unwrap();
     net.backward(saved, &dy, backend).unwrap();
+    optimizer.update_on(net.parameters_mut(), 0.01, backend).unwrap();
     let mut accuracy = CategoricalAccuracy::new();
     accuracy.add_on(&y, &target, backend).unwrap();
-    adam.update_on(net.parameters_mut(), 0.01, backend).unwrap();
-    (loss, accuracy.value())
+    assert_eq!(backend.fault().unwrap(), None);
+    (loss.read().unwrap(), accuracy.value())
 }
 
 fn layers() -> Vec<(LutLayer, bool)> {
@@ -61,7 +70,7 @@ fn layers() -> Vec<(LutLayer, bool)> {
         (lut(3).model(Light::sine()), true),
         (lut(6).model(Walsh::default()).batch_norm(None), true),
         (lut(2).model(GateMixture::default()), true),
-        (lut(2).model(GateMixture::default().noise(0.5)).batch_norm(None), false),
+        (lut(2).model(GateMixture::default().noise(0.5)).batch_norm(None), true),
         (lut(3).model(Binary).batch_norm(None), true),
         (lut(3).model(Average).batch_norm(None), true),
         (lut(4).model(Max).batch_norm(None), true),
@@ -110,23 +119,184 @@ fn every_model_trains_alike_where_it_stays_and_where_it_does_not() {
     }
 }
 
+/// Whatever layers and optimizers there are that stay on the device: a network, and what trains it.
+fn staying() -> Vec<(&'static str, Network, Box<dyn Optimizer>)> {
+    let net = || Sequential::new(&[20]).reading(DType::Bit);
+    let body = || net().then(LutLayer::new(24).fan_in(4));
+    let adam = || Adam::new(0.01);
+    let binary = || Dense::new(&[6]).binary_weights(true);
+    let eight = Some(Precision { bits: 8, step: None });
+    let rounded = Quantise { weights: eight, inputs: eight, outputs: None };
+    let learned = WiringRule::Learned { candidates: Some(9) };
+    let learns = || net().then(LutLayer::new(24).fan_in(4).wiring(learned.clone()));
+    let reals = |model: Smoothed, norm| {
+        let lut =
+            |nodes| LutLayer::new(nodes).model(model.clone()).batch_norm(norm).real_inputs(true);
+        let net = body().then(Dense::new(&[12])).then(lut(18).fan_in(3).real_output(true));
+        net.then(lut(9).fan_in(2))
+    };
+    let (light, walsh) = (Light::default(), Walsh { noise: 0.5, ..Walsh::default() });
+    let builds: Vec<(&'static str, Sequential)> = vec![
+        ("tables", net().then(LutLayer::new(24).fan_in(6)).then(LutLayer::new(18).fan_in(5))),
+        ("batch norm", body().then(GroupSum::new(6)).then(BatchNormalization::new())),
+        ("fixed range", body().then(GroupSum::new(6)).then(StochasticBatchNormalization::new())),
+        ("signs", body().then(binary().bits_as(BitValues::Signs)).then(BatchNormalization::new())),
+        ("signs of both", body().then(Dense::new(&[6])).then(binary().binary_inputs(true))),
+        ("fixed point", body().then(Dense::new(&[6])).then(Dense::new(&[6]).quantise(rounded))),
+        ("wiring", learns().then(LutLayer::new(18).fan_in(3).wiring(learned.clone()))),
+        (
+            "noise",
+            body().then(LutLayer::new(18).fan_in(2).model(GateMixture::default().noise(0.5))),
+        ),
+        ("logistic noise", body().then(LutLayer::new(18).model(light.noise(0.5)))),
+        ("noise of coefficients", body().then(LutLayer::new(18).fan_in(5).model(walsh))),
+        ("reals", reals(Smoothed::default(), Some(BatchNorm::default()))),
+        ("reals without a norm", reals(Smoothed::stochastic(), None)),
+        ("bits of reals", body().then(GroupSum::new(6)).then(LutLayer::new(18).fan_in(2))),
+    ];
+    let build = |sequential: Sequential| sequential.then(Dense::new(&[3])).build(5).unwrap();
+    let mut all: Vec<(&'static str, Network, Box<dyn Optimizer>)> = builds
+        .into_iter()
+        .map(|(name, net)| (name, build(net), Box::new(adam()) as Box<dyn Optimizer>))
+        .collect();
+    let plain = || build(body());
+    all.push(("clip by norm", plain(), Box::new(Clip::by_norm(adam(), 0.01))));
+    all.push(("clip by value", plain(), Box::new(Clip::by_value(adam(), 0.001))));
+    let (net, scored) = (plain(), build(learns()));
+    let penalty = Box::new(WalshPenalty::new(adam(), 0.1, &net));
+    all.push(("penalty of degree", net, penalty));
+    let cost = Box::new(EncoderCost::new(adam(), 0.1, &scored));
+    all.push(("cost of the encoder", scored, cost));
+    all
+}
+
 #[test]
 fn a_step_copies_its_batch_in_and_its_loss_out() {
-    let cuda = Cuda::emulated_lists(Schedule::Rising, 1).unwrap();
-    let (mut net, mut adam) = (network(LutLayer::new(18).fan_in(5)), Adam::new(0.01));
-    // Parameters and wiring go up, moments begin as zeros; then every step is like the one before.
-    for _ in 0..3 {
-        step(&mut net, &mut adam, &cuda);
+    for (name, mut net, mut optimizer) in staying() {
+        let cuda = Cuda::emulated_lists(Schedule::Rising, 1).unwrap();
+        // Parameters and wiring go up, moments begin as zeros; then every step is like the one before.
+        for _ in 0..3 {
+            step(&mut net, &mut *optimizer, &cuda);
+        }
+        let before = cuda.traffic();
+        step(&mut net, &mut *optimizer, &cuda);
+        let crossed = cuda.traffic() - before;
+        let Traffic { sent, fetched, launches, lists, repeated, .. } = crossed;
+        let (x, _) = batch();
+        let labels = 2 * 4 * FRAMES as u64; // for the loss, and for the share that is right
+        assert_eq!(sent, x.bytes() as u64 + labels, "{name}: {crossed:?}");
+        // The loss, two counts, and flags that say whether all is finite.
+        assert!(fetched <= 96, "{name}: {crossed:?}");
+        assert!(launches <= 72, "{name}: {crossed:?}");
+        assert_eq!((lists, repeated), (1, 1), "{name}: {crossed:?}");
+        cuda.synchronise().unwrap();
     }
-    let before = cuda.traffic();
-    step(&mut net, &mut adam, &cuda);
-    let crossed = cuda.traffic() - before;
-    let Traffic { sent, fetched, launches, lists, repeated, .. } = crossed;
-    let (x, _) = batch();
-    let labels = 2 * 4 * FRAMES as u64; // for the loss, and for the share that is right
-    assert_eq!(sent, x.bytes() as u64 + labels);
-    // The loss, two counts, and flags that say whether all is finite.
-    assert!(fetched <= 64, "{fetched}");
-    assert!(launches <= 40, "{launches}");
-    assert!(lists == repeated && lists <= 10, "{crossed:?}");
+}
+
+#[test]
+fn what_stays_trains_as_on_the_host() {
+    for (name, mut net, mut optimizer) in staying() {
+        let (_, mut other, mut host) =
+            staying().into_iter().find(|(own, ..)| *own == name).unwrap();
+        let cuda = Cuda::emulated_lists(Schedule::Shuffled(3), 1).unwrap();
+        for round in 0..4 {
+            let got = step(&mut net, &mut *optimizer, &cuda);
+            let want = step(&mut other, &mut *host, &Cpu::new());
+            let near = (got.0 - want.0).abs() <= 10.0 * LOOSE * want.0;
+            assert!(near, "{name}, {round}: {got:?} {want:?}");
+        }
+        cuda.synchronise().unwrap();
+    }
+}
+
+/// Samples of three classes, by which bits are set.
+fn samples() -> Dataset {
+    let mut stream = rng::stream(3, &[]);
+    let labels: Vec<u32> = (0..90).map(|sample| sample % 3).collect();
+    let draw = |&label: &u32| -> Vec<u8> {
+        let odd = |n: usize| n % 3 == label as usize;
+        (0..20).map(|n| u8::from(odd(n) ^ (rng::below(&mut stream, 4) == 0))).collect()
+    };
+    let values = Values::U8(labels.iter().flat_map(draw).collect());
+    Dataset::new("bits", &[20], values, Targets::Classes { count: 3, labels }).unwrap()
+}
+
+/// What a training with schedules leaves, and what each step asked of the device.
+fn trained(
+    (net, optimizer): (&mut Network, Box<dyn Optimizer>),
+    cuda: &Cuda,
+) -> (Vec<StateData>, Vec<f32>, Vec<Traffic>) {
+    let (data, mut losses, mut steps) = (samples(), Vec::new(), Vec::new());
+    let before = std::cell::Cell::new(cuda.traffic());
+    let trainer = Trainer::new(optimizer, SoftmaxCrossEntropy).backend(cuda).steps(6).batch(15);
+    let trainer = trainer.schedule(Rates::Cosine).drive(Drive::optimizer("beta1", Rates::Cosine));
+    let trainer = trainer.soft_samples(1).on_step(|progress| {
+        losses.push(progress.loss);
+        steps.push(cuda.traffic() - before.replace(cuda.traffic()));
+        Flow::Continue
+    });
+    trainer.fit(net, &data, &data).unwrap();
+    (net.state().into_iter().map(|tensor| tensor.data).collect(), losses, steps)
+}
+
+#[test]
+fn a_whole_step_is_one_list_and_gives_the_bits_of_kernels_one_by_one() {
+    let one_by_one = Cuda::emulated(Schedule::Rising, 1).unwrap();
+    for ((name, mut net, optimizer), (_, mut other, same)) in staying().into_iter().zip(staying()) {
+        let lists = Cuda::emulated_lists(Schedule::Shuffled(8), 1).unwrap();
+        let (state, losses, steps) = trained((&mut net, optimizer), &lists);
+        let (want, want_losses, _) = trained((&mut other, same), &one_by_one);
+        assert!(state == want && losses == want_losses, "{name}: {losses:?} {want_losses:?}");
+        for step in &steps[3..] {
+            assert_eq!((step.lists, step.repeated), (1, 1), "{name}: {step:?}");
+        }
+        lists.synchronise().unwrap();
+    }
+}
+
+#[test]
+fn a_number_that_is_none_ends_the_step_that_made_it() {
+    let data = samples();
+    let fit = |value: f32, path: &str, backend: &dyn Backend| {
+        let net = Sequential::new(&[20]).reading(DType::Bit).then(LutLayer::new(9).fan_in(3));
+        let net = net.then(Dense::new(&[6])).then(Relu::new()).then(Dense::new(&[3]));
+        let mut net = net.build(5).unwrap();
+        let parameters = net.parameters_mut();
+        let own = parameters.into_iter().find(|parameter| parameter.path == path).unwrap();
+        own.values.fill(value);
+        let trainer = Trainer::new(Adam::new(0.01), SoftmaxCrossEntropy).backend(backend);
+        trainer.steps(2).batch(30).fit(&mut net, &data, &data).unwrap_err().to_string()
+    };
+    let cuda = Cuda::emulated_lists(Schedule::Rising, 1).unwrap();
+    for (value, path) in
+        [(f32::NAN, "1.dense.weights"), (f32::INFINITY, "3.dense.bias"), (3e38, "1.dense.weights")]
+    {
+        let want = fit(value, path, &Cpu::new());
+        assert_eq!(fit(value, path, &cuda), want);
+        assert!(want.contains("what it gives is not a finite number"), "{want}");
+    }
+    // A loss may be none where all scores are numbers.
+    let diverged = |backend: &dyn Backend| {
+        let mut net = network(LutLayer::new(18));
+        let loss = Broken;
+        let trainer = Trainer::new(Adam::new(0.01), loss).backend(backend).steps(2).batch(30);
+        trainer.fit(&mut net, &data, &data).unwrap_err().to_string()
+    };
+    assert_eq!(diverged(&cuda), diverged(&Cpu::new()));
+    assert!(diverged(&cuda).contains("the loss is NaN"));
+}
+
+/// A loss that is no number.
+#[derive(Debug)]
+struct Broken;
+
+impl Loss for Broken {
+    fn evaluate_part(
+        &self,
+        y: &FrameBuffer,
+        _target: &Target,
+        _whole: f64,
+    ) -> lutweave_train::Result<(f32, FrameBuffer)> {
+        Ok((f32::NAN, y.clone()))
+    }
 }

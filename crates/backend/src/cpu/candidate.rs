@@ -1,46 +1,93 @@
-//! The sums of candidates: nodes over threads, one node at a time.
+//! Choices among candidates, and their sums: nodes over threads, one node at a time.
 //!
 //! `Σ g·(2x − 1)` is `2·Σ_{x = 1} g − Σ g`: for each candidate a sum masked by its packed bits, over
 //! the gradients of its slot in one block of frames, which stay in the nearest cache.
 
-use lutweave_lut::{MAX_FAN_IN, Wiring};
+use lutweave_lut::MAX_FAN_IN;
 use lutweave_tensor::{Array, FrameBuffer, WORD};
 use rayon::prelude::*;
 
 use super::node::Node;
 use super::{Cpu, Dispatch, Kernel, portable};
-use crate::candidate::{CandidateKernels, check_candidates};
+use crate::candidate::{CandidateKernels, Candidates, Choice, check_candidates, check_choice};
 use crate::sites::Rows;
-use crate::{Result, Slopes};
+use crate::{Result, Sites, Slopes};
 
 /// Frames whose gradients are made at a time; part of the numeric contract.
 const BLOCK: usize = 512;
 /// Fewest nodes a thread takes at once.
 const MIN_NODES: usize = 4;
 
+/// Chooses distinct sources for the slots of one node, the best score first; ties go to the lower
+/// slot and the earlier candidate.
+fn choose(candidates: &[u32], scores: &[f32], count: usize, chosen: &mut [u32]) {
+    let best_of = |slot: usize, taken: &[u32]| {
+        let at = slot * count..(slot + 1) * count;
+        let mut best = (candidates[at.start], f32::NEG_INFINITY);
+        let mut found = false;
+        for (&candidate, &score) in candidates[at.clone()].iter().zip(&scores[at]) {
+            if (!found || score > best.1) && !taken.contains(&candidate) {
+                (best, found) = ((candidate, score), true);
+            }
+        }
+        best
+    };
+    let (mut taken, mut bests) = ([0u32; MAX_FAN_IN], [(0u32, 0f32); MAX_FAN_IN]);
+    for (slot, best) in bests[..chosen.len()].iter_mut().enumerate() {
+        *best = best_of(slot, &[]);
+    }
+    let mut open = [true; MAX_FAN_IN];
+    for served in 0..chosen.len() {
+        let mut first: Option<usize> = None;
+        for slot in (0..chosen.len()).filter(|&slot| open[slot]) {
+            if first.is_none_or(|first| bests[slot].1 > bests[first].1) {
+                first = Some(slot);
+            }
+        }
+        let Some(slot) = first else { return };
+        let source = bests[slot].0;
+        (chosen[slot], taken[served], open[slot]) = (source, source, false);
+        for slot in (0..chosen.len()).filter(|&slot| open[slot]) {
+            if bests[slot].0 == source {
+                bests[slot] = best_of(slot, &taken[..=served]);
+            }
+        }
+    }
+}
+
 impl CandidateKernels for Cpu {
+    fn choose(&self, candidates: Candidates<'_>) -> Result<Choice> {
+        let slots = check_choice(candidates)?;
+        let Candidates { sources, fan_in, count, of_slots, scores } = candidates;
+        let mut table = Array::zeros(slots)?;
+        let nodes = table.par_chunks_mut(fan_in).zip(of_slots.par_chunks(fan_in * count));
+        let nodes = nodes.zip(scores.par_chunks(fan_in * count));
+        nodes.for_each(|((chosen, candidates), scores)| choose(candidates, scores, count, chosen));
+        Ok(Choice::of((sources, fan_in), table, None))
+    }
+
     fn candidate_sums(
         &self,
         x: &FrameBuffer,
-        wiring: &Wiring,
+        sites: Sites<'_>,
         dy: &FrameBuffer,
         slopes: Slopes<'_>,
         candidates: &[u32],
         sums: &mut Array,
     ) -> Result<()> {
-        let count = check_candidates(x, wiring, dy, slopes, candidates, sums)?;
+        let count = check_candidates(x, sites, dy, slopes, candidates, sums)?;
         if count == 0 {
             return Ok(());
         }
-        let rows = Rows::<u64>::new(x, wiring.into(), |_, _| {})?;
+        let rows = Rows::<u64>::new(x, sites, |_, _| {})?;
         let frames = x.frames();
         let (dy, dy_stride) = (dy.rows::<f32>()?, dy.stride());
-        let (fan_in, entries) = (wiring.fan_in(), 1usize << wiring.fan_in());
+        let (fan_in, entries) = (sites.fan_in(), 1usize << sites.fan_in());
         let nodes = sums.par_chunks_mut(fan_in * count);
         let nodes = nodes.zip(candidates.par_chunks(fan_in * count)).with_min_len(MIN_NODES);
         nodes.enumerate().for_each(|(j, (sums, candidates))| {
             self.isa().run(NodeSums {
-                node: Node::new(&rows, wiring.into(), j),
+                node: Node::new(&rows, sites, j),
                 rows: &rows,
                 dy: &dy[j * dy_stride..][..frames],
                 scale: &slopes.scale[j * entries..][..entries],

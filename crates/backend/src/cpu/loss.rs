@@ -1,6 +1,6 @@
 //! Losses, in passes along rows.
 
-use lutweave_tensor::{DType, FrameBuffer, UNLABELLED};
+use lutweave_tensor::{Array, DType, FrameBuffer, UNLABELLED};
 use rayon::prelude::*;
 
 use super::Cpu;
@@ -22,7 +22,7 @@ impl LossKernels for Cpu {
         weights: Option<&[f32]>,
         divisor: f32,
         dy: &mut FrameBuffer,
-    ) -> Result<f64> {
+    ) -> Result<Array<f64>> {
         check_loss("softmax cross-entropy", y, layout, wanted, weights, Some(dy))?;
         let softmax = Softmax::new(y, layout, 1.0)?;
         let weight = |class: usize| weights.map_or(1.0, |weights| weights[class]);
@@ -45,7 +45,7 @@ impl LossKernels for Cpu {
             });
             loss
         });
-        Ok(total(&losses))
+        Ok(vec![total(&losses)].into())
     }
 
     fn element_loss(
@@ -57,7 +57,7 @@ impl LossKernels for Cpu {
         levels: [f32; 2],
         divisor: f32,
         dy: &mut FrameBuffer,
-    ) -> Result<f64> {
+    ) -> Result<Array<f64>> {
         check_loss("element loss", y, layout, wanted, None, Some(dy))?;
         let operands = Operands { y, layout, wanted, levels, divisor };
         match loss {
@@ -101,7 +101,7 @@ impl LossKernels for Cpu {
         temperature: f32,
         (keep, scale): (f32, f32),
         dy: &mut FrameBuffer,
-    ) -> Result<f64> {
+    ) -> Result<Array<f64>> {
         check_distillation(y, layout, teacher, dy)?;
         let (frames, student) = (y.frames(), Softmax::new(y, layout, temperature)?);
         let (stride, taught) = (y.stride(), Softmax::new(teacher, layout, temperature)?);
@@ -128,7 +128,7 @@ impl LossKernels for Cpu {
             }
             loss
         });
-        Ok(total(&losses))
+        Ok(vec![total(&losses)].into())
     }
 
     fn right(&self, y: &FrameBuffer, layout: Layout, wanted: Wanted<'_>) -> Result<[u64; 2]> {
@@ -153,7 +153,7 @@ impl Operands<'_> {
         self,
         dy: &mut FrameBuffer,
         element: impl Fn(f32, f32) -> (f64, f32) + Sync,
-    ) -> Result<f64> {
+    ) -> Result<Array<f64>> {
         let Self { y, layout, wanted, levels, divisor } = self;
         let (rows, stride, frames) = (y.rows::<f32>()?, y.stride(), y.frames());
         let sums = map_rows(dy.rows_mut::<f32>()?, stride, |node, dy| {
@@ -166,7 +166,7 @@ impl Operands<'_> {
             });
             sum
         });
-        Ok(total(&sums))
+        Ok(vec![total(&sums)].into())
     }
 }
 

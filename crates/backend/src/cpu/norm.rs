@@ -1,13 +1,14 @@
 //! Batch normalisation: sums in f64 row by row, then one pass over the rows. Memory is the bound.
 
-use lutweave_tensor::FrameBuffer;
+use lutweave_tensor::{Array, FrameBuffer};
 use rayon::prelude::*;
 
 use super::{Cpu, Dispatch, Isa, Kernel};
-use crate::Result;
 use crate::norm::{
-    GroupMap, GroupNorm, NormKernels, check_backward, check_groups, check_normalise,
+    GroupMap, GroupNorm, NormKernels, check_backward, check_groups, check_keep, check_normalise,
+    check_scale,
 };
+use crate::{Result, Running};
 
 /// Partial sums of a row; part of the numeric contract.
 const LANES: usize = 16;
@@ -121,8 +122,8 @@ impl NormKernels for Cpu {
         &self,
         x: &FrameBuffer,
         share: usize,
-        mean: &mut [f32],
-        variance: &mut [f32],
+        mean: &mut Array,
+        variance: &mut Array,
     ) -> Result<()> {
         check_groups("moments", x, share, &[("mean", mean), ("variance", variance)])?;
         let (rows, stride, frames) = (x.rows::<f32>()?, x.stride(), x.frames());
@@ -146,6 +147,42 @@ impl NormKernels for Cpu {
         Ok(())
     }
 
+    fn norm_scale(
+        &self,
+        variance: &Array,
+        epsilon: f64,
+        gamma: &Array,
+        rstd: &mut Array,
+        scale: &mut Array,
+    ) -> Result<()> {
+        check_scale(variance, gamma, rstd, scale)?;
+        let from = variance.iter().zip(gamma);
+        for ((&variance, &gamma), (rstd, scale)) in from.zip(rstd.iter_mut().zip(scale)) {
+            *rstd = (1.0 / (f64::from(variance) + epsilon).sqrt()) as f32;
+            *scale = *rstd * gamma;
+        }
+        Ok(())
+    }
+
+    fn keep_statistics(
+        &self,
+        mean: &Array,
+        variance: &Array,
+        factor: Option<f32>,
+        running: Running<'_>,
+    ) -> Result<()> {
+        check_keep(mean, variance, &running)?;
+        let keep = running.keep;
+        for (running, mean) in running.mean.iter_mut().zip(mean) {
+            *running = *running * keep + mean * (1.0 - keep);
+        }
+        let Some(factor) = factor else { return Ok(()) };
+        for (running, variance) in running.variance.iter_mut().zip(variance) {
+            *running = *running * keep + variance * factor * (1.0 - keep);
+        }
+        Ok(())
+    }
+
     fn normalise(&self, x: &FrameBuffer, map: GroupMap<'_>, y: &mut FrameBuffer) -> Result<()> {
         check_normalise(x, map, y)?;
         let (rows, stride, frames) = (x.rows::<f32>()?, x.stride(), x.frames());
@@ -164,8 +201,8 @@ impl NormKernels for Cpu {
         x: &FrameBuffer,
         dy: &FrameBuffer,
         norm: GroupNorm<'_>,
-        dgamma: &mut [f32],
-        dbeta: &mut [f32],
+        dgamma: &mut Array,
+        dbeta: &mut Array,
         dx: Option<&mut FrameBuffer>,
     ) -> Result<()> {
         check_backward(x, dy, norm, (dgamma, dbeta), dx.as_deref())?;

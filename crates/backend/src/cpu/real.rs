@@ -195,7 +195,7 @@ impl RealKernels for Cpu {
         let places = y.rows_mut::<f32>()?.par_chunks_mut(rows.stride()).enumerate();
         places.for_each(|(place, y)| {
             let table = &tables[(place / share) << fan_in..][..1 << fan_in];
-            let sources = sites.wiring().node(place);
+            let sources = sites.node(place);
             by_fan_in!(fan_in, forward(isa, &rows, sources, table, &mut *y));
             y[frames..].fill(0.0);
         });
@@ -230,7 +230,7 @@ impl RealKernels for Cpu {
                 let at = (place / share) << fan_in;
                 let block = Block {
                     rows: &rows,
-                    sources: sites.wiring().node(place),
+                    sources: sites.node(place),
                     table: &tables[at..][..1 << fan_in],
                     first,
                     dy: &dy_rows[place * stride + first..][..length],

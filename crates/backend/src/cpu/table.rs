@@ -234,7 +234,7 @@ impl TableKernels for Cpu {
             sources: sites.sources(),
         };
         // Copying rows pays where each is written several times.
-        let often = sites.share() == 1 && sites.wiring().table().len() >= 4 * sites.sources();
+        let often = sites.share() == 1 && sites.slots() >= 4 * sites.sources();
         let separate = often && frames > block && threads > 1;
         let spare = if sites.constants() { sites.fan_in() } else { 0 };
         with_spare(|memory| {

@@ -60,13 +60,6 @@ pub(super) trait Device: Debug + Send + Sync {
     /// There is as much memory at `address`.
     unsafe fn clear(&self, address: u64, bytes: usize) -> Result<()>;
 
-    /// Copies on the device.
-    ///
-    /// # Safety
-    ///
-    /// There is as much memory at both addresses, and it does not overlap.
-    unsafe fn copy(&self, from: u64, to: u64, bytes: usize) -> Result<()>;
-
     /// Runs a kernel.
     ///
     /// # Safety
@@ -102,6 +95,26 @@ pub(super) trait Device: Debug + Send + Sync {
 
     /// Waits until all is done.
     fn synchronise(&self) -> Result<()>;
+
+    /// Hands over what waits, without waiting for it.
+    #[allow(dead_code)] // where there is no device
+    fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Where other libraries find it; none where it is no GPU.
+    #[allow(dead_code)] // where there is no device
+    fn place(&self) -> Option<Place> {
+        None
+    }
+}
+
+/// A GPU as the driver counts them, and the stream that its work is on.
+#[allow(dead_code)] // where there is no device
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Place {
+    pub(super) ordinal: i32,
+    pub(super) stream: u64,
 }
 
 /// Something to do that gives no answer.
@@ -216,6 +229,12 @@ impl From<u32> for Argument {
 impl From<f32> for Argument {
     fn from(value: f32) -> Self {
         Self { bits: value.to_bits().into(), bytes: 4 }
+    }
+}
+
+impl From<f64> for Argument {
+    fn from(value: f64) -> Self {
+        Self { bits: value.to_bits(), bytes: 8 }
     }
 }
 

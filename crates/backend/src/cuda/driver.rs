@@ -13,7 +13,7 @@ use cudarc::driver::{
 use cudarc::nvrtc::{self, CompileError, CompileOptions, Ptx};
 use lutweave_kernels::Source;
 
-use super::device::{Argument, Device, Shape, Work};
+use super::device::{Argument, Device, Place, Shape, Work};
 use super::graph::{Graphs, Step};
 use crate::{Error, Result};
 
@@ -254,16 +254,6 @@ impl Device for Driver {
         done.map_err(failed("clear"))
     }
 
-    unsafe fn copy(&self, from: u64, to: u64, bytes: usize) -> Result<()> {
-        if bytes == 0 {
-            return Ok(());
-        }
-        self.bind("copy")?;
-        // SAFETY: as the caller promises.
-        let done = unsafe { result::memcpy_dtod_async(to, from, bytes, self.stream.cu_stream()) };
-        done.map_err(failed("copy"))
-    }
-
     unsafe fn launch(
         &self,
         source: &Source,
@@ -313,6 +303,16 @@ impl Device for Driver {
 
     fn synchronise(&self) -> Result<()> {
         self.stream.synchronize().map_err(failed("synchronise"))
+    }
+
+    /// Nothing waits here; other libraries look for the device of their thread.
+    fn flush(&self) -> Result<()> {
+        self.bind("flush")
+    }
+
+    fn place(&self) -> Option<Place> {
+        let ordinal = i32::try_from(self.context.ordinal()).ok()?;
+        Some(Place { ordinal, stream: self.stream.cu_stream().expose_provenance() as u64 })
     }
 }
 

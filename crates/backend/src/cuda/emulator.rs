@@ -118,14 +118,6 @@ impl Device for Emulator {
         Ok(())
     }
 
-    unsafe fn copy(&self, from: u64, to: u64, bytes: usize) -> Result<()> {
-        let from = std::ptr::with_exposed_provenance::<u8>(from as usize);
-        let to = std::ptr::with_exposed_provenance_mut::<u8>(to as usize);
-        // SAFETY: as the caller promises.
-        unsafe { to.copy_from_nonoverlapping(from, bytes) };
-        Ok(())
-    }
-
     unsafe fn launch(
         &self,
         source: &Source,

@@ -1,6 +1,7 @@
-//! Whether numbers are finite: a flag crosses, and no number.
+//! Whether numbers are finite: a flag crosses, and no number; in a step, all flags at its end.
 
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use lutweave_kernels::FINITE;
 use lutweave_tensor::{Array, DType, FrameBuffer};
@@ -10,18 +11,57 @@ use super::device::{Shape, arguments};
 use super::memory::Buffer;
 use super::operands::Numbers;
 use crate::check::check_dtype;
-use crate::finite::FiniteKernels;
+use crate::finite::{Fault, FiniteKernels, Watched};
 use crate::{Result, all_finite, finite};
 
 /// Numbers that a block looks at before there are more blocks, and most blocks.
 const NUMBERS: usize = 4096;
 const MOST_BLOCKS: usize = 1024;
+/// Flags that are made at a time.
+const FLAGS: usize = 256;
+
+/// What a step is to tell at its end.
+#[derive(Debug, Default)]
+pub(super) struct Later(Mutex<Asked>);
+
+#[derive(Debug, Default)]
+struct Asked {
+    /// Buffers of [`FLAGS`] flags, zero where no number was found.
+    flags: Vec<Buffer>,
+    looks: Vec<Look>,
+}
+
+/// Something that was looked at, with the flag of its number in the step.
+#[derive(Debug)]
+struct Look {
+    whose: Fault,
+    /// What is believed to be finite until the flag is read.
+    of: Weak<Buffer>,
+}
+
+impl Asked {
+    /// The first number that was found, and nothing is asked any more.
+    fn settle(&mut self) -> Result<Option<Fault>> {
+        let (flags, looks) = (std::mem::take(&mut self.flags), std::mem::take(&mut self.looks));
+        let mut first = None;
+        for (flags, looks) in flags.iter().zip(looks.chunks(FLAGS)) {
+            let mut found = vec![0u32; looks.len()];
+            flags.read_to(&mut found)?;
+            for (look, _) in looks.iter().zip(found).filter(|(_, found)| *found != 0) {
+                if let Some(buffer) = look.of.upgrade() {
+                    buffer.finite.store(false, Ordering::Relaxed);
+                }
+                first.get_or_insert_with(|| look.whose.clone());
+            }
+        }
+        Ok(first)
+    }
+}
 
 impl Cuda {
     /// Looks at numbers, and sets a flag where one is not finite.
-    fn look(&self, x: &impl Numbers, flag: &Buffer, number: usize) -> Result<()> {
+    fn look(&self, x: &impl Numbers, flag: u64) -> Result<()> {
         let (there, count) = (self.input(x)?, x.bytes() / size_of::<f32>());
-        let flag = flag.address_of::<u32>(number);
         let blocks = count.div_ceil(NUMBERS).clamp(1, MOST_BLOCKS);
         self.launch(
             &FINITE,
@@ -29,6 +69,31 @@ impl Cuda {
             Shape::blocks([blocks, 1, 1], 256)?,
             arguments![&there, count as u64, flag],
         )
+    }
+
+    /// Looks at numbers that lie on the device, for an answer at the end of the step.
+    fn look_later(
+        &self,
+        later: &Later,
+        x: &impl Numbers,
+        (layer, what): (&str, &str),
+    ) -> Result<()> {
+        let there = self.input(x)?;
+        if there.finite.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut asked = later.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = asked.looks.len();
+        if number == asked.flags.len() * FLAGS {
+            let flags = self.memory.zeroed(4 * FLAGS)?;
+            asked.flags.push(flags);
+        }
+        let flag = asked.flags[number / FLAGS].address_of::<u32>(number % FLAGS);
+        self.look(x, flag)?;
+        there.finite.store(true, Ordering::Relaxed);
+        let whose = Fault { layer: layer.to_owned(), what: what.to_owned() };
+        asked.looks.push(Look { whose, of: Arc::downgrade(&there) });
+        Ok(())
     }
 }
 
@@ -43,7 +108,7 @@ impl FiniteKernels for Cuda {
             return Ok(true);
         }
         let (flag, mut found) = (self.memory.zeroed(4)?, [0u32]);
-        self.look(x, &flag, 0)?;
+        self.look(x, flag.address_of::<u32>(0))?;
         flag.read_to(&mut found)?;
         there.finite.store(found == [0], Ordering::Relaxed);
         Ok(found == [0])
@@ -57,12 +122,46 @@ impl FiniteKernels for Cuda {
                 continue;
             }
             if array.remote().is_some() {
-                self.look(*array, &flags, number)?;
+                self.look(*array, flags.address_of::<u32>(number))?;
             } else {
                 here[number] = finite(array);
             }
         }
         flags.read_to(&mut found)?;
         Ok(here.iter().zip(found).map(|(here, found)| *here && found == 0).collect())
+    }
+
+    fn watch(&self, x: &FrameBuffer, layer: &str, what: &str) -> Result<bool> {
+        match &self.later {
+            Some(later) if x.remote().is_some() => {
+                check_dtype("is finite", "x", x, DType::F32)?;
+                self.look_later(later, x, (layer, what))?;
+                Ok(true)
+            }
+            _ => self.is_finite(x),
+        }
+    }
+
+    fn watch_all(&self, arrays: &[Watched<'_>]) -> Result<Option<usize>> {
+        let Some(later) = &self.later else {
+            let arrays: Vec<&Array> = arrays.iter().map(|watched| watched.numbers).collect();
+            return Ok(self.are_finite(&arrays)?.iter().position(|finite| !finite));
+        };
+        for (number, Watched { numbers, layer, what }) in arrays.iter().enumerate() {
+            if numbers.is_blank() || numbers.is_empty() {
+                continue;
+            }
+            if numbers.remote().is_some() {
+                self.look_later(later, *numbers, (layer, what))?;
+            } else if !finite(numbers) {
+                return Ok(Some(number));
+            }
+        }
+        Ok(None)
+    }
+
+    fn fault(&self) -> Result<Option<Fault>> {
+        let Some(later) = &self.later else { return Ok(None) };
+        later.0.lock().unwrap_or_else(PoisonError::into_inner).settle()
     }
 }

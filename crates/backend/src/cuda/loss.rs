@@ -1,7 +1,7 @@
 //! The losses.
 
 use lutweave_kernels::LOSS;
-use lutweave_tensor::FrameBuffer;
+use lutweave_tensor::{Array, FrameBuffer};
 
 use super::Cuda;
 use super::device::{Argument, Shape, arguments};
@@ -38,7 +38,9 @@ impl Cuda {
         let none = count(0)?;
         let (all, buffer) = match wanted {
             Wanted::Labels { rows, stride } => {
-                let labels = std::sync::Arc::new(self.memory.send(rows)?);
+                // Past what waits: the host has them before the step that they are of.
+                let bytes = bytemuck::cast_slice(rows);
+                let labels = std::sync::Arc::new(self.memory.send_ahead(bytes)?);
                 ([(&labels).into(), count(stride)?.into(), NONE.into(), none.into()], labels)
             }
             Wanted::Real { of, .. } => {
@@ -49,11 +51,11 @@ impl Cuda {
         Ok((all, buffer))
     }
 
-    /// The sum that a kernel left.
-    fn total_of(sum: &Sum) -> Result<f64> {
-        let mut total = [0f64];
-        sum.out.read_to(&mut total)?;
-        Ok(total[0])
+    /// The sum that a kernel leaves, where it is.
+    fn total_of(sum: Sum) -> Result<Array<f64>> {
+        let mut total = Array::zeros(1)?;
+        give(&mut total, sum.out);
+        Ok(total)
     }
 }
 
@@ -66,7 +68,7 @@ impl LossKernels for Cuda {
         weights: Option<&[f32]>,
         divisor: f32,
         dy: &mut FrameBuffer,
-    ) -> Result<f64> {
+    ) -> Result<Array<f64>> {
         check_loss("softmax cross-entropy", y, layout, wanted, weights, Some(dy))?;
         let (there, out) = (self.input(y)?, self.output(dy)?);
         let (wanted, _wanted) = self.wanted(wanted)?;
@@ -86,7 +88,7 @@ impl LossKernels for Cuda {
         all.extend(arguments![divisor, &out, &sum.partial, &sum.ticket, &sum.out]);
         self.launch(&LOSS, "softmax_loss", Shape::blocks([sum.blocks, 1, 1], THREADS)?, &all)?;
         give(dy, out);
-        Self::total_of(&sum)
+        Self::total_of(sum)
     }
 
     fn element_loss(
@@ -98,7 +100,7 @@ impl LossKernels for Cuda {
         levels: [f32; 2],
         divisor: f32,
         dy: &mut FrameBuffer,
-    ) -> Result<f64> {
+    ) -> Result<Array<f64>> {
         check_loss("element loss", y, layout, wanted, None, Some(dy))?;
         let kind = match loss {
             ElementLoss::SquaredError => 0u32,
@@ -118,7 +120,7 @@ impl LossKernels for Cuda {
         all.extend(arguments![&sum.partial, &sum.ticket, &sum.out]);
         self.launch(&LOSS, "element_loss", Shape::blocks([sum.blocks, 1, 1], THREADS)?, &all)?;
         give(dy, out);
-        Self::total_of(&sum)
+        Self::total_of(sum)
     }
 
     fn distillation(
@@ -129,7 +131,7 @@ impl LossKernels for Cuda {
         temperature: f32,
         (keep, scale): (f32, f32),
         dy: &mut FrameBuffer,
-    ) -> Result<f64> {
+    ) -> Result<Array<f64>> {
         check_distillation(y, layout, teacher, dy)?;
         let (there, taught, out) = (self.input(y)?, self.input(teacher)?, self.changed(dy)?);
         let sum = self.sum_of(layout.positions, y)?;
@@ -155,7 +157,7 @@ impl LossKernels for Cuda {
             ],
         )?;
         give(dy, out);
-        Self::total_of(&sum)
+        Self::total_of(sum)
     }
 
     fn right(&self, y: &FrameBuffer, layout: Layout, wanted: Wanted<'_>) -> Result<[u64; 2]> {

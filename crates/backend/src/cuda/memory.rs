@@ -1,7 +1,7 @@
 //! Memory of a device, and what the host knows of it.
 #![allow(unsafe_code)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,14 +14,17 @@ use crate::Result;
 
 /// Sizes are whole multiples of it, so that those of small arrays are often the same.
 const UNIT: usize = 256;
+/// Most bytes that are sent ahead without being asked to: pinned memory is held for them.
+const SMALL: usize = 64 << 10;
 
 /// The memory of one device. What is given back is kept for the next that asks for as much: steps of a
 /// training ask for the same again and again, and the device does everything in order, so that nothing
 /// still uses it.
 pub(super) struct Memory {
     device: Arc<dyn Device>,
-    /// Addresses by size.
-    kept: Mutex<BTreeMap<usize, Vec<u64>>>,
+    /// Addresses by size. The lowest is handed out first: steps that ask for the same in the same order
+    /// find it at the same addresses, so that less of a graph has to be set anew.
+    kept: Mutex<BTreeMap<usize, BTreeSet<u64>>>,
     /// Addresses with their sizes for copies ahead of time, and how often the host had waited for the
     /// device when each was given back. Once it has waited again, nothing uses them.
     ahead: Mutex<Vec<(u64, usize, u64)>>,
@@ -62,7 +65,7 @@ impl Memory {
     pub(super) fn allocate(self: &Arc<Self>, bytes: usize) -> Result<Buffer> {
         let size = bytes.max(1).next_multiple_of(UNIT);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let again = kept.get_mut(&size).and_then(Vec::pop);
+        let again = kept.get_mut(&size).and_then(BTreeSet::pop_first);
         drop(kept);
         let address = match again {
             Some(address) => address,
@@ -118,9 +121,13 @@ impl Memory {
         Ok(buffer)
     }
 
-    /// A copy of an array of the host.
+    /// A copy of an array of the host. Small ones go past the work that waits, which they would break in
+    /// two.
     pub(super) fn send<T: Pod>(self: &Arc<Self>, values: &[T]) -> Result<Buffer> {
         let bytes: &[u8] = bytemuck::cast_slice(values);
+        if bytes.len() <= SMALL {
+            return self.send_ahead(bytes);
+        }
         let buffer = self.allocate(bytes.len())?;
         // SAFETY: the buffer has as many bytes.
         unsafe { self.device.upload(buffer.address, bytes)? };
@@ -174,7 +181,7 @@ impl Drop for Buffer {
         }
         if self.memory.device.recycles() {
             let mut kept = self.memory.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.entry(self.size).or_default().push(self.address);
+            kept.entry(self.size).or_default().insert(self.address);
             return;
         }
         // SAFETY: it was allocated with this size, and nobody else has it.
@@ -206,14 +213,6 @@ impl Buffer {
         unsafe { self.memory.device.download(self.address, &mut to[..length])? };
         self.memory.waited();
         Ok(())
-    }
-
-    /// Another with the same numbers.
-    pub(super) fn duplicate(&self) -> Result<Self> {
-        let copy = self.memory.allocate(self.bytes)?;
-        // SAFETY: both have as many bytes, and are two.
-        unsafe { self.memory.device.copy(self.address, copy.address, self.bytes)? };
-        Ok(copy)
     }
 }
 

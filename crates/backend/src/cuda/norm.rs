@@ -1,15 +1,16 @@
 //! Batch normalisation.
 
 use lutweave_kernels::NORM;
-use lutweave_tensor::FrameBuffer;
+use lutweave_tensor::{Array, FrameBuffer};
 
 use super::Cuda;
 use super::device::{Shape, arguments};
 use super::operands::{count, give, stride};
-use crate::Result;
 use crate::norm::{
-    GroupMap, GroupNorm, NormKernels, check_backward, check_groups, check_normalise,
+    GroupMap, GroupNorm, NormKernels, check_backward, check_groups, check_keep, check_normalise,
+    check_scale,
 };
+use crate::{Result, Running};
 
 /// Threads of a block that adds up a group.
 const THREADS: u32 = 256;
@@ -19,30 +20,83 @@ impl NormKernels for Cuda {
         &self,
         x: &FrameBuffer,
         share: usize,
-        mean: &mut [f32],
-        variance: &mut [f32],
+        mean: &mut Array,
+        variance: &mut Array,
     ) -> Result<()> {
         check_groups("moments", x, share, &[("mean", mean), ("variance", variance)])?;
         let there = self.input(x)?;
-        let (means, variances) = (
-            self.memory.allocate(size_of_val(mean))?,
-            self.memory.allocate(size_of_val(variance))?,
-        );
+        let (means, variances) = (self.output(&*mean)?, self.output(&*variance)?);
         self.launch(
             &NORM,
             "moments",
             Shape::blocks([mean.len(), 1, 1], THREADS)?,
             arguments![&there, stride(x)?, count(share)?, count(x.frames())?, &means, &variances,],
         )?;
-        means.read_to(mean)?;
-        variances.read_to(variance)
+        give(mean, means);
+        give(variance, variances);
+        Ok(())
+    }
+
+    fn norm_scale(
+        &self,
+        variance: &Array,
+        epsilon: f64,
+        gamma: &Array,
+        rstd: &mut Array,
+        scale: &mut Array,
+    ) -> Result<()> {
+        check_scale(variance, gamma, rstd, scale)?;
+        let (variances, gammas) = (self.input(variance)?, self.input(gamma)?);
+        let (rstds, scales) = (self.output(&*rstd)?, self.output(&*scale)?);
+        let groups = count(variance.len())?;
+        self.launch(
+            &NORM,
+            "norm_scale",
+            Shape::blocks([variance.len().div_ceil(THREADS as usize), 1, 1], THREADS)?,
+            arguments![&variances, epsilon, &gammas, groups, &rstds, &scales],
+        )?;
+        give(rstd, rstds);
+        give(scale, scales);
+        Ok(())
+    }
+
+    fn keep_statistics(
+        &self,
+        mean: &Array,
+        variance: &Array,
+        factor: Option<f32>,
+        running: Running<'_>,
+    ) -> Result<()> {
+        check_keep(mean, variance, &running)?;
+        let (means, variances) = (self.input(mean)?, self.input(variance)?);
+        let Running { mean: running_mean, variance: running_variance, keep } = running;
+        let own = (self.changed(&*running_mean)?, self.changed(&*running_variance)?);
+        let known = u32::from(factor.is_some());
+        self.launch(
+            &NORM,
+            "keep_statistics",
+            Shape::blocks([mean.len().div_ceil(THREADS as usize), 1, 1], THREADS)?,
+            arguments![
+                &means,
+                &variances,
+                count(mean.len())?,
+                known,
+                factor.unwrap_or(1.0),
+                keep,
+                &own.0,
+                &own.1,
+            ],
+        )?;
+        give(running_mean, own.0);
+        give(running_variance, own.1);
+        Ok(())
     }
 
     fn normalise(&self, x: &FrameBuffer, map: GroupMap<'_>, y: &mut FrameBuffer) -> Result<()> {
         check_normalise(x, map, y)?;
         let (there, out) = (self.input(x)?, self.output(y)?);
-        let (centre, scale) = (self.memory.send(map.centre)?, self.memory.send(map.scale)?);
-        let shift = self.memory.send(map.shift)?;
+        let (centre, scale) = (self.input(map.centre)?, self.input(map.scale)?);
+        let shift = self.input(map.shift)?;
         self.launch(
             &NORM,
             "normalise",
@@ -68,15 +122,15 @@ impl NormKernels for Cuda {
         x: &FrameBuffer,
         dy: &FrameBuffer,
         norm: GroupNorm<'_>,
-        dgamma: &mut [f32],
-        dbeta: &mut [f32],
+        dgamma: &mut Array,
+        dbeta: &mut Array,
         dx: Option<&mut FrameBuffer>,
     ) -> Result<()> {
         check_backward(x, dy, norm, (dgamma, dbeta), dx.as_deref())?;
         let (x_there, dy_there) = (self.input(x)?, self.input(dy)?);
-        let (mean, rstd) = (self.memory.send(norm.mean)?, self.memory.send(norm.rstd)?);
-        let (gammas, betas) = (self.memory.send(dgamma)?, self.memory.send(dbeta)?);
-        let means = self.memory.allocate(2 * size_of_val(norm.mean))?;
+        let (mean, rstd) = (self.input(norm.mean)?, self.input(norm.rstd)?);
+        let (gammas, betas) = (self.changed(&*dgamma)?, self.changed(&*dbeta)?);
+        let means = self.memory.allocate(2 * norm.mean.bytes())?;
         self.launch(
             &NORM,
             "norm_sums",
@@ -95,7 +149,7 @@ impl NormKernels for Cuda {
             ],
         )?;
         if let Some(dx) = dx {
-            let (gamma, out) = (self.memory.send(norm.gamma)?, self.output(dx)?);
+            let (gamma, out) = (self.input(norm.gamma)?, self.output(dx)?);
             self.launch(
                 &NORM,
                 "norm_backward",
@@ -116,7 +170,8 @@ impl NormKernels for Cuda {
             )?;
             give(dx, out);
         }
-        gammas.read_to(dgamma)?;
-        betas.read_to(dbeta)
+        give(dgamma, gammas);
+        give(dbeta, betas);
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use lutweave_kernels::Source;
 use lutweave_tensor::{Array, DType, Element, FrameBuffer, Remote};
 
 use super::Cuda;
-use super::device::{Argument, Shape};
+use super::device::{Argument, Shape, arguments};
 use super::memory::Buffer;
 use crate::{Error, Result};
 
@@ -117,10 +117,23 @@ impl Cuda {
         let buffer = self.input(y)?;
         // This one and that of `y`: every other belongs to a copy of `y`.
         if Arc::strong_count(&buffer) > 2 {
-            return Ok(Arc::new(buffer.duplicate()?));
+            return Ok(Arc::new(self.duplicate(&buffer)?));
         }
         buffer.finite.store(false, Ordering::Relaxed);
         Ok(buffer)
+    }
+
+    /// Another buffer with the same numbers.
+    fn duplicate(&self, buffer: &Buffer) -> Result<Buffer> {
+        const LINE: usize = 16;
+        const THREADS: u32 = 256;
+        let copy = self.memory.allocate(buffer.bytes())?;
+        // Memory is of whole multiples of more than a line.
+        let lines = buffer.bytes().div_ceil(LINE).max(1);
+        let shape = Shape::blocks([lines.div_ceil(THREADS as usize), 1, 1], THREADS)?;
+        let arguments = arguments![buffer, lines as u64, &copy];
+        self.launch(&lutweave_kernels::GATHER_ROWS, "copy_lines", shape, arguments)?;
+        Ok(copy)
     }
 
     /// Launches a kernel.

@@ -23,7 +23,7 @@ impl RealKernels for Cuda {
         y: &mut FrameBuffer,
     ) -> Result<()> {
         check_real("real forward", x, sites, tables, y)?;
-        let (wiring, there) = (self.table(sites.wiring().table())?, self.input(x)?);
+        let (wiring, there) = (self.sources_of(sites)?, self.input(x)?);
         let (tables, out) = (self.input(tables)?, self.output(y)?);
         self.launch(
             &kernels::REAL_FORWARD,
@@ -33,7 +33,7 @@ impl RealKernels for Cuda {
                 &there,
                 stride(x)?,
                 count(x.nodes())?,
-                &wiring.first,
+                wiring.first(),
                 count(sites.places())?,
                 count(sites.share())?,
                 count(x.frames())?,
@@ -58,7 +58,7 @@ impl RealKernels for Cuda {
         let op = "real backward";
         check_real(op, x, sites, tables, dy)?;
         check_real_gradients(op, x, sites, dtables, dx.as_deref())?;
-        let (wiring, x_there) = (self.table(sites.wiring().table())?, self.input(x)?);
+        let (wiring, x_there) = (self.sources_of(sites)?, self.input(x)?);
         let (dy_there, out) = (self.input(dy)?, self.changed(dtables)?);
         let (units, fan_in) = (sites.share() * words(x), sites.fan_in());
         count(units)?;
@@ -74,7 +74,7 @@ impl RealKernels for Cuda {
                 &x_there,
                 stride(x)?,
                 count(x.nodes())?,
-                &wiring.first,
+                wiring.first(),
                 count(sites.share())?,
                 count(x.frames())?,
                 &dy_there,
@@ -97,7 +97,7 @@ impl RealKernels for Cuda {
                 &x_there,
                 stride(x)?,
                 count(x.nodes())?,
-                &wiring.first,
+                wiring.first(),
                 count(sites.places())?,
                 count(sites.share())?,
                 count(x.frames())?,
@@ -107,7 +107,7 @@ impl RealKernels for Cuda {
                 &slopes,
             ],
         )?;
-        let entries = sites.wiring().table();
+        let entries = sites.table();
         let kind = Kind::Entries { sources: sites.sources(), parts: 1, step: 0, start: 0, end: 1 };
         let readers = self.prepared(entries, kind)?;
         self.gather_gradients(&readers, None, (&slopes, stride(dy)?), dx)

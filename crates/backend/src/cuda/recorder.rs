@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lutweave_kernels::Source;
 
-use super::device::{Argument, Device, Shape, Work};
+use super::device::{Argument, Device, Place, Shape, Work};
 use crate::Result;
 
 /// Most work that waits.
@@ -58,7 +58,7 @@ impl Recorder {
     }
 
     /// Hands over what waits.
-    fn flush(&self) -> Result<()> {
+    fn hand_over(&self) -> Result<()> {
         let mut waiting = self.waiting();
         let work = std::mem::take(&mut waiting.work);
         let done = if work.is_empty() {
@@ -81,14 +81,14 @@ impl Recorder {
         waiting.work.push(work);
         let full = waiting.work.len() >= MOST;
         drop(waiting);
-        if full { self.flush() } else { Ok(()) }
+        if full { self.hand_over() } else { Ok(()) }
     }
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
         // There is nobody to tell of an error.
-        let _ = self.flush();
+        let _ = self.hand_over();
     }
 }
 
@@ -110,7 +110,7 @@ impl Device for Recorder {
     }
 
     unsafe fn upload(&self, address: u64, from: &[u8]) -> Result<()> {
-        self.flush()?;
+        self.hand_over()?;
         // SAFETY: as the caller promises.
         unsafe { self.device.upload(address, from) }
     }
@@ -122,19 +122,13 @@ impl Device for Recorder {
     }
 
     unsafe fn download(&self, address: u64, to: &mut [u8]) -> Result<()> {
-        self.flush()?;
+        self.hand_over()?;
         // SAFETY: as the caller promises.
         unsafe { self.device.download(address, to) }
     }
 
     unsafe fn clear(&self, address: u64, bytes: usize) -> Result<()> {
         if bytes == 0 { Ok(()) } else { self.wait(Work::Clear { address, bytes }) }
-    }
-
-    unsafe fn copy(&self, from: u64, to: u64, bytes: usize) -> Result<()> {
-        self.flush()?;
-        // SAFETY: as the caller promises.
-        unsafe { self.device.copy(from, to, bytes) }
     }
 
     unsafe fn launch(
@@ -153,7 +147,16 @@ impl Device for Recorder {
     }
 
     fn synchronise(&self) -> Result<()> {
-        self.flush()?;
+        self.hand_over()?;
         self.device.synchronise()
+    }
+
+    fn flush(&self) -> Result<()> {
+        self.hand_over()?;
+        self.device.flush()
+    }
+
+    fn place(&self) -> Option<Place> {
+        self.device.place()
     }
 }

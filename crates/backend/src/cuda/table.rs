@@ -9,7 +9,6 @@ use super::device::{Argument, Shape, arguments};
 use super::memory::Buffer;
 use super::model::no_model;
 use super::operands::{count, give, stride, words};
-use super::tables::Kind;
 use crate::check::{check_rows, check_size};
 use crate::table::{
     Entries, MakeEntries, MakeGradient, Slopes, TableGradient, TableKernels, check_gradient,
@@ -54,7 +53,7 @@ impl Cuda {
         slopes: Slopes<'_>,
     ) -> Result<PlaceErrors> {
         let (fan_in, places) = (sites.fan_in(), sites.places());
-        let wiring = self.table(sites.wiring().table())?;
+        let wiring = self.sources_of(sites)?;
         let (x_there, dy_there) = (self.input(x)?, self.input(dy)?);
         let (scale, offset) = (self.input(slopes.scale)?, self.input(slopes.offset)?);
         let errors = self.memory.allocate(dy.bytes())?;
@@ -68,7 +67,7 @@ impl Cuda {
                 &x_there,
                 stride(x)?,
                 nodes,
-                &wiring.first,
+                wiring.first(),
                 count(places)?,
                 count(sites.share())?,
                 frames,
@@ -150,9 +149,8 @@ impl TableKernels for Cuda {
         check_rows(op, "dy", dy, DType::F32, sites.places(), x)?;
         check_rows(op, "dx", dx, DType::F32, sites.sources(), x)?;
         check_slopes(op, slopes, sites)?;
-        let (sources, fan_in, share) = (sites.sources(), sites.fan_in(), sites.share());
-        let kind = Kind::Inputs { sources, fan_in, share };
-        let inputs = self.prepared(sites.wiring().table(), kind)?;
+        let (sources, fan_in) = (sites.sources(), sites.fan_in());
+        let inputs = self.inputs_of(sites)?;
         let own = self.place_errors(x, sites, dy, slopes)?;
         let (slopes, out) = (self.input(slopes.slopes)?, self.changed(dx)?);
         self.launch(
@@ -160,8 +158,9 @@ impl TableKernels for Cuda {
             "table_backward",
             Shape::rows(sources, x.frames())?,
             arguments![
-                &inputs.first,
-                inputs.readers(),
+                inputs.first,
+                inputs.end,
+                inputs.readers,
                 &own.errors,
                 &own.patterns,
                 &slopes,
@@ -238,7 +237,7 @@ impl TableKernels for Cuda {
 impl Cuda {
     /// The counts of patterns, on the device.
     pub(super) fn counted(&self, x: &FrameBuffer, sites: Sites<'_>) -> Result<Buffer> {
-        let (wiring, there) = (self.table(sites.wiring().table())?, self.input(x)?);
+        let (wiring, there) = (self.sources_of(sites)?, self.input(x)?);
         let units = sites.share() * words(x);
         let out = match splits(units) {
             1 => self.memory.allocate(4 * sites.entries())?,
@@ -253,7 +252,7 @@ impl Cuda {
                 &there,
                 stride(x)?,
                 count(x.nodes())?,
-                &wiring.first,
+                wiring.first(),
                 count(sites.share())?,
                 count(x.frames())?,
                 &out,
@@ -271,7 +270,7 @@ impl Cuda {
         dy: &FrameBuffer,
         then: &[Argument],
     ) -> Result<Buffer> {
-        let wiring = self.table(sites.wiring().table())?;
+        let wiring = self.sources_of(sites)?;
         let (x_there, dy_there) = (self.input(x)?, self.input(dy)?);
         let units = sites.share() * words(x);
         count(units)?;
@@ -284,7 +283,7 @@ impl Cuda {
             &x_there,
             stride(x)?,
             count(x.nodes())?,
-            &wiring.first,
+            wiring.first(),
             count(sites.share())?,
             count(x.frames())?,
             &dy_there,
@@ -313,7 +312,7 @@ impl Cuda {
         entries: &Buffer,
         y: &mut FrameBuffer,
     ) -> Result<()> {
-        let (wiring, there) = (self.table(sites.wiring().table())?, self.input(x)?);
+        let (wiring, there) = (self.sources_of(sites)?, self.input(x)?);
         let out = self.output(y)?;
         let columns = stride(y)?;
         self.launch(
@@ -324,7 +323,7 @@ impl Cuda {
                 &there,
                 stride(x)?,
                 count(x.nodes())?,
-                &wiring.first,
+                wiring.first(),
                 count(sites.places())?,
                 count(sites.share())?,
                 count(x.frames())?,

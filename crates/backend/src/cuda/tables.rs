@@ -6,7 +6,7 @@ use lutweave_lut::NO_SOURCE;
 
 use super::Cuda;
 use super::memory::Buffer;
-use crate::Result;
+use crate::{Choice, Result, Sites};
 
 /// Most tables kept, the latest used first, and most entries of all of them: wiring that is learned
 /// changes in the course of training.
@@ -29,6 +29,8 @@ pub(super) enum Kind {
     Plain,
     /// Which inputs read each source: place, then row of the slopes.
     Inputs { sources: usize, fan_in: usize, share: usize },
+    /// Which candidates name each source: slot, then number in the slot.
+    Candidates { sources: usize, count: usize },
     /// Which entries read each source: entry divided by `parts`, then the rest times `step`.
     Entries { sources: usize, parts: usize, step: usize, start: usize, end: usize },
 }
@@ -70,6 +72,10 @@ impl Cuda {
                     let (place, input) = (index / fan_in, index % fan_in);
                     [place as u32, (place / share * fan_in + input) as u32]
                 };
+                self.readers(table, sources, own)?
+            }
+            Kind::Candidates { sources, count } => {
+                let own = |index: usize| [(index / count) as u32, (index % count) as u32];
                 self.readers(table, sources, own)?
             }
             Kind::Entries { sources, parts, step, start, end } => {
@@ -119,6 +125,62 @@ impl Cuda {
         }
         let (first, readers) = (self.memory.send(&first)?, self.memory.send(&readers)?);
         Ok(OnDevice { first, readers: Some(readers) })
+    }
+}
+
+/// The sources of all places on the device.
+pub(super) enum Sources {
+    /// Sent.
+    Table(Arc<OnDevice>),
+    /// Chosen by a kernel, or mirrored there.
+    Array(Arc<Buffer>),
+}
+
+impl Sources {
+    pub(super) fn first(&self) -> &Buffer {
+        match self {
+            Self::Table(table) => &table.first,
+            Self::Array(array) => array,
+        }
+    }
+}
+
+impl Cuda {
+    /// The sources of all places, where kernels find them.
+    pub(super) fn sources_of(&self, sites: Sites<'_>) -> Result<Sources> {
+        match sites.chosen() {
+            Some(choice) => Ok(Sources::Array(self.input(choice.array())?)),
+            None => Ok(Sources::Table(self.table(sites.table())?)),
+        }
+    }
+}
+
+/// Which inputs read each source: where those of each begin and end, and the inputs. The buffers that
+/// they point to have to live until the kernel is launched.
+pub(super) struct Inputs {
+    pub(super) first: u64,
+    pub(super) end: u64,
+    pub(super) readers: u64,
+    _table: Option<Arc<OnDevice>>,
+    _arrays: Vec<Arc<Buffer>>,
+}
+
+impl Cuda {
+    /// What reads each source: of a choice, as it was turned around where it was made.
+    pub(super) fn inputs_of(&self, sites: Sites<'_>) -> Result<Inputs> {
+        if let Some(readers) = sites.chosen().and_then(Choice::readers) {
+            let arrays =
+                [&readers.first, &readers.end, &readers.slots].map(|array| self.input(array));
+            let arrays: Vec<Arc<Buffer>> = arrays.into_iter().collect::<Result<_>>()?;
+            let [first, end, readers] = [0, 1, 2].map(|at: usize| arrays[at].address_of::<u32>(0));
+            return Ok(Inputs { first, end, readers, _table: None, _arrays: arrays });
+        }
+        let (sources, fan_in, share) = (sites.sources(), sites.fan_in(), sites.share());
+        let table = self.prepared(sites.table(), Kind::Inputs { sources, fan_in, share })?;
+        let (first, readers) = (&table.first, table.readers());
+        let [first, end, readers] =
+            [first.address_of::<u32>(0), first.address_of::<u32>(1), readers.address_of::<u32>(0)];
+        Ok(Inputs { first, end, readers, _table: Some(table), _arrays: Vec::new() })
     }
 }
 

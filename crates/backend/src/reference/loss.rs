@@ -1,6 +1,6 @@
 //! Losses, one number at a time in f64.
 
-use lutweave_tensor::{FrameBuffer, UNLABELLED};
+use lutweave_tensor::{Array, FrameBuffer, UNLABELLED};
 
 use crate::loss::{
     ElementLoss, Layout, LossKernels, PROBABILITY_FLOOR, Row, Wanted, check_distillation,
@@ -54,7 +54,7 @@ impl LossKernels for Reference {
         weights: Option<&[f32]>,
         divisor: f32,
         dy: &mut FrameBuffer,
-    ) -> Result<f64> {
+    ) -> Result<Array<f64>> {
         check_loss("softmax cross-entropy", y, layout, wanted, weights, Some(dy))?;
         let (mut sum, frames) = (0.0, y.frames());
         for frame in 0..frames {
@@ -78,7 +78,7 @@ impl LossKernels for Reference {
                 }
             }
         }
-        Ok(sum)
+        Ok(vec![sum].into())
     }
 
     fn element_loss(
@@ -90,7 +90,7 @@ impl LossKernels for Reference {
         levels: [f32; 2],
         divisor: f32,
         dy: &mut FrameBuffer,
-    ) -> Result<f64> {
+    ) -> Result<Array<f64>> {
         check_loss("element loss", y, layout, wanted, None, Some(dy))?;
         let mut sum = 0.0;
         for node in 0..y.nodes() {
@@ -103,7 +103,7 @@ impl LossKernels for Reference {
                 dy.row_mut::<f32>(node)?[frame] = (slope / f64::from(divisor)) as f32;
             }
         }
-        Ok(sum)
+        Ok(vec![sum].into())
     }
 
     fn distillation(
@@ -114,7 +114,7 @@ impl LossKernels for Reference {
         temperature: f32,
         (keep, scale): (f32, f32),
         dy: &mut FrameBuffer,
-    ) -> Result<f64> {
+    ) -> Result<Array<f64>> {
         check_distillation(y, layout, teacher, dy)?;
         let mut sum = 0.0;
         // The logarithm of the softmax over the classes of one position and frame.
@@ -139,7 +139,7 @@ impl LossKernels for Reference {
                 }
             }
         }
-        Ok(sum)
+        Ok(vec![sum].into())
     }
 
     fn right(&self, y: &FrameBuffer, layout: Layout, wanted: Wanted<'_>) -> Result<[u64; 2]> {

@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
-use lutweave_tensor::FrameBuffer;
+use lutweave_tensor::{Array, FrameBuffer};
 
 use super::Reference;
-use crate::Result;
 use crate::norm::{
-    GroupMap, GroupNorm, NormKernels, check_backward, check_groups, check_normalise,
+    GroupMap, GroupNorm, NormKernels, check_backward, check_groups, check_keep, check_normalise,
+    check_scale,
 };
+use crate::{Result, Running};
 
 /// The nodes of a group.
 fn nodes(group: usize, share: usize) -> Range<usize> {
@@ -20,8 +21,8 @@ impl NormKernels for Reference {
         &self,
         x: &FrameBuffer,
         share: usize,
-        mean: &mut [f32],
-        variance: &mut [f32],
+        mean: &mut Array,
+        variance: &mut Array,
     ) -> Result<()> {
         check_groups("moments", x, share, &[("mean", mean), ("variance", variance)])?;
         let count = (share * x.frames()) as f64;
@@ -36,6 +37,42 @@ impl NormKernels for Reference {
             let centre = sum(&|x| x)? / count;
             *mean = centre as f32;
             *variance = (sum(&|x| (x - centre) * (x - centre))? / count) as f32;
+        }
+        Ok(())
+    }
+
+    fn norm_scale(
+        &self,
+        variance: &Array,
+        epsilon: f64,
+        gamma: &Array,
+        rstd: &mut Array,
+        scale: &mut Array,
+    ) -> Result<()> {
+        check_scale(variance, gamma, rstd, scale)?;
+        let from = variance.iter().zip(gamma);
+        for ((&variance, &gamma), (rstd, scale)) in from.zip(rstd.iter_mut().zip(scale)) {
+            *rstd = (1.0 / (f64::from(variance) + epsilon).sqrt()) as f32;
+            *scale = *rstd * gamma;
+        }
+        Ok(())
+    }
+
+    fn keep_statistics(
+        &self,
+        mean: &Array,
+        variance: &Array,
+        factor: Option<f32>,
+        running: Running<'_>,
+    ) -> Result<()> {
+        check_keep(mean, variance, &running)?;
+        let keep = running.keep;
+        for (running, mean) in running.mean.iter_mut().zip(mean) {
+            *running = *running * keep + mean * (1.0 - keep);
+        }
+        let Some(factor) = factor else { return Ok(()) };
+        for (running, variance) in running.variance.iter_mut().zip(variance) {
+            *running = *running * keep + variance * factor * (1.0 - keep);
         }
         Ok(())
     }
@@ -58,8 +95,8 @@ impl NormKernels for Reference {
         x: &FrameBuffer,
         dy: &FrameBuffer,
         norm: GroupNorm<'_>,
-        dgamma: &mut [f32],
-        dbeta: &mut [f32],
+        dgamma: &mut Array,
+        dbeta: &mut Array,
         mut dx: Option<&mut FrameBuffer>,
     ) -> Result<()> {
         check_backward(x, dy, norm, (dgamma, dbeta), dx.as_deref())?;

@@ -9,7 +9,7 @@ use crate::{Result, Sites};
 /// The clamped inputs at one place in one frame.
 fn inputs(x: &FrameBuffer, sites: Sites<'_>, place: usize, frame: usize) -> Result<Vec<f64>> {
     let mut values = Vec::with_capacity(sites.fan_in());
-    for &source in sites.wiring().node(place) {
+    for &source in sites.node(place) {
         values.push(match (source as usize).checked_sub(x.nodes()) {
             None => f64::from(x.row::<f32>(source as usize)?[frame]).clamp(0.0, 1.0),
             Some(constant) => constant as f64,
@@ -54,7 +54,7 @@ impl RealKernels for Reference {
         check_real(op, x, sites, tables, dy)?;
         check_real_gradients(op, x, sites, dtables, dx.as_deref())?;
         let (fan_in, frames) = (sites.fan_in(), x.frames());
-        let mut total = vec![0f64; sites.wiring().sources() * frames]; // those of constants unread
+        let mut total = vec![0f64; sites.all_sources() * frames]; // those of constants unread
         for place in 0..sites.places() {
             let node = place / sites.share();
             let table = table(tables, node, fan_in);
@@ -65,7 +65,7 @@ impl RealKernels for Reference {
                 for (own, dw) in own.iter_mut().zip(dw) {
                     *own += g * dw;
                 }
-                for (&source, slope) in sites.wiring().node(place).iter().zip(slopes) {
+                for (&source, slope) in sites.node(place).iter().zip(slopes) {
                     total[source as usize * frames + frame] += g * slope;
                 }
             }

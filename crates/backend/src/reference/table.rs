@@ -10,7 +10,7 @@ use crate::{Result, Sites};
 /// The pattern at one place in `frame`: bit `i` is input `i`.
 fn pattern(x: &FrameBuffer, sites: Sites<'_>, place: usize, frame: usize) -> Result<usize> {
     let mut index = 0;
-    for (i, &source) in sites.wiring().node(place).iter().enumerate() {
+    for (i, &source) in sites.node(place).iter().enumerate() {
         let bit = match (source as usize).checked_sub(x.nodes()) {
             None => x.bit(source as usize, frame)?,
             Some(constant) => constant == 1,
@@ -123,14 +123,14 @@ impl TableKernels for Reference {
         let (fan_in, frames) = (sites.fan_in(), x.frames());
         let entries = 1 << fan_in;
         // The constants have rows too, which nobody reads.
-        let mut total: Vec<f64> = vec![0.0; sites.wiring().sources() * frames];
+        let mut total: Vec<f64> = vec![0.0; sites.all_sources() * frames];
         for place in 0..sites.places() {
             let table = place / sites.share();
             for (frame, &dy) in dy.row::<f32>(place)?.iter().enumerate() {
                 let k = pattern(x, sites, place, frame)?;
                 let at = table * entries + k;
                 let e = f64::from(slopes.scale[at]) * f64::from(dy) + f64::from(slopes.offset[at]);
-                for (i, &source) in sites.wiring().node(place).iter().enumerate() {
+                for (i, &source) in sites.node(place).iter().enumerate() {
                     let slope = slopes.slopes[(table * fan_in + i) * entries + k];
                     total[source as usize * frames + frame] += f64::from(slope) * e;
                 }

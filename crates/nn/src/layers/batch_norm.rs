@@ -129,8 +129,8 @@ impl LayerSpec for BatchNormalization {
             unbiased: true,
             stored: true,
             bypass: self.bypass,
-            running_mean: vec![0.0; groups],
-            running_variance: vec![1.0; groups],
+            running_mean: vec![0.0; groups].into(),
+            running_variance: vec![1.0; groups].into(),
         }))
     }
 }

@@ -192,7 +192,7 @@ impl Layer for Unrolled {
         let mut tape = Tape::with_capacity(self.steps);
         let y = self.run(&x, |x| {
             let (state, saved) = self.cell.forward(x, backend)?;
-            tree::check_finite(self.cell.as_ref(), "what it gives", &state, backend)?;
+            tree::check_finite(self.cell.as_ref(), tree::GIVES, &state, backend)?;
             tape.push(saved);
             Ok(state)
         })?;

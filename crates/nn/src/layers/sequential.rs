@@ -235,10 +235,10 @@ impl Layer for Chain {
         let (first, rest) = self.layers.split_at(1);
         let (mut y, saved) = first[0].1.forward(x, backend)?;
         tape.push(saved);
-        tree::check_finite(first[0].1.as_ref(), "what it gives", &y, backend)?;
+        tree::check_finite(first[0].1.as_ref(), tree::GIVES, &y, backend)?;
         for (_, layer) in rest {
             let (next, saved) = layer.forward(Arc::new(y), backend)?;
-            tree::check_finite(layer.as_ref(), "what it gives", &next, backend)?;
+            tree::check_finite(layer.as_ref(), tree::GIVES, &next, backend)?;
             tape.push(saved);
             y = next;
         }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use lutweave_backend::{Backend, GroupMap, GroupNorm};
+use lutweave_backend::{Backend, GroupMap, GroupNorm, Running};
 use lutweave_lut::NetlistBuilder;
-use lutweave_tensor::{DType, FrameBuffer, node_count};
+use lutweave_tensor::{Array, DType, FrameBuffer, node_count};
 
 use crate::hardware::{StageChain, elementwise};
 use crate::layer::{Ancestors, Base, Frozen, saved_as, state_f32};
@@ -33,21 +33,26 @@ pub(super) struct Normaliser {
     /// Whether γ and β belong to the state.
     pub(super) stored: bool,
     pub(super) bypass: bool,
-    pub(super) running_mean: Vec<f32>,
-    pub(super) running_variance: Vec<f32>,
+    pub(super) running_mean: Array,
+    pub(super) running_variance: Array,
 }
 
 /// What a forward leaves for its backward. The batch's own statistics are here, so that a layer
 /// used several times in a step has those of each use.
 #[derive(Debug)]
 enum Tape {
-    Batch { x: Arc<FrameBuffer>, mean: Vec<f32>, variance: Vec<f32> },
+    Batch(Box<Batch>),
     Running,
     Bypass,
 }
 
-fn rstd(variance: &[f32]) -> Vec<f32> {
-    variance.iter().map(|&v| (1.0 / (f64::from(v) + EPSILON).sqrt()) as f32).collect()
+/// A batch and its statistics.
+#[derive(Debug)]
+struct Batch {
+    x: Arc<FrameBuffer>,
+    mean: Array,
+    variance: Array,
+    rstd: Array,
 }
 
 /// Checks what two kinds of settings have in common.
@@ -70,29 +75,32 @@ pub(super) fn check(site: &Site<'_>, momentum: f32, gamma: f32, beta: f32) -> Re
 }
 
 impl Normaliser {
-    /// `y = (x − mean) · rstd · γ + β`.
+    /// `rstd` of each group and, times γ, the factor of the normalisation.
+    fn scale(&self, variance: &Array, backend: &dyn Backend) -> Result<(Array, Array)> {
+        let groups = variance.len();
+        let (mut rstd, mut scale) = (Array::zeros(groups)?, Array::zeros(groups)?);
+        backend.norm_scale(variance, EPSILON, &self.gamma.values, &mut rstd, &mut scale)?;
+        Ok((rstd, scale))
+    }
+
+    /// `y = (x − mean) · rstd · γ + β`, and `rstd`.
     fn apply(
         &self,
         x: &FrameBuffer,
-        (mean, variance): (&[f32], &[f32]),
+        (mean, variance): (&Array, &Array),
         backend: &dyn Backend,
-    ) -> Result<FrameBuffer> {
-        let scale: Vec<f32> =
-            rstd(variance).iter().zip(&self.gamma.values).map(|(r, g)| r * g).collect();
+    ) -> Result<(FrameBuffer, Array)> {
+        let (rstd, scale) = self.scale(variance, backend)?;
         let (share, shift) = (self.share, &self.beta.values);
         let mut y = FrameBuffer::zeros(DType::F32, x.shape(), x.frames())?;
         backend.normalise(x, GroupMap { share, centre: mean, scale: &scale, shift }, &mut y)?;
-        Ok(y)
+        Ok((y, rstd))
     }
 
     /// The gradient where running statistics were used: `dx = dy · γ · rstd`.
     fn backward_running(&self, dy: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
-        let zeros = vec![0.0; self.running_mean.len()];
-        let scale: Vec<f32> = rstd(&self.running_variance)
-            .iter()
-            .zip(&self.gamma.values)
-            .map(|(r, g)| r * g)
-            .collect();
+        let zeros = Array::zeros(self.running_mean.len())?;
+        let (_, scale) = self.scale(&self.running_variance, backend)?;
         let mut dx = FrameBuffer::zeros(DType::F32, dy.shape(), dy.frames())?;
         let map = GroupMap { share: self.share, centre: &zeros, scale: &scale, shift: &zeros };
         backend.normalise(dy, map, &mut dx)?;
@@ -101,18 +109,17 @@ impl Normaliser {
 
     /// Takes over the statistics of a batch of `count` values a group. A single value says nothing
     /// about the variance, which then stays.
-    fn take_over(&mut self, mean: &[f32], variance: &[f32], count: usize) {
-        let keep = self.momentum;
-        for (running, mean) in self.running_mean.iter_mut().zip(mean) {
-            *running = *running * keep + mean * (1.0 - keep);
-        }
-        if count < 2 {
-            return;
-        }
-        let factor = if self.unbiased { count as f32 / (count - 1) as f32 } else { 1.0 };
-        for (running, variance) in self.running_variance.iter_mut().zip(variance) {
-            *running = *running * keep + variance * factor * (1.0 - keep);
-        }
+    fn take_over(
+        &mut self,
+        (mean, variance): (&Array, &Array),
+        count: usize,
+        backend: &dyn Backend,
+    ) -> Result<()> {
+        let factor = if self.unbiased { count as f32 / (count.max(2) - 1) as f32 } else { 1.0 };
+        let (own_mean, own_variance) = (&mut self.running_mean, &mut self.running_variance);
+        let running = Running { mean: own_mean, variance: own_variance, keep: self.momentum };
+        backend.keep_statistics(mean, variance, (count >= 2).then_some(factor), running)?;
+        Ok(())
     }
 }
 
@@ -134,7 +141,7 @@ impl Layer for Normaliser {
         if self.bypass {
             return Ok(x.clone());
         }
-        self.apply(x, (&self.running_mean, &self.running_variance), backend)
+        Ok(self.apply(x, (&self.running_mean, &self.running_variance), backend)?.0)
     }
 
     fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
@@ -143,10 +150,12 @@ impl Layer for Normaliser {
             return Ok((self.evaluate(&x, backend)?, Box::new(tape)));
         }
         self.base.check(&x)?;
-        let (mut mean, mut variance) = (self.running_mean.clone(), self.running_variance.clone());
+        let groups = self.running_mean.len();
+        let (mut mean, mut variance) = (Array::zeros(groups)?, Array::zeros(groups)?);
         backend.moments(&x, self.share, &mut mean, &mut variance)?;
-        let y = self.apply(&x, (&mean, &variance), backend)?;
-        Ok((y, Box::new(Tape::Batch { x, mean, variance })))
+        let (y, rstd) = self.apply(&x, (&mean, &variance), backend)?;
+        let batch = Batch { x, mean, variance, rstd };
+        Ok((y, Box::new(Tape::Batch(Box::new(batch)))))
     }
 
     fn backward(
@@ -158,21 +167,21 @@ impl Layer for Normaliser {
     ) -> Result<Option<FrameBuffer>> {
         let tape = *saved_as::<Tape>(saved, self.base.path())?;
         self.base.check_gradient(dy)?;
-        let (x, mean, variance) = match tape {
+        let Batch { x, mean, variance, rstd } = match tape {
             Tape::Bypass => return Ok(want_dx.then(|| dy.clone())),
             Tape::Running if want_dx => return Ok(Some(self.backward_running(dy, backend)?)),
             Tape::Running => return Ok(None),
-            Tape::Batch { x, mean, variance } => (x, mean, variance),
+            Tape::Batch(batch) => *batch,
         };
         let mut dx = None;
         if want_dx {
             dx = Some(FrameBuffer::zeros(DType::F32, dy.shape(), dy.frames())?);
         }
         let (share, gamma) = (self.share, &self.gamma.values);
-        let norm = GroupNorm { share, mean: &mean, rstd: &rstd(&variance), gamma };
+        let norm = GroupNorm { share, mean: &mean, rstd: &rstd, gamma };
         let gradients = (&mut self.gamma.gradient, &mut self.beta.gradient);
         backend.normalise_backward(&x, dy, norm, gradients.0, gradients.1, dx.as_mut())?;
-        self.take_over(&mean, &variance, share * x.frames());
+        self.take_over((&mean, &variance), share * x.frames(), backend)?;
         Ok(dx)
     }
 

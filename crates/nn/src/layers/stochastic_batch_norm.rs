@@ -79,8 +79,8 @@ impl LayerSpec for StochasticBatchNormalization {
             unbiased: false,
             stored: false,
             bypass: false,
-            running_mean: vec![0.0; nodes],
-            running_variance: vec![1.0; nodes],
+            running_mean: vec![0.0; nodes].into(),
+            running_variance: vec![1.0; nodes].into(),
         }))
     }
 }

@@ -31,7 +31,7 @@
 //! (arXiv:2411.04732); noise of Yousefi, Plesner, Aczel and Wattenhofer 2025, "Mind the gap: removing
 //! the discretization gap in differentiable logic gate networks" (arXiv:2506.07500). Unlike there, training sees bits, not probabilities.
 
-use lutweave_backend::TableModel;
+use lutweave_backend::{Draw, Noise, TableModel};
 use lutweave_tensor::rng::{self, Xoshiro256PlusPlus};
 use serde::{Deserialize, Serialize};
 
@@ -154,6 +154,10 @@ impl LutModel for GateMixture {
         for (k, value) in values.iter_mut().enumerate() {
             *value = output(best, k);
         }
+    }
+
+    fn noise(&self) -> Option<Noise> {
+        Some(Noise { draw: Draw::Gumbel, scale: self.noise, transformed: false })
     }
 
     fn perturb(&self, rng: &mut Xoshiro256PlusPlus, params: &mut [f32]) -> bool {

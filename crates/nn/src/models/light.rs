@@ -24,7 +24,7 @@
 //! training are probabilities; here, bits. Noise: binary case of Yousefi et al. 2025, "Mind the gap"
 //! (arXiv:2506.07500).
 
-use lutweave_backend::TableModel;
+use lutweave_backend::{Draw, Noise, TableModel};
 use lutweave_tensor::rng::{self, Xoshiro256PlusPlus};
 use serde::{Deserialize, Serialize};
 
@@ -121,6 +121,10 @@ impl LutModel for Light {
                 }
             };
         }
+    }
+
+    fn noise(&self) -> Option<Noise> {
+        Some(Noise { draw: Draw::Logistic, scale: self.noise, transformed: false })
     }
 
     fn perturb(&self, rng: &mut Xoshiro256PlusPlus, params: &mut [f32]) -> bool {

@@ -23,7 +23,7 @@
 //! (arXiv:2602.03527), Walsh relaxation, residual initialisation and stochastic smoothing, with the
 //! constants of its code, torchlogix. There, inputs in training are probabilities; here, bits.
 
-use lutweave_backend::TableModel;
+use lutweave_backend::{Draw, Noise, TableModel};
 use lutweave_tensor::rng::{self, Xoshiro256PlusPlus};
 use serde::{Deserialize, Serialize};
 
@@ -125,6 +125,10 @@ impl LutModel for Walsh {
         for z in values.iter_mut() {
             *z = decided(sigmoid(*z), *z > 0.0);
         }
+    }
+
+    fn noise(&self) -> Option<Noise> {
+        Some(Noise { draw: Draw::Logistic, scale: self.noise, transformed: true })
     }
 
     fn perturb(&self, rng: &mut Xoshiro256PlusPlus, params: &mut [f32]) -> bool {

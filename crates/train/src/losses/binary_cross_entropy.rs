@@ -3,10 +3,10 @@
 use lutweave_backend::{Backend, ElementLoss};
 use lutweave_tensor::{FrameBuffer, Target};
 
+use super::part::on_host;
 use super::wanted::by_element;
-use super::{Loss, Reduction};
+use super::{Loss, PartLoss, Reduction};
 use crate::Result;
-use crate::trainer::cpu;
 
 /// Binary cross-entropy of answers that are probabilities already, a yes or no for each node:
 /// `−t · ln y − (1 − t) · ln(1 − y)`, gradient `−t / y + (1 − t) / (1 − y)`.
@@ -28,7 +28,7 @@ impl Loss for BinaryCrossEntropy {
         target: &Target,
         whole: f64,
     ) -> Result<(f32, FrameBuffer)> {
-        self.evaluate_part_on(y, target, whole, cpu())
+        on_host(self, y, target, whole)
     }
 
     fn evaluate_part_on(
@@ -37,7 +37,7 @@ impl Loss for BinaryCrossEntropy {
         target: &Target,
         whole: f64,
         backend: &dyn Backend,
-    ) -> Result<(f32, FrameBuffer)> {
+    ) -> Result<(PartLoss, FrameBuffer)> {
         let divisor = self.reduction.divisor(y.nodes(), whole)?;
         let loss = ElementLoss::BinaryCrossEntropy;
         by_element("binary cross-entropy", loss, y, target, [0.0, 1.0], divisor, backend)

@@ -3,11 +3,11 @@
 use lutweave_backend::{Backend, ElementLoss};
 use lutweave_tensor::{FrameBuffer, Target};
 
+use super::part::on_host;
 use super::softmax_cross_entropy::class_weight;
 use super::wanted::by_element;
-use super::{Loss, checked_whole};
+use super::{Loss, PartLoss, checked_whole};
 use crate::Result;
-use crate::trainer::cpu;
 
 /// Cross-entropy of answers that are probabilities already: `−t · ln y`, gradient `−t / y`.
 ///
@@ -33,7 +33,7 @@ impl Loss for CrossEntropy {
         target: &Target,
         whole: f64,
     ) -> Result<(f32, FrameBuffer)> {
-        self.evaluate_part_on(y, target, whole, cpu())
+        on_host(self, y, target, whole)
     }
 
     fn evaluate_part_on(
@@ -42,7 +42,7 @@ impl Loss for CrossEntropy {
         target: &Target,
         whole: f64,
         backend: &dyn Backend,
-    ) -> Result<(f32, FrameBuffer)> {
+    ) -> Result<(PartLoss, FrameBuffer)> {
         let divisor = checked_whole(whole)?;
         let loss = ElementLoss::CrossEntropy;
         by_element("cross-entropy", loss, y, target, [0.0, 1.0], divisor, backend)

@@ -3,9 +3,9 @@
 use lutweave_backend::Backend;
 use lutweave_tensor::{Error as TensorError, FrameBuffer, Target};
 
+use super::part::on_host;
 use super::wanted::{not_taken, wanted};
-use super::{Loss, SoftmaxCrossEntropy, checked_whole};
-use crate::trainer::cpu;
+use super::{Loss, PartLoss, SoftmaxCrossEntropy, checked_whole};
 use crate::{Error, Hyperparameter, Result};
 
 const NAME: &str = "distillation";
@@ -91,7 +91,7 @@ impl Loss for Distillation {
         target: &Target,
         whole: f64,
     ) -> Result<(f32, FrameBuffer)> {
-        self.evaluate_part_on(y, target, whole, cpu())
+        on_host(self, y, target, whole)
     }
 
     fn evaluate_part_on(
@@ -100,7 +100,7 @@ impl Loss for Distillation {
         target: &Target,
         whole: f64,
         backend: &dyn Backend,
-    ) -> Result<(f32, FrameBuffer)> {
+    ) -> Result<(PartLoss, FrameBuffer)> {
         self.check()?;
         let (own, logits) = match target {
             Target::Taught { own, logits } => (Some(own.as_ref()), logits),
@@ -111,16 +111,17 @@ impl Loss for Distillation {
         let whole = whole * layout.positions as f64;
         let divisor = checked_whole(whole)?;
         check_scores(y, logits)?;
-        let (mut hard, mut dy) = (0.0, FrameBuffer::zeros(y.dtype(), y.shape(), y.frames())?);
+        let (mut hard, mut dy) =
+            (0.0.into(), FrameBuffer::zeros(y.dtype(), y.shape(), y.frames())?);
         if let Some(own) = own {
             (hard, dy) = SoftmaxCrossEntropy.evaluate_part_on(y, own, whole, backend)?;
         }
         let (share, temperature) = (self.share.now(), self.temperature.now());
         let scales = (1.0 - share, share * temperature / divisor as f32);
         let soft = backend.distillation(y, layout, logits, temperature, scales, &mut dy);
-        let soft = soft.map_err(lutweave_nn::Error::from)? / divisor;
+        let soft = PartLoss::mean(soft.map_err(lutweave_nn::Error::from)?, divisor);
         let (share, temperature) = (f64::from(self.share.now()), f64::from(self.temperature.now()));
-        let loss = share * temperature * temperature * soft + (1.0 - share) * f64::from(hard);
-        Ok((loss as f32, dy))
+        let factors = [share * temperature * temperature, 1.0 - share];
+        Ok((soft.mixed(hard, factors), dy))
     }
 }

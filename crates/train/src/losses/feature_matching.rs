@@ -3,10 +3,10 @@
 use lutweave_backend::Backend;
 use lutweave_tensor::{DType, FrameBuffer, Target};
 
+use super::part::on_host;
 use super::wanted::not_taken;
-use super::{Loss, MeanSquaredError};
+use super::{Loss, MeanSquaredError, PartLoss};
 use crate::Result;
-use crate::trainer::cpu;
 
 /// Feature matching (Romero et al. 2015, "hints"): the mean squared difference between the answers
 /// of a layer and those of a layer of a teacher, over nodes and frames.
@@ -39,7 +39,7 @@ impl Loss for FeatureMatching {
         target: &Target,
         whole: f64,
     ) -> Result<(f32, FrameBuffer)> {
-        self.evaluate_part_on(y, target, whole, cpu())
+        on_host(self, y, target, whole)
     }
 
     fn evaluate_part_on(
@@ -48,7 +48,7 @@ impl Loss for FeatureMatching {
         target: &Target,
         whole: f64,
         backend: &dyn Backend,
-    ) -> Result<(f32, FrameBuffer)> {
+    ) -> Result<(PartLoss, FrameBuffer)> {
         let Target::Real(_) = target.own() else {
             return Err(not_taken("feature matching", "real numbers", target));
         };

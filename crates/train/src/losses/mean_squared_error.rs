@@ -3,10 +3,10 @@
 use lutweave_backend::{Backend, ElementLoss};
 use lutweave_tensor::{FrameBuffer, Target};
 
+use super::part::on_host;
 use super::wanted::by_element;
-use super::{Loss, Reduction};
+use super::{Loss, PartLoss, Reduction};
 use crate::Result;
-use crate::trainer::cpu;
 
 /// Mean squared error: `(y − t)²`, gradient `2 · (y − t)`, both divided as [`Reduction`] says.
 ///
@@ -25,7 +25,7 @@ impl Loss for MeanSquaredError {
         target: &Target,
         whole: f64,
     ) -> Result<(f32, FrameBuffer)> {
-        self.evaluate_part_on(y, target, whole, cpu())
+        on_host(self, y, target, whole)
     }
 
     fn evaluate_part_on(
@@ -34,7 +34,7 @@ impl Loss for MeanSquaredError {
         target: &Target,
         whole: f64,
         backend: &dyn Backend,
-    ) -> Result<(f32, FrameBuffer)> {
+    ) -> Result<(PartLoss, FrameBuffer)> {
         let divisor = self.reduction.divisor(y.nodes(), whole)?;
         let loss = ElementLoss::SquaredError;
         by_element("mean squared error", loss, y, target, [0.0, 1.0], divisor, backend)

@@ -3,10 +3,10 @@
 use lutweave_backend::{Backend, ElementLoss};
 use lutweave_tensor::{FrameBuffer, Target};
 
+use super::part::on_host;
 use super::wanted::by_element;
-use super::{Loss, Reduction};
+use super::{Loss, PartLoss, Reduction};
 use crate::Result;
-use crate::trainer::cpu;
 
 /// Binary cross-entropy of the sigmoid `σ(y) = 1 / (1 + e^−y)` of scores, a yes or no for each node:
 /// `max(y, 0) − y · t + ln(1 + e^−|y|)`, gradient `σ(y) − t`.
@@ -29,7 +29,7 @@ impl Loss for SigmoidCrossEntropy {
         target: &Target,
         whole: f64,
     ) -> Result<(f32, FrameBuffer)> {
-        self.evaluate_part_on(y, target, whole, cpu())
+        on_host(self, y, target, whole)
     }
 
     fn evaluate_part_on(
@@ -38,7 +38,7 @@ impl Loss for SigmoidCrossEntropy {
         target: &Target,
         whole: f64,
         backend: &dyn Backend,
-    ) -> Result<(f32, FrameBuffer)> {
+    ) -> Result<(PartLoss, FrameBuffer)> {
         let divisor = self.reduction.divisor(y.nodes(), whole)?;
         let loss = ElementLoss::SigmoidCrossEntropy;
         by_element("sigmoid cross-entropy", loss, y, target, [0.0, 1.0], divisor, backend)

@@ -3,9 +3,9 @@
 use lutweave_backend::Backend;
 use lutweave_tensor::{FrameBuffer, Target, UNLABELLED};
 
+use super::part::on_host;
 use super::wanted::{not_taken, wanted};
-use super::{Loss, checked_whole};
-use crate::trainer::cpu;
+use super::{Loss, PartLoss, checked_whole};
 use crate::{Error, Result};
 
 const NAME: &str = "softmax cross-entropy";
@@ -54,7 +54,7 @@ impl Loss for SoftmaxCrossEntropy {
         target: &Target,
         whole: f64,
     ) -> Result<(f32, FrameBuffer)> {
-        self.evaluate_part_on(y, target, whole, cpu())
+        on_host(self, y, target, whole)
     }
 
     fn evaluate_part_on(
@@ -63,7 +63,7 @@ impl Loss for SoftmaxCrossEntropy {
         target: &Target,
         whole: f64,
         backend: &dyn Backend,
-    ) -> Result<(f32, FrameBuffer)> {
+    ) -> Result<(PartLoss, FrameBuffer)> {
         evaluate(y, target, None, checked_whole(whole)?, backend)
     }
 }
@@ -85,7 +85,7 @@ impl Loss for WeightedSoftmaxCrossEntropy {
         target: &Target,
         whole: f64,
     ) -> Result<(f32, FrameBuffer)> {
-        self.evaluate_part_on(y, target, whole, cpu())
+        on_host(self, y, target, whole)
     }
 
     fn evaluate_part_on(
@@ -94,7 +94,7 @@ impl Loss for WeightedSoftmaxCrossEntropy {
         target: &Target,
         whole: f64,
         backend: &dyn Backend,
-    ) -> Result<(f32, FrameBuffer)> {
+    ) -> Result<(PartLoss, FrameBuffer)> {
         evaluate(y, target, Some(&self.weights), checked_whole(whole)?, backend)
     }
 }
@@ -147,7 +147,7 @@ fn evaluate(
     weights: Option<&[f32]>,
     divisor: f64,
     backend: &dyn Backend,
-) -> Result<(f32, FrameBuffer)> {
+) -> Result<(PartLoss, FrameBuffer)> {
     let (wanted, layout) = wanted(NAME, y, target)?;
     let classes = layout.classes;
     if let Some(got) = weights.map(<[f32]>::len).filter(|&length| length != classes) {
@@ -156,5 +156,5 @@ fn evaluate(
     }
     let mut dy = FrameBuffer::zeros(y.dtype(), y.shape(), y.frames())?;
     let sum = backend.softmax_cross_entropy(y, layout, wanted, weights, divisor as f32, &mut dy);
-    Ok(((sum.map_err(lutweave_nn::Error::from)? / divisor) as f32, dy))
+    Ok((PartLoss::mean(sum.map_err(lutweave_nn::Error::from)?, divisor), dy))
 }

@@ -3,10 +3,10 @@
 use lutweave_backend::{Backend, ElementLoss};
 use lutweave_tensor::{FrameBuffer, Target};
 
+use super::part::on_host;
 use super::wanted::by_element;
-use super::{Loss, Reduction};
+use super::{Loss, PartLoss, Reduction};
 use crate::Result;
-use crate::trainer::cpu;
 
 /// Squared hinge: `max(0, 1 − t · y)²`, gradient `−2 · t · max(0, 1 − t · y)`.
 ///
@@ -26,7 +26,7 @@ impl Loss for SquaredHinge {
         target: &Target,
         whole: f64,
     ) -> Result<(f32, FrameBuffer)> {
-        self.evaluate_part_on(y, target, whole, cpu())
+        on_host(self, y, target, whole)
     }
 
     fn evaluate_part_on(
@@ -35,7 +35,7 @@ impl Loss for SquaredHinge {
         target: &Target,
         whole: f64,
         backend: &dyn Backend,
-    ) -> Result<(f32, FrameBuffer)> {
+    ) -> Result<(PartLoss, FrameBuffer)> {
         let divisor = self.reduction.divisor(y.nodes(), whole)?;
         let loss = ElementLoss::SquaredHinge;
         by_element("squared hinge", loss, y, target, [-1.0, 1.0], divisor, backend)

@@ -3,6 +3,7 @@
 use lutweave_backend::{Backend, ElementLoss, Layout, Wanted};
 use lutweave_tensor::{DType, Error as TensorError, FrameBuffer, Target, UNLABELLED};
 
+use super::PartLoss;
 use crate::{Error, Result};
 
 /// Checks a target against the answer `y` of `op`; a teacher's scores are passed over.
@@ -91,9 +92,9 @@ pub(crate) fn by_element(
     levels: [f32; 2],
     divisor: f64,
     backend: &dyn Backend,
-) -> Result<(f32, FrameBuffer)> {
+) -> Result<(PartLoss, FrameBuffer)> {
     let (wanted, layout) = wanted(op, y, target)?;
     let mut dy = FrameBuffer::zeros(y.dtype(), y.shape(), y.frames())?;
     let sum = backend.element_loss(loss, y, layout, wanted, levels, divisor as f32, &mut dy);
-    Ok(((sum.map_err(lutweave_nn::Error::from)? / divisor) as f32, dy))
+    Ok((PartLoss::mean(sum.map_err(lutweave_nn::Error::from)?, divisor), dy))
 }

@@ -1,8 +1,6 @@
 //! The cost of an encoder as a term of the loss.
 
-use std::collections::BTreeMap;
-
-use lutweave_backend::Backend;
+use lutweave_backend::{Backend, Candidates};
 use lutweave_nn::{Network, Parameter, StateData, StateTensor};
 
 use super::{Optimizer, check_option, cpu};
@@ -34,8 +32,19 @@ use crate::{Hyperparameter, Result};
 pub struct EncoderCost<O> {
     inner: O,
     lambda: Hyperparameter,
-    /// Path of the scores, and the candidates of each input, of the first layer that learns its wiring.
-    scores: Option<(String, Vec<u32>, usize)>,
+    scores: Option<Scores>,
+}
+
+/// The candidates of the first layer, where it learns its wiring.
+#[derive(Debug, Clone)]
+struct Scores {
+    path: String,
+    candidates: Vec<u32>,
+    /// Candidates of an input.
+    count: usize,
+    fan_in: usize,
+    /// Bits of the encoder.
+    sources: usize,
 }
 
 impl<O: Optimizer> EncoderCost<O> {
@@ -54,35 +63,18 @@ impl<O: Optimizer> EncoderCost<O> {
             first = Some(match (candidates.map(|tensor| &tensor.data), fan_in) {
                 (Some(StateData::U32(candidates)), Some(fan_in)) => {
                     let slots = layer.output().nodes() * fan_in as usize;
-                    let path = format!("{}.scores", layer.base().path());
-                    Some((path, candidates.clone(), candidates.len() / slots.max(1)))
+                    Some(Scores {
+                        path: format!("{}.scores", layer.base().path()),
+                        candidates: candidates.clone(),
+                        count: candidates.len() / slots.max(1),
+                        fan_in: fan_in as usize,
+                        sources: layer.base().input().nodes(),
+                    })
                 }
                 _ => None,
             });
         });
         Self { inner, lambda: Hyperparameter::new(lambda), scores: first.flatten() }
-    }
-}
-
-/// Adds the gradient of the term to that of the scores; `count` candidates each.
-fn add(candidates: &[u32], scores: &[f32], gradient: &mut [f32], count: usize, lambda: f32) {
-    let best = |scores: &[f32]| {
-        let better =
-            |best: usize, next: usize| if scores[next] > scores[best] { next } else { best };
-        (0..scores.len()).reduce(better).unwrap_or(0)
-    };
-    let chosen: Vec<usize> = scores.chunks(count).map(best).collect();
-    let mut readers: BTreeMap<u32, u32> = BTreeMap::new();
-    for (slot, &choice) in candidates.chunks(count).zip(&chosen) {
-        *readers.entry(slot[choice]).or_default() += 1;
-    }
-    let slots = candidates.chunks(count).zip(gradient.chunks_mut(count)).zip(&chosen);
-    for ((slot, gradient), &choice) in slots {
-        for (number, (candidate, gradient)) in slot.iter().zip(gradient).enumerate() {
-            let others = readers.get(candidate).copied().unwrap_or(0);
-            let now = others + u32::from(number != choice);
-            *gradient += lambda / now as f32;
-        }
     }
 }
 
@@ -99,13 +91,17 @@ impl<O: Optimizer> Optimizer for EncoderCost<O> {
     ) -> Result<()> {
         let lambda = self.lambda.now();
         check_option("cost of the encoder", lambda, (0.0, f32::INFINITY), "0 or more")?;
-        if let Some((path, candidates, count)) = &self.scores
+        if let Some(Scores { path, candidates, count, fan_in, sources }) = &self.scores
             && *count > 0
             && let Some(scores) = parameters.iter_mut().find(|parameter| parameter.path == *path)
             && scores.values.len() == candidates.len()
             && !scores.frozen
         {
-            add(candidates, &scores.values, &mut scores.gradient, *count, lambda);
+            let Parameter { values, gradient, .. } = &mut **scores;
+            let (sources, fan_in, count, of_slots) = (*sources, *fan_in, *count, candidates);
+            let candidates = Candidates { sources, fan_in, count, of_slots, scores: values };
+            let added = backend.encoder_cost(candidates, lambda, gradient);
+            added.map_err(lutweave_nn::Error::from)?;
         }
         self.inner.update_on(parameters, learning_rate, backend)
     }
@@ -137,17 +133,6 @@ mod tests {
 
     use super::*;
     use crate::Sgd;
-
-    #[test]
-    fn the_gradient_is_the_change_of_the_term() {
-        // Three inputs of three candidates; they read 5, 5 and 7.
-        let (candidates, scores) =
-            ([5, 6, 7, 6, 5, 8, 7, 5, 6], [1.0, 0.0, 0.0, 0.0, 1.0, 0.5, 1.0, 0.9, 0.0]);
-        let mut gradient = [0.0; 9];
-        add(&candidates, &scores, &mut gradient, 3, 6.0);
-        let want = [3.0, 6.0, 3.0, 6.0, 3.0, 6.0, 6.0, 2.0, 6.0];
-        assert!(gradient.iter().zip(want).all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-6));
-    }
 
     #[test]
     fn bits_that_nobody_else_reads_are_given_up() {

@@ -3,7 +3,6 @@
 use lutweave_backend::Backend;
 use lutweave_nn::models::{HardTable, Light, Smoothed, Walsh};
 use lutweave_nn::{Network, Parameter, StateTensor};
-use rayon::prelude::*;
 
 use super::{Optimizer, check_option, cpu};
 use crate::{Hyperparameter, Result};
@@ -65,39 +64,6 @@ impl<O: Optimizer> WalshPenalty<O> {
     }
 }
 
-/// The Walsh-Hadamard transform of a table in place.
-fn transform(table: &mut [f32]) {
-    let mut half = 1;
-    while half < table.len() {
-        for pair in table.chunks_mut(2 * half) {
-            let (low, high) = pair.split_at_mut(half);
-            for (a, b) in low.iter_mut().zip(high) {
-                (*a, *b) = (*a + *b, *a - *b);
-            }
-        }
-        half *= 2;
-    }
-}
-
-/// Adds the gradient of the penalty of one node.
-fn add(values: &[f32], gradient: &mut [f32], lambda: f32, coefficients: bool) {
-    let degree = |set: usize| set.count_ones() as f32;
-    if coefficients {
-        for (set, (value, gradient)) in values.iter().zip(gradient).enumerate() {
-            *gradient += 2.0 * lambda * degree(set) * value;
-        }
-        return;
-    }
-    let entries = values.len() as f32;
-    let mut work = values.to_vec();
-    transform(&mut work);
-    work.iter_mut().enumerate().for_each(|(set, value)| *value *= degree(set) / entries);
-    transform(&mut work);
-    for (gradient, work) in gradient.iter_mut().zip(work) {
-        *gradient += 2.0 * lambda / entries * work;
-    }
-}
-
 impl<O: Optimizer> Optimizer for WalshPenalty<O> {
     fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
         self.update_on(parameters, learning_rate, cpu())
@@ -116,9 +82,10 @@ impl<O: Optimizer> Optimizer for WalshPenalty<O> {
             else {
                 continue;
             };
-            let nodes = parameter.gradient.par_chunks_mut(tables.entries);
-            let nodes = nodes.zip(parameter.values.par_chunks(tables.entries));
-            nodes.for_each(|(gradient, values)| add(values, gradient, lambda, tables.coefficients));
+            let Parameter { values, gradient, .. } = &mut **parameter;
+            let (entries, coefficients) = (tables.entries, tables.coefficients);
+            let added = backend.walsh_penalty(values, entries, coefficients, lambda, gradient);
+            added.map_err(lutweave_nn::Error::from)?;
         }
         self.inner.update_on(parameters, learning_rate, backend)
     }
@@ -150,37 +117,6 @@ mod tests {
 
     use super::*;
     use crate::Sgd;
-
-    /// Σ |S| Ŵ_S² from the definition.
-    fn penalty(table: &[f64]) -> f64 {
-        let each = (0..table.len()).map(|set| {
-            let sign = |k: usize| if (set & k).count_ones() % 2 == 1 { -1.0 } else { 1.0 };
-            let sum: f64 = table.iter().enumerate().map(|(k, value)| sign(k) * value).sum();
-            f64::from(set.count_ones()) * (sum / table.len() as f64).powi(2)
-        });
-        each.sum()
-    }
-
-    #[test]
-    fn the_gradient_is_that_of_the_penalty() {
-        let table: Vec<f64> = (0..16).map(|k| f64::from(k * k % 7) / 7.0).collect();
-        let single: Vec<f32> = table.iter().map(|&value| value as f32).collect();
-        let mut gradient = vec![1.0; 16];
-        add(&single, &mut gradient, 0.5, false);
-        for k in 0..16 {
-            let at = |h: f64| {
-                let mut table = table.clone();
-                table[k] += h;
-                penalty(&table)
-            };
-            let slope = 1.0 + 0.5 * (at(1e-4) - at(-1e-4)) / 2e-4;
-            assert!((f64::from(gradient[k]) - slope).abs() < 1e-5, "{k}");
-        }
-        // Ŵ of degree d, one at a time, as coefficients.
-        let mut gradient = vec![0.0; 4];
-        add(&[1.0; 4], &mut gradient, 1.0, true);
-        assert_eq!(gradient, [0.0, 2.0, 2.0, 4.0]);
-    }
 
     #[test]
     fn tables_alone_become_flat() {

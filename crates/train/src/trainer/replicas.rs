@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::thread;
 
-use lutweave_backend::{Backend, Reduce};
-use lutweave_nn::Network;
+use lutweave_backend::{Backend, Fault, Reduce};
+use lutweave_nn::{GIVES, Network};
 use lutweave_tensor::{FrameBuffer, Target};
 
-use crate::{Error, Loss, Result};
+use crate::{Error, Loss, PartLoss, Result};
 
 /// A part of a batch, with its number in it.
 pub(super) type Part = (usize, Arc<FrameBuffer>, Target);
 
 /// What came of a part: its number, its loss, the answers, and what was wanted.
-pub(super) type Done = (usize, f32, FrameBuffer, Target);
+pub(super) type Done = (usize, PartLoss, FrameBuffer, Target);
 
 /// The devices after the first, each with a copy of the network.
 pub(super) struct Replicas<'a> {
@@ -67,10 +67,10 @@ impl<'a> Replicas<'a> {
             let others = self.copies.iter_mut().zip(shares);
             let others: Vec<_> = others
                 .map(|((net, backend), parts)| {
-                    scope.spawn(|| run_parts(net, *backend, parts, loss, whole))
+                    scope.spawn(|| run_whole(net, *backend, parts, (loss, whole)))
                 })
                 .collect();
-            let mut done = vec![run_parts(net, backend, first, loss, whole)];
+            let mut done = vec![run_whole(net, backend, first, (loss, whole))];
             let failed = || Err(Error::Callback("a thread of a device failed".into()));
             done.extend(
                 others.into_iter().map(|thread| thread.join().unwrap_or_else(|_| failed())),
@@ -120,24 +120,53 @@ impl<'a> Replicas<'a> {
     }
 }
 
-/// Runs some parts one after the other.
+/// Runs some parts one after the other, and waits for what they say at the end.
+fn run_whole(
+    net: &mut Network,
+    backend: &dyn Backend,
+    parts: Vec<Part>,
+    loss: (&dyn Loss, f64),
+) -> Result<Vec<Done>> {
+    let later = backend.step();
+    let backend = later.as_deref().unwrap_or(backend);
+    let done = run_parts(net, backend, parts, loss, later.is_some())?;
+    check(&done, backend)?;
+    Ok(done)
+}
+
+/// Refuses numbers that are not finite, where a step found them. What follows from a loss that is none is
+/// left to whoever reads that.
+pub(super) fn check(done: &[Done], backend: &dyn Backend) -> Result<()> {
+    let fault = backend.fault().map_err(lutweave_nn::Error::from)?;
+    let Some(Fault { layer, what }) = fault else { return Ok(()) };
+    for (_, loss, ..) in done {
+        if what != GIVES && !loss.read()?.is_finite() {
+            return Ok(());
+        }
+    }
+    Err(lutweave_nn::Error::NotFinite { layer, what }.into())
+}
+
+/// Runs some parts one after the other. With `later`, losses are read by whoever gets them, and what
+/// follows a loss that is no number is computed and of no use.
 pub(super) fn run_parts(
     net: &mut Network,
     backend: &dyn Backend,
     parts: Vec<Part>,
-    loss: &dyn Loss,
-    whole: f64,
+    (loss, whole): (&dyn Loss, f64),
+    later: bool,
 ) -> Result<Vec<Done>> {
     let mut done = Vec::with_capacity(parts.len());
     for (number, batch, target) in parts {
         let (y, saved) = net.forward(batch, backend)?;
         let (loss, dy) = loss.evaluate_part_on(&y, &target, whole, backend)?;
         // A loss that is no number ends the training; its gradient would only hide where.
-        if loss.is_finite() {
+        let goes_on = later || loss.read()?.is_finite();
+        if goes_on {
             net.backward(saved, &dy, backend)?;
         }
         done.push((number, loss, y, target));
-        if !loss.is_finite() {
+        if !goes_on {
             break;
         }
     }

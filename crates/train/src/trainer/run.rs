@@ -9,7 +9,7 @@ use super::Trainer;
 use super::evaluate::{TestSet, metric_of};
 use super::feed::{Batch, Feed, Plan};
 use super::record::{Best, Checkpoint, Epoch, Flow, History, Position, Progress, Sum};
-use super::replicas::{Replicas, run_parts};
+use super::replicas::{Replicas, check, run_parts};
 use crate::{Error, Metric, Result};
 
 /// What a training works with and how far it has come.
@@ -209,7 +209,10 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
         let rate = self.rate(0);
         self.drive()?;
         let Trainer { optimizer, loss, backend, .. } = &mut self.trainer;
-        let (net, backend, replicas) = (&mut *self.net, *backend, &mut self.replicas);
+        let (net, replicas) = (&mut *self.net, &mut self.replicas);
+        // Where the device answers at the end, all of the step is asked for before anything is read.
+        let later = if replicas.is_none() { backend.step() } else { None };
+        let backend = later.as_deref().unwrap_or(*backend);
         let (mut total, mut value) = (0f64, Sum::default());
         let weights: Result<Vec<f64>> = parts.iter().map(|part| loss.weight(&part.1)).collect();
         let weight: f64 = weights?.iter().sum();
@@ -222,18 +225,27 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
             } else {
                 let parts = parts.into_iter().enumerate();
                 let parts = parts.map(|(number, (batch, target))| (number, batch, target));
-                run_parts(net, backend, parts.collect(), loss, weight)?
+                run_parts(net, backend, parts.collect(), (loss, weight), later.is_some())?
             };
-            for (_, loss, y, target) in done {
+            if later.is_some() {
+                optimizer.update_on(net.parameters_mut(), rate, backend)?;
+            }
+            for (_, _, y, target) in &done {
+                metric.clear();
+                metric.add_on(y, target, backend)?;
+                value.add(metric.value(), target.labelled() as f64);
+            }
+            check(&done, backend)?;
+            for (_, loss, ..) in done {
+                let loss = loss.read()?;
                 if !loss.is_finite() {
                     return Err(Error::Diverged { epoch, step, loss });
                 }
                 total += f64::from(loss);
-                metric.clear();
-                metric.add_on(&y, &target, backend)?;
-                value.add(metric.value(), target.labelled() as f64);
             }
-            optimizer.update_on(net.parameters_mut(), rate, backend)?;
+            if later.is_none() {
+                optimizer.update_on(net.parameters_mut(), rate, backend)?;
+            }
             replicas.as_mut().map_or(Ok(()), |replicas| replicas.share(net))
         })?;
         self.position.loss.add(total, weight);

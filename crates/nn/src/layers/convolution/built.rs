@@ -57,7 +57,7 @@ impl Group {
         let low = lower(windows, &x, 0..positions, backend)?;
         let frames = low.frames();
         let (given, saved) = self.layer.forward(Arc::new(low), backend)?;
-        tree::check_finite(self.layer.as_ref(), "what it gives", &given, backend)?;
+        tree::check_finite(self.layer.as_ref(), tree::GIVES, &given, backend)?;
         self.check_frames(&given, frames)?;
         let mut y = self.raised(positions, x.frames())?;
         backend.raise(&given, 0..positions, &mut y)?;

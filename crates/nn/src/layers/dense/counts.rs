@@ -29,7 +29,7 @@ impl Matrix {
             let (want, got) = (base.input().nodes(), input.words.len());
             return Err(base.freeze_error(format!("it reads {want} words, not {got}")));
         }
-        let weights = self.effective_weights();
+        let weights = self.effective_weights(&Cpu::new())?;
         let exponent = linear::exponent(weights.iter()).unwrap_or(0);
         let weights = linear::steps(&weights, exponent).ok_or_else(|| linear::inexact(base))?;
         let read = Whole::new(base, &self.entering_values(input)?)?;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use lutweave_backend::{Backend, FixedPoint, GroupMap, TwoLevels, Window};
+use lutweave_backend::{Backend, FixedPoint, GroupMap, TwoLevels, WeightForm, Window};
 use lutweave_lut::NetlistBuilder;
 use lutweave_tensor::{Array, DType, FrameBuffer, rng};
 
@@ -27,10 +27,8 @@ pub(super) struct Matrix {
     bias: Option<Parameter>,
     /// To what weights, inputs and outputs are rounded.
     round: [Option<FixedPoint>; 3],
-}
-
-fn sign(value: f32) -> f32 {
-    if value > BELOW_ZERO { 1.0 } else { -1.0 }
+    /// A one for each output, where a bias is added last.
+    ones: Array,
 }
 
 impl Matrix {
@@ -46,7 +44,9 @@ impl Matrix {
         let mut weights =
             Parameter::new("weights", weights, spec.binary_weights.then_some((-1.0, 1.0)));
         weights.project();
+        let whole = spec.bias && (spec.binary_weights || spec.quantise.weights.is_some());
         Ok(Self {
+            ones: vec![1.0; if whole { nodes } else { 0 }].into(),
             base: Base::new(spec.clone(), site, Signal::reals(&spec.shape)),
             spec: spec.clone(),
             outputs,
@@ -91,22 +91,40 @@ impl Matrix {
         })
     }
 
-    /// The weights as they enter the product.
-    pub(super) fn effective_weights(&self) -> Cow<'_, Array> {
-        let weights = &self.weights.values;
+    /// What is made of weights before they enter the product.
+    fn form(&self) -> WeightForm {
         match self.round[0] {
-            _ if self.spec.binary_weights => Cow::Owned(weights.iter().map(|&w| sign(w)).collect()),
-            Some(to) => Cow::Owned(weights.iter().map(|&w| to.round(w)).collect()),
-            None => Cow::Borrowed(weights),
+            _ if self.spec.binary_weights => WeightForm::Sign,
+            Some(to) => WeightForm::Rounded(to),
+            None => WeightForm::Real,
         }
     }
 
-    fn effective_bias(&self) -> Cow<'_, Array> {
+    /// The weights as they enter the product, or twice that.
+    fn weights_times(&self, twice: bool, backend: &dyn Backend) -> Result<Cow<'_, Array>> {
+        let (weights, form) = (&self.weights.values, self.form());
+        if form == WeightForm::Real && !twice {
+            return Ok(Cow::Borrowed(weights));
+        }
+        let factor = if twice { 2.0 } else { 1.0 };
+        let mut formed = Array::zeros(weights.len())?;
+        backend.form_weights(weights, form, factor, &mut formed)?;
+        Ok(Cow::Owned(formed))
+    }
+
+    /// The weights as they enter the product.
+    pub(super) fn effective_weights(&self, backend: &dyn Backend) -> Result<Cow<'_, Array>> {
+        self.weights_times(false, backend)
+    }
+
+    fn effective_bias(&self, backend: &dyn Backend) -> Result<Cow<'_, Array>> {
         match (&self.bias, self.round[0]) {
-            (None, _) => Cow::Owned(vec![0.0; self.spec.groups * self.outputs].into()),
-            (Some(bias), None) => Cow::Borrowed(&bias.values),
+            (None, _) => Ok(Cow::Owned(Array::zeros(self.spec.groups * self.outputs)?)),
+            (Some(bias), None) => Ok(Cow::Borrowed(&bias.values)),
             (Some(bias), Some(to)) => {
-                Cow::Owned(bias.values.iter().map(|&b| to.round(b)).collect())
+                let mut rounded = Array::zeros(bias.values.len())?;
+                backend.form_weights(&bias.values, WeightForm::Rounded(to), 1.0, &mut rounded)?;
+                Ok(Cow::Owned(rounded))
             }
         }
     }
@@ -122,9 +140,8 @@ impl Matrix {
         if self.bias.is_none() {
             return self.rounded(sums, backend);
         }
-        let (bias, nodes) = (self.effective_bias(), sums.nodes());
-        let (centre, scale) = (vec![0.0; nodes], vec![1.0; nodes]);
-        let map = GroupMap { share: 1, centre: &centre, scale: &scale, shift: &bias };
+        let (bias, centre) = (self.effective_bias(backend)?, Array::zeros(sums.nodes())?);
+        let map = GroupMap { share: 1, centre: &centre, scale: &self.ones, shift: &bias };
         let mut y = FrameBuffer::zeros(DType::F32, sums.shape(), sums.frames())?;
         backend.normalise(&sums, map, &mut y)?;
         self.rounded(y, backend)
@@ -145,12 +162,10 @@ impl Matrix {
         dy: &FrameBuffer,
         backend: &dyn Backend,
     ) -> Result<FrameBuffer> {
-        let mut weights = self.effective_weights();
+        // From 0 to 1 a bit may go from −1 to 1, twice as far.
+        let twice = x.dtype() == DType::Bit && self.spec.bits == BitValues::Signs;
+        let weights = self.weights_times(twice, backend)?;
         let mut dx = FrameBuffer::zeros(DType::F32, x.shape(), x.frames())?;
-        if x.dtype() == DType::Bit && self.spec.bits == BitValues::Signs {
-            // From 0 to 1 a bit goes from −1 to 1, twice as far.
-            weights.to_mut().iter_mut().for_each(|w| *w *= 2.0);
-        }
         backend.affine_backward_input(dy, &weights, self.spec.groups, &mut dx)?;
         if self.spec.binary_inputs {
             let window = Window { low: -SIGN_WINDOW, high: SIGN_WINDOW, slope: 1.0 };
@@ -184,12 +199,7 @@ impl Matrix {
         }
         let mut of_signs = Array::zeros(gradient.len())?;
         backend.affine_backward_weights(x, dy, groups, &mut of_signs, dbias)?;
-        let all = gradient.iter_mut().zip(&of_signs).zip(&self.weights.values);
-        for ((gradient, of_sign), weight) in all {
-            if weight.abs() <= 1.0 {
-                *gradient += of_sign;
-            }
-        }
+        backend.pass_gradient(&self.weights.values, &of_signs, gradient)?;
         Ok(())
     }
 }
@@ -216,7 +226,7 @@ impl Layer for Matrix {
         self.base.check(x)?;
         let entered = self.entering(x, backend)?;
         let x = entered.as_ref().unwrap_or(x);
-        let (weights, bias) = (self.effective_weights(), self.effective_bias());
+        let (weights, bias) = (self.effective_weights(backend)?, self.effective_bias(backend)?);
         let mut y = FrameBuffer::zeros(DType::F32, &self.base.output().shape, x.frames())?;
         if self.has_whole_weights() {
             let none = Array::zeros(bias.len())?;
@@ -251,7 +261,9 @@ impl Layer for Matrix {
         if !self.spec.binary_weights {
             return Ok(TrainedBits::default());
         }
-        Ok(TrainedBits::of(self.weights.values.iter().map(|&weight| sign(weight) > 0.0)))
+        Ok(TrainedBits::of(
+            self.weights.values.iter().map(|&weight| WeightForm::Sign.of(weight) > 0.0),
+        ))
     }
 
     fn parameters(&self) -> Vec<&Parameter> {

@@ -216,7 +216,7 @@ impl Layer for Built {
             let (given, saved) = layer.forward_all(read, backend)?;
             tape.push(saved);
             for y in &given {
-                tree::check_finite(layer, "what it gives", y, backend)?;
+                tree::check_finite(layer, tree::GIVES, y, backend)?;
             }
             Ok(given)
         })?;

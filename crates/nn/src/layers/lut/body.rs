@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lutweave_backend::{Sites, finite};
+use lutweave_backend::{Backend, Choice, Cpu, NodeStreams, Running, Sites, finite};
 use lutweave_lut::Wiring;
 use lutweave_tensor::{Array, DType, rng};
 
@@ -102,20 +102,29 @@ impl Body {
 
     /// The parameters with this step's noise, where the model has noise. Every node has a stream
     /// of its own, so threads may share the work.
-    pub(super) fn noisy(&self) -> Option<Array> {
-        let size = self.size();
+    pub(super) fn noisy(&self, backend: &dyn Backend) -> Result<Option<Array>> {
+        let (size, model) = (self.size(), &self.spec.model);
         let mut first = vec![0.0; size]; // any numbers: those of the nodes may lie on a device
-        if !self.spec.model.perturb(&mut rng::stream(self.seed, &[]), &mut first) {
-            return None;
+        if !model.perturb(&mut rng::stream(self.seed, &[]), &mut first) {
+            return Ok(None);
+        }
+        let before = [rng::NOISE, self.steps];
+        if let Some(noise) = model.noise() {
+            let streams = NodeStreams { seed: self.seed, before: &before, after: &self.place };
+            let mut noisy = Array::zeros(self.weights.values.len())?;
+            if backend.add_noise(&self.weights.values, size, noise, streams, &mut noisy)? {
+                return Ok(Some(noisy));
+            }
         }
         let mut noisy = self.weights.values.clone();
         for node in 0..self.spec.nodes {
-            let mut path = vec![rng::NOISE, self.steps, node as u64];
+            let mut path = before.to_vec();
+            path.push(node as u64);
             path.extend(&self.place);
             let mut stream = rng::stream(self.seed, &path);
-            self.spec.model.perturb(&mut stream, &mut noisy[node * size..(node + 1) * size]);
+            model.perturb(&mut stream, &mut noisy[node * size..(node + 1) * size]);
         }
-        Some(noisy)
+        Ok(Some(noisy))
     }
 
     /// The trained map of one node, from the running statistics.
@@ -130,24 +139,37 @@ impl Body {
         Ok(Sites::shared(wiring, self.share, self.constants)?)
     }
 
+    /// Where the tables are used in this step.
+    pub(super) fn sites_of<'a>(&'a self, choice: Option<&'a Choice>) -> Result<Sites<'a>> {
+        choice.map_or_else(|| self.sites(&self.fixed), |choice| Ok(choice.into()))
+    }
+
     /// The wiring that is still being learned, as the scores choose it now.
-    pub(super) fn choice(&self) -> Result<Option<Wiring>> {
+    pub(super) fn choice(&self, backend: &dyn Backend) -> Result<Option<Choice>> {
         match &self.learned {
             Some(learned) if !learned.frozen => {
-                Ok(Some(learned.choice(self.base.input().nodes(), self.spec.fan_in)?))
+                let sources = self.base.input().nodes();
+                Ok(Some(learned.choice(sources, self.spec.fan_in, backend)?))
             }
             _ => Ok(None),
         }
     }
 
+    /// The same on the host.
+    fn chosen(&self) -> Result<Option<Wiring>> {
+        let Some(choice) = self.choice(&Cpu::new())? else { return Ok(None) };
+        let table = choice.fetch()?.to_vec();
+        Ok(Some(Wiring::explicit(choice.sources(), choice.fan_in(), table)?))
+    }
+
     /// The wiring at present.
     pub(super) fn wiring(&self) -> Result<Cow<'_, Wiring>> {
-        Ok(self.choice()?.map_or(Cow::Borrowed(&self.fixed), Cow::Owned))
+        Ok(self.chosen()?.map_or(Cow::Borrowed(&self.fixed), Cow::Owned))
     }
 
     /// Makes the present choice of learned wiring the final one.
     pub(super) fn freeze_wiring(&mut self) -> Result<()> {
-        if let Some(choice) = self.choice()? {
+        if let Some(choice) = self.chosen()? {
             self.fixed = choice;
         }
         if let Some(learned) = &mut self.learned {
@@ -193,6 +215,21 @@ impl Body {
             *mean = *mean * momentum + batch.mean * (1.0 - momentum);
             *variance = *variance * momentum + batch.variance * (1.0 - momentum);
         }
+    }
+
+    /// Takes over statistics that lie where the kernels left them.
+    pub(super) fn keep_statistics(
+        &mut self,
+        batch: Option<&[Array; 2]>,
+        backend: &dyn Backend,
+    ) -> Result<()> {
+        let (Some(norm), Some([mean, variance])) = (self.spec.batch_norm, batch) else {
+            return Ok(());
+        };
+        let (own_mean, own_variance) = (&mut self.running_mean, &mut self.running_variance);
+        let running = Running { mean: own_mean, variance: own_variance, keep: norm.momentum };
+        backend.keep_statistics(mean, variance, Some(1.0), running)?;
+        Ok(())
     }
 
     /// The parameters of one node, or none where one of them is not finite, which `faulty` then
@@ -278,7 +315,7 @@ impl Body {
     }
 
     pub(super) fn state(&self) -> Vec<StateTensor> {
-        let choice = self.choice().ok().flatten();
+        let choice = self.chosen().ok().flatten();
         let fixed = self.kernel.as_ref().map_or(&self.fixed, |kernel| &kernel.wiring);
         let wiring = choice.as_ref().unwrap_or(fixed);
         let mut state = vec![

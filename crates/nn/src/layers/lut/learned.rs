@@ -12,8 +12,8 @@
 //! a straight-through estimator: what the loss would do if the input were that candidate's bit a
 //! little more. Candidate 0 is the balanced choice and begins ahead, the others are random.
 
-use lutweave_lut::{MAX_FAN_IN, Wiring};
-use rayon::prelude::*;
+use lutweave_backend::{Backend, Candidates, Choice};
+use lutweave_lut::Wiring;
 
 use crate::layer::{state_f32, state_u32};
 use crate::{Error, Parameter, Result, Site, StateTensor};
@@ -80,16 +80,15 @@ impl Learned {
         })
     }
 
-    /// The wiring that the scores choose. Costs one comparison a candidate.
-    pub(super) fn choice(&self, sources: usize, fan_in: usize) -> Result<Wiring> {
-        let mut table = vec![0u32; self.candidates.len() / self.count];
-        let nodes = table.par_chunks_mut(fan_in);
-        let nodes = nodes.zip(self.candidates.par_chunks(fan_in * self.count));
-        let nodes = nodes.zip(self.scores.values.par_chunks(fan_in * self.count));
-        nodes.for_each(|((chosen, candidates), scores)| {
-            choose(candidates, scores, self.count, chosen);
-        });
-        Ok(Wiring::explicit(sources, fan_in, table)?)
+    /// The wiring that the scores choose, where they are. Costs about two comparisons a candidate.
+    pub(super) fn choice(
+        &self,
+        sources: usize,
+        fan_in: usize,
+        backend: &dyn Backend,
+    ) -> Result<Choice> {
+        let (count, of_slots, scores) = (self.count, &self.candidates, &self.scores.values);
+        Ok(backend.choose(Candidates { sources, fan_in, count, of_slots, scores })?)
     }
 
     pub(super) fn state(&self) -> Vec<StateTensor> {
@@ -125,43 +124,6 @@ impl Learned {
         }
         let scores = Parameter::new("scores", scores, self.scores.range);
         Ok(Self { candidates, scores, count: self.count, frozen })
-    }
-}
-
-/// Chooses distinct sources for the slots of one node, the best score first; ties go to the lower
-/// slot and the earlier candidate.
-fn choose(candidates: &[u32], scores: &[f32], count: usize, chosen: &mut [u32]) {
-    let best_of = |slot: usize, taken: &[u32]| {
-        let at = slot * count..(slot + 1) * count;
-        let mut best = (candidates[at.start], f32::NEG_INFINITY);
-        let mut found = false;
-        for (&candidate, &score) in candidates[at.clone()].iter().zip(&scores[at]) {
-            if (!found || score > best.1) && !taken.contains(&candidate) {
-                (best, found) = ((candidate, score), true);
-            }
-        }
-        best
-    };
-    let (mut taken, mut bests) = ([0u32; MAX_FAN_IN], [(0u32, 0f32); MAX_FAN_IN]);
-    for (slot, best) in bests[..chosen.len()].iter_mut().enumerate() {
-        *best = best_of(slot, &[]);
-    }
-    let mut open = [true; MAX_FAN_IN];
-    for served in 0..chosen.len() {
-        let mut first: Option<usize> = None;
-        for slot in (0..chosen.len()).filter(|&slot| open[slot]) {
-            if first.is_none_or(|first| bests[slot].1 > bests[first].1) {
-                first = Some(slot);
-            }
-        }
-        let Some(slot) = first else { return };
-        let source = bests[slot].0;
-        (chosen[slot], taken[served], open[slot]) = (source, source, false);
-        for slot in (0..chosen.len()).filter(|&slot| open[slot]) {
-            if bests[slot].0 == source {
-                bests[slot] = best_of(slot, &taken[..=served]);
-            }
-        }
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use lutweave_backend::{
-    Backend, BatchGradient, BatchState, Entries, MOMENTS, Running, Sites, Slopes, TableGradient,
-    table_words,
+    Backend, BatchGradient, BatchState, Choice, Entries, MOMENTS, Running, Sites, Slopes,
+    TableGradient, table_words,
 };
 use lutweave_lut::{MAX_FAN_IN, Net, NetlistBuilder, Role, TruthTable, Wiring};
 use lutweave_tensor::{Array, DType, FrameBuffer};
@@ -42,7 +42,7 @@ struct Step {
     noisy: Option<Array>,
     scratch: Scratch,
     /// The choice of this step, where wiring is being learned.
-    choice: Option<Wiring>,
+    choice: Option<Choice>,
 }
 
 /// Arrays over nodes and patterns, lent from step to step so that training does not ask for memory
@@ -70,7 +70,7 @@ impl OnBits {
             return Ok(x);
         }
         let mut bits = FrameBuffer::zeros(DType::Bit, x.shape(), x.frames())?;
-        backend.threshold(&x, &vec![HALF; x.nodes()], 1, &mut bits)?;
+        backend.binarize(&x, HALF, &mut bits)?;
         Ok(Arc::new(bits))
     }
 
@@ -235,9 +235,9 @@ impl Layer for OnBits {
             return Ok((y, Box::new(Tape::Frozen(x))));
         }
         let (body, spec, entries) = (&self.0, &self.0.spec, self.entries());
-        let choice = body.choice()?;
-        let sites = body.sites(choice.as_ref().unwrap_or(&body.fixed))?;
-        let noisy = body.noisy();
+        let choice = body.choice(backend)?;
+        let sites = body.sites_of(choice.as_ref())?;
+        let noisy = body.noisy(backend)?;
         let weights = noisy.as_ref().unwrap_or(&body.weights.values);
         let mut scratch = body.take_scratch();
         let mut y =
@@ -286,8 +286,10 @@ impl Layer for OnBits {
         let (entries, size) = (self.entries(), self.0.size());
         let body = &mut self.0;
         let (spec, nodes) = (&body.spec, body.spec.nodes);
-        let wiring = tape.choice.as_ref().unwrap_or(&body.fixed);
-        let sites = Sites::shared(wiring, body.share, body.constants)?;
+        let sites = match &tape.choice {
+            Some(choice) => choice.into(),
+            None => Sites::shared(&body.fixed, body.share, body.constants)?,
+        };
         let learned = body.learned.as_mut().filter(|learned| !learned.frozen);
         // Slopes only where something is to be sent down.
         let down = want_dx || learned.is_some();
@@ -345,7 +347,7 @@ impl Layer for OnBits {
         let slopes = Slopes { scale, offset, slopes, folded };
         if let Some(learned) = learned {
             let sums = &mut learned.scores.gradient;
-            backend.candidate_sums(&tape.x, wiring, dy, slopes, &learned.candidates, sums)?;
+            backend.candidate_sums(&tape.x, sites, dy, slopes, &learned.candidates, sums)?;
         }
         if let Some(dx) = &mut dx {
             backend.table_backward(&tape.x, sites, dy, slopes, dx)?;

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use lutweave_backend::{Backend, frame_blocks};
+use lutweave_backend::{Backend, RowNorm, WeightForm, frame_blocks};
 use lutweave_lut::NetlistBuilder;
 use lutweave_tensor::{Array, DType, FrameBuffer};
 use rayon::prelude::*;
 
 use super::body::Body;
-use super::norm::{self, Norm, Rows};
+use super::norm::{self, BatchNorm, Norm, Rows};
 use crate::layer::{Ancestors, Base, Cost, Frozen, TrainedBits, saved_as};
 use crate::{Error, Layer, Parameter, RealInputs, RealNode, Result, Saved, StateTensor};
 
@@ -27,17 +27,102 @@ struct Tape {
     x: Arc<FrameBuffer>,
     /// The value of every node and frame, before batch norm.
     u: FrameBuffer,
-    norms: Vec<Norm>,
+    norms: Norms,
     /// Whether the layer was frozen.
     frozen: bool,
 }
 
+/// The map of each node, none without batch norm.
+enum Norms {
+    Host(Vec<Norm>),
+    /// Mean and variance, where the values are.
+    There(Option<[Array; 2]>),
+}
+
 impl OnReals {
+    /// The norm of a layer from the statistics of its nodes.
+    fn row_norm<'a>(
+        &self,
+        statistics: Option<&'a [Array; 2]>,
+        constant: bool,
+    ) -> Option<RowNorm<'a>> {
+        let BatchNorm { gamma, beta, .. } = self.0.spec.batch_norm?;
+        let [mean, variance] = statistics?;
+        Some(RowNorm { share: self.0.share, mean, variance, gamma, beta, constant })
+    }
+
+    /// The answer, where a backend has kernels for all of it.
+    fn answer_there(
+        &self,
+        u: &FrameBuffer,
+        frozen: bool,
+        backend: &dyn Backend,
+    ) -> Result<Option<(FrameBuffer, Norms)>> {
+        let body = &self.0;
+        if u.remote().is_none() {
+            return Ok(None);
+        }
+        let mut statistics = None;
+        if body.spec.batch_norm.is_some() {
+            let mut own = if frozen {
+                [body.running_mean.clone(), body.running_variance.clone()]
+            } else {
+                [Array::zeros(body.spec.nodes)?, Array::zeros(body.spec.nodes)?]
+            };
+            let [mean, variance] = &mut own;
+            if !frozen && !backend.row_moments(u, body.share, mean, variance)? {
+                return Ok(None);
+            }
+            statistics = Some(own);
+        }
+        let output = body.base.output();
+        let mut y = FrameBuffer::zeros(output.dtype, &output.shape, u.frames())?;
+        let norm = self.row_norm(statistics.as_ref(), frozen);
+        let done = backend.row_output(u, norm, &mut y)?;
+        Ok(done.then_some((y, Norms::There(statistics))))
+    }
+
+    /// The gradient of the values from that of the answer.
+    fn backward_norms(
+        &self,
+        tape: &Tape,
+        dy: &FrameBuffer,
+        backend: &dyn Backend,
+    ) -> Result<FrameBuffer> {
+        let norms = match &tape.norms {
+            Norms::Host(norms) => norms,
+            Norms::There(statistics) => {
+                let norm = self.row_norm(statistics.as_ref(), tape.frozen);
+                let Some(norm) = norm else { return Ok(dy.clone()) };
+                let mut du = FrameBuffer::zeros(DType::F32, dy.shape(), dy.frames())?;
+                if backend.row_backward(&tape.u, norm, dy, &mut du)? {
+                    return Ok(du);
+                }
+                let layer = self.0.base.path().to_owned();
+                let what = "it went forward on another backend than it goes back on".to_owned();
+                return Err(Error::State { layer, what });
+            }
+        };
+        let mut du = dy.clone();
+        let (frames, stride) = (du.frames(), du.stride());
+        let u = tape.u.rows::<f32>()?;
+        let all = stride * self.0.share;
+        let nodes = du.rows_mut::<f32>()?.par_chunks_mut(all).zip(u.par_chunks(all));
+        nodes.enumerate().for_each(|(node, (du, values))| {
+            norm::backward_frames(norms.get(node), Rows { values, stride, frames }, du);
+        });
+        Ok(du)
+    }
+
     /// The parameters as multilinear tables.
-    fn tables(&self, binarize: bool) -> Cow<'_, Array> {
-        let bit = |value: &f32| if *value > 0.5 { 1.0 } else { 0.0 };
+    fn tables(&self, binarize: bool, backend: &dyn Backend) -> Result<Cow<'_, Array>> {
         let values = &self.0.weights.values;
-        if binarize { Cow::Owned(values.iter().map(bit).collect()) } else { Cow::Borrowed(values) }
+        if !binarize {
+            return Ok(Cow::Borrowed(values));
+        }
+        let mut bits = Array::zeros(values.len())?;
+        backend.form_weights(values, WeightForm::Bit, 1.0, &mut bits)?;
+        Ok(Cow::Owned(bits))
     }
 
     /// The value of every node and frame.
@@ -56,7 +141,8 @@ impl OnReals {
         match body.spec.model.real() {
             RealInputs::Multilinear { binarize_table } => {
                 let sites = body.sites(&body.fixed)?;
-                backend.real_forward(x, sites, &self.tables(binarize_table), &mut u)?;
+                let tables = self.tables(binarize_table, backend)?;
+                backend.real_forward(x, sites, &tables, &mut u)?;
             }
             RealInputs::Own(model) => {
                 let (size, frames, stride) = (body.size(), x.frames(), u.stride());
@@ -119,7 +205,8 @@ impl OnReals {
         let body = &self.0;
         match body.spec.model.real() {
             RealInputs::Multilinear { binarize_table } => {
-                let (tables, sites) = (self.tables(binarize_table), body.sites(&body.fixed)?);
+                let tables = self.tables(binarize_table, backend)?;
+                let sites = body.sites(&body.fixed)?;
                 backend.real_backward(x, sites, &tables, du, gradient, want_dx.then_some(dx))?;
                 Ok(())
             }
@@ -227,6 +314,9 @@ impl Layer for OnReals {
     fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
         let u = self.values(&x, backend)?;
         let frozen = self.0.base.frozen();
+        if let Some((y, norms)) = self.answer_there(&u, frozen, backend)? {
+            return Ok((y, Box::new(Tape { x, u, norms, frozen })));
+        }
         let mut norms = Vec::new();
         if frozen {
             norms = self.trained_norms();
@@ -237,6 +327,7 @@ impl Layer for OnReals {
             norms = nodes.map(of_node).collect();
         }
         let y = self.answer(&u, &norms, backend)?;
+        let norms = Norms::Host(norms);
         Ok((y, Box::new(Tape { x, u, norms, frozen })))
     }
 
@@ -248,8 +339,7 @@ impl Layer for OnReals {
         backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>> {
         let tape = saved_as::<Tape>(saved, self.0.base.path())?;
-        let mut du = dy.clone();
-        self.0.base.check_gradient(&du)?;
+        self.0.base.check_gradient(dy)?;
         if dy.frames() != tape.u.frames() {
             let (expected, got) = (format!("{}", tape.u.frames()), dy.frames());
             return Err(lutweave_tensor::Error::Frames { op: "backward", expected, got }.into());
@@ -257,14 +347,8 @@ impl Layer for OnReals {
         if tape.frozen && !want_dx {
             return Ok(None);
         }
-        let (frames, stride) = (du.frames(), du.stride());
-        let u = tape.u.rows::<f32>()?;
-        let all = stride * self.0.share;
-        let nodes = du.rows_mut::<f32>()?.par_chunks_mut(all).zip(u.par_chunks(all));
-        nodes.enumerate().for_each(|(node, (du, values))| {
-            norm::backward_frames(tape.norms.get(node), Rows { values, stride, frames }, du);
-        });
-        let mut dx = FrameBuffer::zeros(DType::F32, &self.0.base.input().shape, frames)?;
+        let du = self.backward_norms(&tape, dy, backend)?;
+        let mut dx = FrameBuffer::zeros(DType::F32, &self.0.base.input().shape, du.frames())?;
         // Taken out to be written while the rest is read; that of a frozen layer stays as it is.
         let mut gradient = std::mem::take(&mut self.0.weights.gradient);
         let mut unused = Array::zeros(if tape.frozen { gradient.len() } else { 0 })?;
@@ -273,7 +357,14 @@ impl Layer for OnReals {
         self.0.weights.gradient = gradient;
         done?;
         if !tape.frozen {
-            self.0.update_statistics(tape.norms.iter().map(|norm| norm.moments));
+            match &tape.norms {
+                Norms::Host(norms) => {
+                    self.0.update_statistics(norms.iter().map(|norm| norm.moments));
+                }
+                Norms::There(statistics) => {
+                    self.0.keep_statistics(statistics.as_ref(), backend)?;
+                }
+            }
             self.0.end_step()?;
         }
         Ok(want_dx.then_some(dx))
