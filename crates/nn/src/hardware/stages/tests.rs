@@ -234,7 +234,7 @@ fn frames_are_made_and_added_up() {
     }
     assert!(different > 20, "answers differ: {different}");
     let flat = bytes(&[1, 1, 1])
-        .then(RealToBinary::new().range(0.0, 255.0).frames(7))
+        .then(RealToBinary::new().range(0.0, 255.0).frames(7).depth(2))
         .then(BinaryToReal::new().frames(7));
     assert_eq!(slides(&flat, None, 3).0.stages()[0].frames, 7);
 }
@@ -325,7 +325,7 @@ fn what_cannot_slide_says_why() {
     };
     let frames = |drawn| bytes(&[1, 4, 4]).then(modulated(drawn));
     let frames_again =
-        Sequential::inner().then(BinaryToReal::new()).then(RealToBinary::new().frames(2));
+        || Sequential::inner().then(BinaryToReal::new()).then(RealToBinary::new().frames(2));
     let cases = [
         (bits(&[9]).then(lut(3)), "a filter reads images of shape"),
         (bytes(&[1, 4, 4]).then(Thermometer::fit(&data, 2).unwrap()), "differ from pixel to pixel"),
@@ -339,9 +339,9 @@ fn what_cannot_slide_says_why() {
             frames(false).then(BinaryToReal::new().frames(2)),
             "means over 2 frames and reads 3 a sample",
         ),
-        (frames(false).then(frames_again), "use one modulation over frames"),
+        (frames(false).then(frames_again()), "use one modulation over frames"),
         (
-            bytes(&[1, 4, 4]).then(Convolution::new([2, 2], modulated(false))),
+            image().then(Convolution::new([2, 2], frames_again())),
             "a layer within its windows makes frames",
         ),
         (image().then(conv()).then(Spread::new([1, 1], [1, 1])), "for which a filter has no form"),
