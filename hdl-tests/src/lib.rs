@@ -20,7 +20,7 @@ use lutweave_rtl::{CoSimulation, Files, Installed, Simulator, Tool, Verilog};
 pub use netlists::{Shape, core_of, counter, mixed_core, random_netlist};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
-pub use stages::{classifier, random_stages};
+pub use stages::{classifier, random_branches, random_stages};
 
 /// How long any one run of a tool may take.
 pub const LIMIT: Duration = Duration::from_mins(2);

@@ -47,6 +47,94 @@ pub fn random_stages(name: &str, seed: u64) -> (Stages, [usize; 2]) {
     (stages, image)
 }
 
+/// A random network of three to nine stages with frames, branches and joins, and a size of images
+/// that it fits. The same for the same seed.
+pub fn random_branches(name: &str, seed: u64) -> (Stages, [usize; 2]) {
+    let mut random = Random(Xoshiro256PlusPlus::seed_from_u64(seed));
+    let image = [1 + random.below(9), 2 + random.below(8)];
+    let input = Pixel { channels: 1 + random.below(2), width: random.one_of(&[1, 3]) };
+    let mut stages = Stages::new(name, input).expect("a network");
+    if random.below(3) > 0 {
+        let frames = 2 + random.below(6);
+        let netlist = frame_netlist(&mut random, input, frames);
+        stages.modulate("frames", frames, netlist).expect("a stage");
+    }
+    for branch in 0..random.one_of(&[0, 1, 1, 2]) {
+        let start = stages.present();
+        let sides: Vec<usize> = (0..2 + random.below(2))
+            .map(|side| {
+                stages.read(start).expect("an image");
+                for step in 0..random.below(3) {
+                    // Of the same size, so that it can be joined.
+                    let name = format!("b{branch}_{side}_{step}");
+                    same_size(&mut stages, &name, image, &mut random);
+                }
+                stages.present()
+            })
+            .collect();
+        stages.join(format!("join{branch}"), &sides).expect("a join");
+    }
+    let pixel = stages.output();
+    let (mut more, filter) = (stages.clone(), [1 + random.below(2), 2]);
+    let netlist = window_netlist(&mut random, pixel.channels * 2 * filter[0], pixel.width);
+    let stride = random.one_of(&[[1, 1], [2, 1], [1, 2]]);
+    let window = Window::new(filter).stride(stride);
+    if more.slide("last", window, 0, netlist).is_ok() && more.images(image).is_ok() {
+        stages = more;
+    }
+    let pixel = stages.output();
+    match random.below(3) {
+        0 => {
+            let factors = [1 + random.below(3), 1 + random.below(3)];
+            stages.enlarge("up", factors).expect("a stage");
+        }
+        1 => {
+            let filter = [1, random.one_of(&[1, pixel.channels])];
+            let stride = [1 + random.below(2), filter[1] + random.below(2)];
+            stages.spread("up", filter, stride).expect("a stage");
+        }
+        _ => {}
+    }
+    if stages.frames(stages.present()) > 1 {
+        let width = stages.output().width + 2;
+        stages.sum("sum", width).expect("a stage");
+    }
+    (stages, image)
+}
+
+/// Adds a stage that keeps the size of its image.
+fn same_size(stages: &mut Stages, name: &str, image: [usize; 2], random: &mut Random) {
+    let pixel = stages.pixel(stages.present());
+    let border = random.one_of(&[Border::Constant, Border::Replicate]);
+    let filter = [1 + random.below(3), 1 + random.below(3)];
+    let window = Window::new(filter).padding(Padding::Same).border(border);
+    let netlist = window_netlist(random, pixel.channels * filter[0] * filter[1], pixel.width);
+    let outside = random.below(1 << pixel.width) as u64;
+    let mut more = stages.clone();
+    more.slide(name, window, outside, netlist).expect("a stage");
+    if more.images(image).is_ok() {
+        *stages = more;
+    }
+}
+
+/// Random LUTs of a pixel's bits and the number of a frame.
+fn frame_netlist(random: &mut Random, pixel: Pixel, frames: usize) -> Netlist {
+    let mut build = NetlistBuilder::new("frame").expect("a name");
+    let mut pool = build.input("x", pixel.channels, pixel.width).expect("an input");
+    let digits = lutweave_lut::bits_for(frames - 1);
+    pool.extend(build.input("frame", 1, digits).expect("an input"));
+    build.group("layer", Role::Encoder).expect("a group");
+    let one = |node: usize| {
+        let operands: Vec<Net> = (0..5).map(|_| pool[random.below(pool.len())]).collect();
+        let bits = random.0.next_u64();
+        let table = TruthTable::from_fn(5, |k| bits >> k & 1 == 1).expect("a table");
+        build.lut(format!("n{node}"), &operands, table).expect("a LUT")
+    };
+    let y: Vec<Net> = (0..3).map(one).collect();
+    build.output("y", 1, &y).expect("an output");
+    build.finish().expect("a netlist")
+}
+
 fn random_window(random: &mut Random) -> Window {
     let filter = [1 + random.below(3), 1 + random.below(3)];
     let stride = random.one_of(&[[1, 1], [1, 1], [1, 1], [1, 2], [2, 2], [3, 1]]);

@@ -3,12 +3,15 @@
 
 #![allow(clippy::unwrap_used)] // in the functions that the tests share
 
+use std::sync::Arc;
+
 use lutweave_backend::Cpu;
-use lutweave_hdl_tests::{folder, simulate};
+use lutweave_hdl_tests::{folder, lint, simulate};
 use lutweave_lut::Padding;
 use lutweave_nn::{
-    Answer, BatchNormalization, Binarize, BinaryToReal, BitValues, Convolution, Dense, Hardware,
-    LutLayer, MaxPool, Network, Precision, Quantise, RealToBinary, Sequential, UpSample,
+    Answer, BatchNormalization, Binarize, BinaryToReal, BitValues, Concatenate, Convolution, Dense,
+    Graph, Hardware, LutLayer, MaxPool, Network, Precision, Quantise, RealToBinary, Sequential,
+    Signal, UpSample,
 };
 use lutweave_rtl::{Simulator, Stream, Vectors, Verilog};
 use lutweave_tensor::{DType, FrameBuffer, rng};
@@ -114,5 +117,63 @@ fn a_map_of_classes_is_streamed_as_the_network_sees_it() {
     for options in [["+stalls=0"], ["+stalls=50"]] {
         let Some(found) = simulate(Simulator::Icarus, &files, dir.path(), &options) else { return };
         assert_eq!(found.verify().unwrap().total, 5 * 112);
+    }
+}
+
+/// Three frames of each pixel, a skip around two windows, one of which pools and is enlarged again,
+/// and two heads: a class and two bits for every pixel.
+fn two_heads(image: [usize; 2]) -> Network {
+    let window = |nodes| {
+        let luts = Sequential::inner().then(LutLayer::new(2 * nodes)).then(LutLayer::new(nodes));
+        Convolution::new([3, 3], luts).padding(Padding::Same)
+    };
+    let net = Graph::new()
+        .input("x", Signal { dtype: DType::U8, shape: vec![1, image[0], image[1]] })
+        .node("frames", RealToBinary::new().range(0.0, 255.0).frames(3).depth(2), &["x"])
+        .node("deep", window(6), &["frames"])
+        .node("pool", MaxPool::new([2, 2]), &["deep"])
+        .node("wide", window(4), &["pool"])
+        .node("up", UpSample::new([2, 2]), &["wide"])
+        .node("skip", Concatenate::new(), &["frames", "up", "deep"])
+        .node("mixed", Convolution::new([1, 1], LutLayer::new(9)), &["skip"])
+        .node("scores", BinaryToReal::new().frames(3).depth(3), &["mixed"])
+        .node("marks", Convolution::new([1, 1], LutLayer::new(4)), &["mixed"])
+        .node("means", BinaryToReal::new().frames(3).depth(2), &["marks"])
+        .node("above", Binarize::new().threshold(0.5), &["means"])
+        .output("scores")
+        .output("above");
+    spread(net.build(6).unwrap(), 6)
+}
+
+#[test]
+fn frames_skips_and_heads_are_streamed_as_the_network_sees_them() {
+    let image = [10, 12];
+    let stages = two_heads([6, 8]).to_stages("heads").unwrap();
+    let net = two_heads(image);
+    let mut stream = rng::stream(10, &[]);
+    let bytes: Vec<u8> = (0..120).map(|_| rng::below(&mut stream, 256) as u8).collect();
+    let x = FrameBuffer::from_frames(&[1, 10, 12], &bytes).unwrap();
+    let answers = net.evaluate_all(&[Arc::new(x)], &Cpu::new()).unwrap();
+    let (scores, bits) =
+        (answers[0].to_frames::<f32>().unwrap(), answers[1].to_frame_bits().unwrap());
+    let best = |at: usize| {
+        let score = |class: usize| scores[class * 120 + at];
+        (1..3).fold(0, |best, class| if score(class) > score(best) { class } else { best }) as u64
+    };
+    let expected: Vec<u64> = (0..120).map(best).chain(bits.into_iter().map(u64::from)).collect();
+    let words: Vec<u64> = bytes.into_iter().map(u64::from).collect();
+    let given = stages.evaluate(image, &words).unwrap();
+    assert_eq!(given, expected);
+    assert!((0..3).all(|part| given[part * 120..][..120].iter().any(|&w| w != given[part * 120])));
+    let dir = folder();
+    let frames = [words.clone(), words.iter().rev().copied().collect()].concat();
+    let stream = Stream::new("heads").image(image).frames(&frames);
+    let files = stream.write(&stages, dir.path()).unwrap();
+    lint(&files, dir.path());
+    for (simulator, options) in
+        [(Simulator::Verilator, ["+stalls=0"]), (Simulator::Icarus, ["+stalls=60"])]
+    {
+        let Some(found) = simulate(simulator, &files, dir.path(), &options) else { return };
+        assert_eq!(found.verify().unwrap().total, 5 * 120);
     }
 }

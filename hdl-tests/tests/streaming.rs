@@ -5,7 +5,9 @@
 
 use std::fs;
 
-use lutweave_hdl_tests::{LIMIT, classifier, find, folder, lint, random_stages, simulate};
+use lutweave_hdl_tests::{
+    LIMIT, classifier, find, folder, lint, random_branches, random_stages, simulate,
+};
 use lutweave_lut::Stages;
 use lutweave_rtl::{CoSimulation, Files, Simulator, Stream, Tool, stream};
 
@@ -36,6 +38,27 @@ fn random_chains() {
         let [height, width] = stream.info(&stages).unwrap().output;
         assert_eq!(found.total, 6 * height * width, "seed {seed}");
     }
+}
+
+#[test]
+fn random_branches_and_frames() {
+    let (mut framed, mut queues) = (0, 0);
+    for seed in 200..208 {
+        let (stages, image) = random_branches("net", seed);
+        let dir = folder();
+        let stream = Stream::new("net").image(image).probes(true).registers(seed % 4 > 0);
+        let files = stream.write(&stages, dir.path()).unwrap();
+        if seed % 4 == 0 {
+            lint(&files, dir.path());
+        }
+        framed += usize::from(stages.frames(1) > 1);
+        queues += fs::read_to_string(&files.module).unwrap().matches("_queue0 (").count();
+        let runs: [&[&str]; 3] = [STALLS[0], STALLS[1], &["+stalls=85", "+seed=8"]];
+        let Some(found) = check(&files, Simulator::Icarus, &runs) else { return };
+        let [height, width] = stream.info(&stages).unwrap().output;
+        assert_eq!(found.total, 6 * height * width, "seed {seed}");
+    }
+    assert!(framed > 2 && queues > 5, "{framed} with frames, {queues} joins");
 }
 
 /// A classifier of every place of a larger image, on tiles of random samples.

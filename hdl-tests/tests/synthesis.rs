@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used)] // in the functions that the tests share
 
-use lutweave_hdl_tests::{LIMIT, core_of, find, folder, write};
+use std::fs;
+use std::process::Command;
+
+use lutweave_hdl_tests::{LIMIT, core_of, find, folder, run_any, write};
 use lutweave_lut::{NetlistBuilder, Op, Role, opt};
-use lutweave_rtl::{Target, Tool, yosys};
+use lutweave_rtl::{Target, Tool, Verilog, yosys};
 
 /// How many cells of a kind Yosys counts in a flat design.
 fn count(statistics: &str, kind: &str) -> usize {
@@ -65,4 +68,49 @@ fn sums_as_primitives_are_kept_and_smaller() {
     let kept = yosys::synthesise_kept(&mapped, Target::Xilinx7, dir.path(), LIMIT).unwrap();
     assert_eq!(kept.luts, mapped.lut_count(Role::Head), "{kept}");
     assert!(kept.luts < tables.luts, "{kept} against {tables}");
+}
+
+#[test]
+fn ports_wider_than_simulators_read_are_counted() {
+    let Some(_) = find(Tool::Yosys) else { return };
+    let core = core_of("core", 8, 6, 3);
+    let mut build = NetlistBuilder::new("wide").unwrap();
+    let x = build.input("x", 16, 1).unwrap();
+    build.group("layer", Role::Core).unwrap();
+    let mut y = Vec::new();
+    for cell in core.cells() {
+        let operands: Vec<_> = cell.operands.iter().map(|net| x[net.index()]).collect();
+        y.extend(build.cell(cell.name.clone(), cell.op.clone(), &operands).unwrap());
+    }
+    // As many outputs as a convolution has that is laid out at every position.
+    let outputs: Vec<_> = y.iter().copied().cycle().take(70_000).collect();
+    build.output("y", 1, &outputs).unwrap();
+    let netlist = build.finish().unwrap();
+    let dir = folder();
+    let found = yosys::synthesise_kept(&netlist, Target::Xilinx7, dir.path(), LIMIT).unwrap();
+    assert_eq!(found.luts, 8);
+    assert!(Verilog::new("wide").module_text(&netlist).is_err());
+}
+
+#[test]
+fn scripts_place_and_route() {
+    let netlist = core_of("small", 12, 4, 5);
+    for (target, tools, file) in [
+        (Target::Ice40, ["nextpnr-ice40", "icepack"], "routed.bin"),
+        (Target::Ecp5, ["nextpnr-ecp5", "ecppack"], "routed.bit"),
+    ] {
+        let there = |tool: &str| Command::new(tool).arg("--help").output().is_ok();
+        if find(Tool::Yosys).is_none() || !tools.into_iter().all(there) {
+            println!("skipped: none of {tools:?} was found");
+            continue;
+        }
+        let dir = folder();
+        let pipelined = netlist.pipeline(&[0]).unwrap();
+        Verilog::new("routed").target(target).write(&pipelined, dir.path()).unwrap();
+        for script in target.scripts("routed", true) {
+            fs::write(dir.path().join(script.name), script.text).unwrap();
+        }
+        run_any(&["sh"], &["-e", "routed_route.sh"], dir.path()).unwrap();
+        assert!(fs::metadata(dir.path().join(file)).unwrap().len() > 1000, "{target}");
+    }
 }

@@ -304,7 +304,9 @@ impl Figures {
             let _ = writeln!(
                 text,
                 "flow       Yosys {version}: {flow}; each part alone: from tables, and optimised by \
-                 lutweave with its LUTs as primitives (`export --primitives`)"
+                 lutweave with its LUTs as primitives (`export --primitives`)\n\
+                 forms      estimated and optimised stand for `export --primitives`, from tables for \
+                 what Yosys makes of plain tables; the estimate is compared with the smaller"
             );
         }
         for note in &self.notes {
@@ -356,6 +358,7 @@ impl Figures {
             "name": self.name,
             "target": self.target.name(),
             "flow": yosys::flow(self.target),
+            "form_of_estimate": "primitives",
             "parts": self.parts.iter().map(part).collect::<Vec<_>>(),
             "depth": self.depth,
             "latency": self.latency,

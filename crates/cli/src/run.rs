@@ -127,7 +127,9 @@ fn engine(arguments: &RunArguments, bytes: &[u8]) -> Result<Engine> {
         let filter = network.to_filter("model", Answer::Auto);
         if let (Ok(filter), [_, height, width]) = (&filter, &network.input().shape[..]) {
             let image = [*height, *width];
-            if arguments.stages || cells(&filter.stages, image)? > MAX_CELLS {
+            // Branches and frames are run as a netlist.
+            let large = filter.stages.is_chain() && cells(&filter.stages, image)? > MAX_CELLS;
+            if arguments.stages || large {
                 return Ok(Engine::compile_stages(&filter.stages, image)?);
             }
         }
@@ -151,7 +153,7 @@ fn cells(stages: &Stages, image: [usize; 2]) -> Result<usize> {
         .operation
     {
         Operation::Slide { netlist, .. } => netlist.cells().len() * height * width,
-        Operation::Enlarge { .. } => 0,
+        _ => 0,
     });
     Ok(all.sum())
 }

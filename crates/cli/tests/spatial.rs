@@ -109,3 +109,49 @@ fn a_classifier_is_exported_and_verified_as_a_filter() {
     let names = fs::read_dir(home).unwrap().count();
     assert_eq!(names, 3, "nothing is written where something is wrong");
 }
+
+/// Frames of each sample, which are added up at the end.
+const FRAMES: &str = "\
+[data]
+set = \"digits\"
+[encoder]
+kind = \"real_to_binary\"
+frames = 3
+high = 16.0
+[network]
+layers = [
+  { kind = \"convolution\", filter = [3, 3], layers = [{ kind = \"lut\", nodes = 12 }, { kind = \"lut\", nodes = 8 }] },
+  { kind = \"lut\", nodes = 40 },
+  { kind = \"binary_to_real\", frames = 3, output = [10] },
+]
+[optimizer]
+kind = \"adam\"
+learning_rate = 0.02
+[training]
+steps = 60
+batch = 32
+";
+
+#[test]
+fn a_network_over_frames_is_verified_as_a_filter() {
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    fs::write(home.join("frames.toml"), FRAMES).unwrap();
+    let output = lutweave("train frames.toml --out out", home);
+    assert!(output.status.success(), "{}", said(&output));
+    let verify = "verify out/model.lutweave --data digits --image 10x13 --simulator icarus";
+    let text = said(&lutweave(verify, home));
+    let line = |pair: &str| {
+        let found = text.lines().find(|line| line.starts_with(pair));
+        found.unwrap_or_else(|| panic!("{pair} is not in\n{text}")).to_owned()
+    };
+    assert!(line("network = stages").ends_with(" 18 pixels              equal"), "{text}");
+    let unrolled = line("stages, unrolled = netlist");
+    assert!(unrolled.contains(" samples, trained size ") && unrolled.ends_with("equal"), "{text}");
+    let streamed = line("stages = stream Verilog");
+    let equal = streamed.contains("90 pixels") && streamed.contains(" equal (built in ");
+    assert!(equal || streamed.contains("not checked"), "{text}");
+    // Stage by stage the engine has no frames.
+    let output = lutweave("run out/model.lutweave --data digits --stages", home);
+    assert!(said(&output).contains("stages with branches or several frames"), "{}", said(&output));
+}

@@ -104,6 +104,11 @@ impl Image {
 impl Staged {
     /// Compiles the stages for images of `[height, width]` pixels.
     pub(crate) fn new(stages: &Stages, image: [usize; 2]) -> Result<Self> {
+        if !stages.is_chain() {
+            let what = "stages with branches or several frames are not run one by one; unroll them to \
+                        a netlist";
+            return Err(Error::Unsupported { op: OP, what: what.to_owned() });
+        }
         let sizes = stages.images(image)?;
         let pixels: Vec<Pixel> = std::iter::once(stages.input())
             .chain(stages.stages().iter().map(|stage| stage.output))
@@ -259,9 +264,7 @@ impl Places {
                 Ok(Step::Slide(self.slide(window, *outside, program, from, to)?))
             }
             (Operation::Enlarge { factors }, _) => Ok(Step::Copy(enlarge(*factors, from, to))),
-            (Operation::Slide { .. }, None) => {
-                Err(Error::Unsupported { op: OP, what: "a stage has no program".to_owned() })
-            }
+            _ => Err(Error::Unsupported { op: OP, what: "a stage has no program".to_owned() }),
         }
     }
 

@@ -9,12 +9,23 @@
 //!
 //! A pixel is one unsigned word a channel, all equally wide. Images are `[channels, height, width]`,
 //! row-major, as everywhere.
+//!
+//! Images are numbered: 0 goes in, `s + 1` is what stage `s` gives. A stage reads the one before it,
+//! or another that [`Stages::read`] names; a join puts the channels of several side by side. So
+//! skips, branches and several heads are stages too.
+//!
+//! A number that is spread over frames becomes several frames of its image
+//! ([`Stages::modulate`]): every stage from there on works on each frame alone, until
+//! [`Stages::sum`] adds them up.
 
+mod build;
 mod evaluate;
 mod unroll;
 
-use crate::netlist::check_name;
-use crate::{Error, MAX_NETS, MAX_WIDTH, Netlist, Op, Result, Window};
+use crate::{Error, MAX_NETS, Netlist, Result, Window};
+
+/// Most frames that one image may become.
+const MAX_FRAMES: usize = 1 << 10;
 
 /// What a pixel is: `channels` unsigned words of `width` bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,10 +48,14 @@ impl Pixel {
 pub struct Stage {
     /// Unique among the stages.
     pub name: String,
+    /// The images it reads, by number: one, or several for a join.
+    pub inputs: Vec<usize>,
     /// What it does.
     pub operation: Operation,
     /// What it gives at each position.
     pub output: Pixel,
+    /// Frames of the image it gives; 1 but between a modulation and a sum.
+    pub frames: usize,
 }
 
 /// What a stage does.
@@ -63,6 +78,28 @@ pub enum Operation {
         /// How often.
         factors: [usize; 2],
     },
+    /// Lays the channels of each pixel side by side as a window of pixels: channel
+    /// `(c · height + y) · width + x` becomes channel `c` of pixel `(y, x)` of the window, windows
+    /// are `stride` apart, and pixels between them are zero.
+    Spread {
+        /// Rows and columns of a window.
+        filter: [usize; 2],
+        /// From window to window, at least the filter.
+        stride: [usize; 2],
+    },
+    /// Makes frames of an image: a netlist of one pixel and the number of the frame.
+    Modulate {
+        /// How many.
+        frames: usize,
+        /// One input port with a word for each channel, one with the number of the frame in as few
+        /// bits as hold it, and one output port. It has no registers.
+        netlist: Netlist,
+    },
+    /// Adds up the words of all frames, channel by channel, modulo what its output holds.
+    Sum,
+    /// Puts the channels of several images of one size side by side, with zeros on top of words that
+    /// are narrower than others.
+    Join,
 }
 
 /// A network that slides over an image.
@@ -87,103 +124,11 @@ pub struct Stages {
     name: String,
     input: Pixel,
     list: Vec<Stage>,
+    /// The image that the next stage reads.
+    next: usize,
 }
 
 impl Stages {
-    /// Begins a chain without stages, which gives the image as it is.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Name`] if `name` is no identifier; [`Error::Stage`] for pixels without channels or
-    /// bits, or with more than [`MAX_WIDTH`] bits a word or [`MAX_NETS`] in all.
-    pub fn new(name: impl Into<String>, input: Pixel) -> Result<Self> {
-        let name = name.into();
-        check_name(&name)?;
-        let bits = input.channels.saturating_mul(input.width);
-        if !(1..=MAX_WIDTH).contains(&input.width) || !(1..=MAX_NETS).contains(&bits) {
-            let what = format!(
-                "expected pixels of at least one word of 1 to {MAX_WIDTH} bits, at most {MAX_NETS} \
-                 bits in all, got {} of {}",
-                input.channels, input.width
-            );
-            return Err(Error::Stage { stage: name, what });
-        }
-        Ok(Self { name, input, list: Vec::new() })
-    }
-
-    /// Adds a stage that computes `netlist` at every position of `window`; `outside` is the word
-    /// that a constant border finds outside the image.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Name`], [`Error::Duplicate`]; [`Error::Stage`] when the netlist has registers, has
-    /// not one input port with a word for each element of the window and one output port, or
-    /// `outside` is wider than a word.
-    pub fn slide(
-        &mut self,
-        name: impl Into<String>,
-        window: Window,
-        outside: u64,
-        netlist: Netlist,
-    ) -> Result<()> {
-        let name = self.fresh(name.into())?;
-        let pixel = self.output();
-        let refuse = |what| Err(Error::Stage { stage: name.clone(), what });
-        let [height, width] = window.filter;
-        let elements = height.checked_mul(width).and_then(|n| n.checked_mul(pixel.channels));
-        let [input] = netlist.inputs() else {
-            return refuse(format!("expected one input port, got {}", netlist.inputs().len()));
-        };
-        if Some(input.words) != elements || input.width != pixel.width {
-            return refuse(format!(
-                "a window of {height} x {width} pixels of {} words of {} bits needs as many words, \
-                 got {} words of {} bits",
-                pixel.channels, pixel.width, input.words, input.width
-            ));
-        }
-        let [output] = netlist.outputs() else {
-            return refuse(format!("expected one output port, got {}", netlist.outputs().len()));
-        };
-        if let Some(cell) = netlist.cells().iter().find(|c| matches!(c.op, Op::Register { .. })) {
-            return refuse(format!("expected a netlist without registers, got `{}`", cell.name));
-        }
-        if outside >> pixel.width != 0 {
-            return refuse(format!(
-                "{outside} outside the image does not fit in {} bits",
-                pixel.width
-            ));
-        }
-        let output = Pixel { channels: output.words, width: output.width };
-        let operation = Operation::Slide { window, outside, netlist };
-        self.list.push(Stage { name, operation, output });
-        Ok(())
-    }
-
-    /// Adds a stage that repeats each pixel `[down, across]` times.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Name`], [`Error::Duplicate`]; [`Error::Stage`] when a factor is zero or above
-    /// [`MAX_NETS`].
-    pub fn enlarge(&mut self, name: impl Into<String>, factors: [usize; 2]) -> Result<()> {
-        let name = self.fresh(name.into())?;
-        if factors.iter().any(|factor| !(1..=MAX_NETS).contains(factor)) {
-            let what = format!("expected factors of 1 to {MAX_NETS}, got {factors:?}");
-            return Err(Error::Stage { stage: name, what });
-        }
-        let output = self.output();
-        self.list.push(Stage { name, operation: Operation::Enlarge { factors }, output });
-        Ok(())
-    }
-
-    fn fresh(&self, name: String) -> Result<String> {
-        check_name(&name)?;
-        if self.list.iter().any(|stage| stage.name == name) {
-            return Err(Error::Duplicate { name });
-        }
-        Ok(name)
-    }
-
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -199,48 +144,89 @@ impl Stages {
         &self.list
     }
 
-    /// The pixels it gives.
+    /// The pixels it gives: those of the last stage.
     pub fn output(&self) -> Pixel {
-        self.list.last().map_or(self.input, |stage| stage.output)
+        self.pixel(self.list.len())
     }
 
-    /// The image that each stage reads and, last, the one that comes out, as `[height, width]`.
+    /// The pixels of image `image`; those that go in where there is none of that number.
+    pub fn pixel(&self, image: usize) -> Pixel {
+        self.before(image).map_or(self.input, |stage| stage.output)
+    }
+
+    /// The frames of image `image`.
+    pub fn frames(&self, image: usize) -> usize {
+        self.before(image).map_or(1, |stage| stage.frames)
+    }
+
+    /// The stage that gives image `image`.
+    fn before(&self, image: usize) -> Option<&Stage> {
+        image.checked_sub(1).and_then(|stage| self.list.get(stage))
+    }
+
+    /// Whether every stage slides or enlarges and reads the one before it, so that images follow one
+    /// another without branches and frames.
+    pub fn is_chain(&self) -> bool {
+        let plain = |operation: &Operation| {
+            matches!(operation, Operation::Slide { .. } | Operation::Enlarge { .. })
+        };
+        self.list
+            .iter()
+            .enumerate()
+            .all(|(s, stage)| stage.inputs == [s] && plain(&stage.operation))
+    }
+
+    /// The images by number, as `[height, width]`: the one that goes in, then what each stage gives.
     ///
     /// # Errors
     ///
-    /// [`Error::Stage`] naming the first stage whose window does not fit its image, or whose image
-    /// has more than [`MAX_NETS`] bits.
+    /// [`Error::Stage`] naming the first stage whose window does not fit its image, that joins images
+    /// of several sizes, or whose image has more than [`MAX_NETS`] bits.
     pub fn images(&self, image: [usize; 2]) -> Result<Vec<[usize; 2]>> {
         let mut images = vec![image];
-        let (mut now, mut pixel) = (image, self.input);
-        check_size(&self.name, now, pixel)?;
+        check_size(&self.name, image, self.input, 1)?;
         for stage in &self.list {
-            now = match &stage.operation {
-                Operation::Slide { window, .. } => {
-                    window.output([pixel.channels, now[0], now[1]]).map_err(|error| {
-                        Error::Stage { stage: stage.name.clone(), what: error.to_string() }
-                    })?
-                }
+            let from = images[stage.inputs[0]];
+            let channels = self.pixel(stage.inputs[0]).channels;
+            let refuse = |what| Error::Stage { stage: stage.name.clone(), what };
+            let to = match &stage.operation {
+                Operation::Slide { window, .. } => window
+                    .output([channels, from[0], from[1]])
+                    .map_err(|error| refuse(error.to_string()))?,
                 Operation::Enlarge { factors } => {
-                    [now[0].saturating_mul(factors[0]), now[1].saturating_mul(factors[1])]
+                    [0, 1].map(|i| from[i].saturating_mul(factors[i]))
+                }
+                Operation::Spread { filter, stride } => [0, 1]
+                    .map(|i| (from[i] - 1).saturating_mul(stride[i]).saturating_add(filter[i])),
+                Operation::Modulate { .. } | Operation::Sum => from,
+                Operation::Join => {
+                    let sizes = stage.inputs.iter().map(|&input| images[input]);
+                    if let Some([height, width]) = { sizes }.find(|&size| size != from) {
+                        return Err(refuse(format!(
+                            "it joins images of one size, got {} x {} and {height} x {width} pixels",
+                            from[0], from[1]
+                        )));
+                    }
+                    from
                 }
             };
-            pixel = stage.output;
-            check_size(&stage.name, now, pixel)?;
-            images.push(now);
+            check_size(&stage.name, to, stage.output, stage.frames)?;
+            images.push(to);
         }
         Ok(images)
     }
 }
 
-/// Checks that an image has pixels, and at most [`MAX_NETS`] bits.
-fn check_size(stage: &str, [height, width]: [usize; 2], pixel: Pixel) -> Result<()> {
-    let bits = height.checked_mul(width).and_then(|pixels| pixels.checked_mul(pixel.bits()));
+/// Checks that an image has pixels, and at most [`MAX_NETS`] bits in all frames.
+fn check_size(stage: &str, [height, width]: [usize; 2], pixel: Pixel, frames: usize) -> Result<()> {
+    let all = [height, width, pixel.bits(), frames];
+    let bits = all.iter().try_fold(1usize, |bits, &size| bits.checked_mul(size));
     if bits.is_some_and(|bits| (1..=MAX_NETS).contains(&bits)) {
         return Ok(());
     }
+    let frames = if frames > 1 { format!("{frames} frames of ") } else { String::new() };
     let what = format!(
-        "expected an image of 1 to {MAX_NETS} bits, got {height} x {width} pixels of {} bits",
+        "expected an image of 1 to {MAX_NETS} bits, got {frames}{height} x {width} pixels of {} bits",
         pixel.bits()
     );
     Err(Error::Stage { stage: stage.to_owned(), what })

@@ -19,7 +19,7 @@ use lutweave_tensor::{DType, Dataset, Values as Numbers};
 pub(crate) use self::cells::{Cells, counter, registers};
 pub(crate) use self::frozen::check_count;
 pub use self::frozen::{Frozen, Values};
-pub use self::stages::{Filter, StageChain};
+pub use self::stages::{Branch, Filter, StageChain};
 use crate::{Error, Network, Result, Signal};
 
 /// What the output ports of a netlist show.

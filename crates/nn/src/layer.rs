@@ -21,7 +21,7 @@ pub use self::site::Site;
 pub use self::trained_bits::TrainedBits;
 pub use self::windows::Windows;
 pub use crate::hardware::Frozen;
-use crate::hardware::StageChain;
+use crate::hardware::{Branch, StageChain};
 use crate::layers::LutTables;
 use crate::{Error, Result};
 
@@ -248,6 +248,23 @@ pub trait Layer: Any + Debug + Send + Sync {
     /// [`Error::Freeze`] when the layer has no such form.
     fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
         chain.add(name, self.base(), |input, build| self.freeze(name, input, build))
+    }
+
+    /// [`stage`](Self::stage) of all inputs and outputs.
+    ///
+    /// # Errors
+    ///
+    /// As that.
+    fn stage_all(
+        &self,
+        name: &str,
+        chain: &mut StageChain,
+        mut inputs: Vec<Branch>,
+    ) -> Result<Vec<Branch>> {
+        only(self.base(), &inputs)?;
+        chain.enter(inputs.swap_remove(0));
+        self.stage(name, chain)?;
+        Ok(vec![chain.leave()])
     }
 
     /// The layers inside, with their names; each once, however often it is used.

@@ -16,7 +16,7 @@ mod tree;
 
 pub use describe::{Description, Table};
 pub use error::{Error, Result};
-pub use hardware::{Answer, Filter, Hardware, Head, StageChain, Values};
+pub use hardware::{Answer, Branch, Filter, Hardware, Head, StageChain, Values};
 pub use layer::{
     Ancestors, Base, Cost, Frozen, Layer, LayerSpec, Parameter, Saved, Signal, Site, StateData,
     StateTensor, TrainedBits, Windowed, Windows, saved_as,

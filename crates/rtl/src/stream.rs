@@ -11,6 +11,11 @@
 //! it gives what the netlist says. Reflecting and replicating borders choose other places of the
 //! window by its row and column.
 //!
+//! Frames that a number is spread over follow one another pixel by pixel, so that no image is kept:
+//! lines and windows have room for a pixel's frames, and the netlists are there once. Where an image
+//! goes two ways that meet again, the way that is ahead waits in a queue, whose places follow from the
+//! scans: nothing can come to a stop, however both ends stall.
+//!
 //! What a stage cannot do is refused by [`validate`] with its name and a remedy: borders that need
 //! pixels which the window does not cover (wrap; reflections wider than the window), and sizes
 //! beyond the limits.
@@ -20,8 +25,12 @@
 mod bench;
 mod clocks;
 mod enlarge;
+mod flow;
 mod frames;
+mod join;
+mod modulate;
 mod plan;
+mod queue;
 mod slide;
 mod top;
 
@@ -101,11 +110,12 @@ pub struct StageInfo {
     pub image: [usize; 2],
     /// Rows and columns of what it gives.
     pub output: [usize; 2],
-    /// Rows and columns of its scan: a clock cycle for each place.
+    /// Rows and columns of its scan: a clock cycle for each place, of which a pixel has one for each
+    /// of its frames.
     pub scan: [usize; 2],
     /// Clock cycles of the netlist of its window.
     pub netlist_latency: usize,
-    /// Bits of its line buffers.
+    /// Bits of its line buffers, or of the queues of a join.
     pub line_buffer_bits: usize,
     /// Bits of the registers that hold its window.
     pub window_bits: usize,
@@ -202,19 +212,19 @@ impl Stream {
 impl StreamInfo {
     fn new(plan: &Plan) -> Self {
         let clocks = Clocks::of(plan);
-        let stage = |stage: &plan::StagePlan| StageInfo {
+        let stage = |(index, stage): (usize, &plan::StagePlan)| StageInfo {
             name: stage.name.clone(),
             image: stage.image,
             output: stage.output_image,
             scan: stage.scan(),
             netlist_latency: match stage.work {
-                Work::Slide { latency, .. } => latency,
-                Work::Enlarge { .. } => 0,
+                Work::Slide { latency, .. } | Work::Modulate { latency, .. } => latency,
+                _ => 0,
             },
-            line_buffer_bits: stage.line_bits(),
+            line_buffer_bits: plan.line_bits(index),
             window_bits: stage.window_bits(),
         };
-        let stages: Vec<StageInfo> = plan.stages.iter().map(stage).collect();
+        let stages: Vec<StageInfo> = plan.stages.iter().enumerate().map(stage).collect();
         Self {
             output: plan.output_image,
             clocks_per_frame: clocks.frame,

@@ -104,6 +104,8 @@ pub struct Verilog {
     target: Target,
     primitives: bool,
     pairs: bool,
+    /// Most bits of its input ports, and of its output ports.
+    port_bits: usize,
     enable: bool,
 }
 
@@ -130,6 +132,7 @@ impl Verilog {
             target: Target::Generic,
             primitives: false,
             pairs: false,
+            port_bits: MAX_PORT_BITS,
         }
     }
 
@@ -158,6 +161,11 @@ impl Verilog {
     pub fn primitives(mut self, primitives: bool) -> Self {
         self.primitives = primitives;
         self
+    }
+
+    /// Allows ports of more than [`MAX_PORT_BITS`] bits: Yosys reads them, simulators may not.
+    pub(crate) fn wide(self) -> Self {
+        Self { port_bits: usize::MAX, ..self }
     }
 
     /// Whether two tables that read at most five nets together become one `LUT6_2`, a LUT of six inputs with
@@ -327,7 +335,7 @@ pub(crate) fn prepare<'a>(netlist: &'a Netlist, options: &Verilog) -> Result<Sig
         if bits == 0 {
             return Err(unsupported(netlist, format!("it has no {what} ports")));
         }
-        if bits > MAX_PORT_BITS {
+        if bits > options.port_bits {
             let what = format!("its {what} ports have {bits} bits, at most {MAX_PORT_BITS}");
             return Err(unsupported(netlist, what));
         }

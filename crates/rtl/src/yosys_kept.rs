@@ -16,7 +16,7 @@ use crate::{Error, Result, Target, Tool, Verilog};
 /// ([`Netlist::optimise`](lutweave_lut::Netlist::optimise) with `expand`). From plain tables
 /// ([`yosys::synthesise`](crate::yosys::synthesise)) Yosys makes gates and maps these anew, in which
 /// compressors of popcounts, three LUTs for six bits, are not found again: heads of sums come out half as
-/// large again. The text of a netlist with registers has a reset and a valid bit, which count as well.
+/// large again. Ports may be of any width. The text of a netlist with registers has a reset and a valid bit, which count as well.
 ///
 /// # Errors
 ///
@@ -32,7 +32,8 @@ pub fn synthesise_kept(
         let what = "the generic target has no primitives; choose another target".to_owned();
         return Err(Error::Unsupported { netlist: netlist.name().to_owned(), what });
     };
-    let text = Verilog::new("top").target(target).primitives(true).module_text(netlist)?;
+    let printed = Verilog::new("top").target(target).primitives(true).wide();
+    let text = printed.module_text(netlist)?;
     let tool = Tool::Yosys.find()?;
     let path = work.join("kept.v");
     fs::write(&path, text).map_err(|source| Error::Io { op: "write", path, source })?;

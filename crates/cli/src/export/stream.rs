@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use lutweave::lut::Operation;
+use lutweave::nn::{Filter, Head};
 use lutweave::prelude::*;
 use lutweave::rtl::{Stream, StreamInfo, names, stream};
 
@@ -75,8 +76,10 @@ fn say_info(spatial: &Spatial, info: &StreamInfo) {
     for (stage, cost) in spatial.stages().stages().iter().zip(&info.stages) {
         let (image, output) = (size(cost.image), size(cost.output));
         let luts = match &stage.operation {
-            Operation::Slide { netlist, .. } => netlist.summary().total(),
-            Operation::Enlarge { .. } => 0,
+            Operation::Slide { netlist, .. } | Operation::Modulate { netlist, .. } => {
+                netlist.summary().total()
+            }
+            _ => 0,
         };
         let (luts, bits) = (grouped(luts), grouped(cost.line_buffer_bits));
         say!("{:<20} {image:>10} {output:>10} {luts:>8} {bits:>12}", cost.name);
@@ -89,6 +92,16 @@ fn say_info(spatial: &Spatial, info: &StreamInfo) {
         grouped(info.frame_latency),
         grouped(info.clocks_per_frame)
     );
+    let Filter { heads, channels, .. } = &spatial.filter;
+    if heads.len() > 1 {
+        let mut first = 0;
+        let one = |(head, &channels): (&Head, &usize)| {
+            first += channels;
+            format!("{} in channels {} to {}", head.port, first - channels, first - 1)
+        };
+        let all: Vec<String> = heads.iter().zip(channels).map(one).collect();
+        say!("heads: {}", all.join(", "));
+    }
     say!(
         "{} in line buffers, {} in window registers",
         count(info.line_buffer_bits, "bit"),

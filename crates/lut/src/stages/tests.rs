@@ -115,3 +115,78 @@ fn refusals_name_the_stage() {
     assert!(Stages::new("s", Pixel { channels: usize::MAX, width: 2 }).is_err());
     assert!(Stages::new("s", Pixel { channels: 1, width: 0 }).is_err());
 }
+
+/// A modulation, a branch over one of its frames' images, a join, a spread, a sum, and two heads.
+fn network(seed: u64, border: Border) -> Stages {
+    let mut numbers = Numbers::new(seed);
+    let mut stages = Stages::new("net", Pixel { channels: 2, width: 2 }).unwrap();
+    let mut build = NetlistBuilder::new("ramp").unwrap();
+    let x = build.input("x", 2, 2).unwrap();
+    let frame = build.input("frame", 1, 2).unwrap();
+    build.group("ramp", Role::Encoder).unwrap();
+    let mut one = |name: &str, word: &[crate::Net]| {
+        let operands = [word, &frame[..]].concat();
+        let above = TruthTable::from_fn(4, |k| (k & 3) > k >> 2).unwrap();
+        build.lut(name, &operands, above).unwrap()
+    };
+    let y = [one("a", &x[..2]), one("b", &x[2..])];
+    build.output("y", 1, &y).unwrap();
+    stages.modulate("ramp", 3, build.finish().unwrap()).unwrap();
+    let same = Window::new([3, 3]).padding(Padding::Same).border(border);
+    stages.slide("conv", same, 0, luts(&mut numbers, 18, 1, 4)).unwrap();
+    stages.join("skip", &[2, 1]).unwrap();
+    stages.slide("mix", Window::new([1, 1]), 0, luts(&mut numbers, 6, 1, 8)).unwrap();
+    stages.spread("up", [2, 2], [3, 2]).unwrap();
+    stages.sum("sum", 2).unwrap();
+    stages.read(4).unwrap();
+    stages.spread("other", [2, 2], [3, 2]).unwrap();
+    stages.sum("counts", 3).unwrap();
+    stages.join("heads", &[6, 8, 6]).unwrap();
+    stages
+}
+
+proptest! {
+    #[test]
+    fn branches_and_frames_unrolled_are_the_same(
+        seed: u64, border in 0usize..4, height in 2usize..5, width in 2usize..5,
+    ) {
+        let stages = network(seed, BORDERS[border]);
+        prop_assert!(!stages.is_chain());
+        let netlist = stages.unroll([height, width]).unwrap();
+        let values: Vec<u64> = words(2 * height * width, seed).iter().map(|w| w & 3).collect();
+        let all = stages.probe([height, width], &values).unwrap();
+        let expected = &all[8];
+        let [rows, columns] = *stages.images([height, width]).unwrap().last().unwrap();
+        prop_assert_eq!([rows, columns], [3 * height - 1, 2 * width]);
+        prop_assert_eq!(&Evaluator::new(&netlist).unwrap().frames(&values).unwrap(), expected);
+        // Frame k of a word has a one where the word is above k; so their sum is the word.
+        let pixels = height * width;
+        for (at, &value) in values.iter().enumerate() {
+            let sum: u64 = (0..3).map(|k| all[0][k * 2 * pixels + at]).sum();
+            prop_assert_eq!(sum, value);
+        }
+        // Heads side by side, the third as the first.
+        let one = 2 * rows * columns;
+        prop_assert_eq!(&expected[..one], &expected[2 * one..]);
+        prop_assert_eq!(&expected[..one], &all[5][..]);
+        prop_assert_eq!(&expected[one..2 * one], &all[7][..]);
+    }
+}
+
+#[test]
+fn branches_and_frames_that_do_not_fit_are_refused() {
+    let error = |result: Result<()>| result.unwrap_err().to_string();
+    let mut stages = network(1, Border::Constant);
+    assert!(error(stages.join("j", &[])).contains("numbered 0 to 9"));
+    assert!(error(stages.join("j", &[10])).contains("numbered 0 to 9"));
+    assert!(error(stages.join("j", &[1, 9])).contains("as many frames each, got [3, 1]"));
+    assert!(error(stages.sum("s", 8)).contains("several frames"));
+    assert!(error(stages.read(10)).contains("numbered 0 to 9"));
+    assert!(error(stages.spread("s", [2, 2], [2, 1])).contains("at least as far apart"));
+    assert!(error(stages.spread("s", [4, 1], [4, 1])).contains("6 channels"));
+    assert!(error(stages.modulate("m", 1, or(6, 1))).contains("one frame that becomes 2"));
+    assert!(error(stages.modulate("m", 2, or(6, 1))).contains("got [[6, 1]]"));
+    stages.join("sizes", &[0, 9]).unwrap();
+    let got = stages.images([4, 4]).unwrap_err().to_string();
+    assert!(got.contains("joins images of one size, got 4 x 4 and 11 x 8"), "{got}");
+}

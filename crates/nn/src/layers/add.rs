@@ -11,8 +11,8 @@ use lutweave_lut::NetlistBuilder;
 use lutweave_tensor::{DType, FrameBuffer};
 use serde::{Deserialize, Serialize};
 
-use super::{moved, several};
-use crate::hardware::linear;
+use super::{moved, names, several};
+use crate::hardware::{Branch, StageChain, linear};
 use crate::layer::{Ancestors, Base, Frozen};
 use crate::{Layer, LayerSpec, Result, Saved, Signal, Site, registry};
 
@@ -160,6 +160,23 @@ impl Layer for Sum {
         let all = Frozen::joined(self.base.path(), inputs)?;
         let groups = (0..nodes).map(|node| (node..all.words.len()).step_by(nodes).collect());
         Ok(vec![linear::freeze(&self.base, name, &all, groups, |_, sum| sum, build)?])
+    }
+
+    /// The images are joined, and the sum is that of the channels of a pixel.
+    fn stage_all(
+        &self,
+        name: &str,
+        chain: &mut StageChain,
+        inputs: Vec<Branch>,
+    ) -> Result<Vec<Branch>> {
+        let count = inputs.len();
+        chain.join(&names::part(name, "all"), &self.base, inputs)?;
+        chain.at_pixel(name, |all, build| {
+            let channels = all.words.len() / count;
+            let groups = (0..channels).map(|c| (c..all.words.len()).step_by(channels).collect());
+            linear::freeze(&self.base, name, all, groups, |_, sum| sum, build)
+        })?;
+        Ok(vec![chain.leave()])
     }
 }
 

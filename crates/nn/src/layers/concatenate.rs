@@ -1,7 +1,8 @@
 //! Concatenate: several inputs one after the other along axis 0.
 //!
 //! Their types and all their other axes are equal. The gradient of each input is its part of that
-//! of the output. It takes any type of element. In hardware it is nothing.
+//! of the output. It takes any type of element. In hardware it is nothing; as stages, it waits for
+//! the pixels of all images.
 //!
 //! Source: `Concatenate` of BinaryBrain.
 
@@ -14,6 +15,7 @@ use lutweave_tensor::FrameBuffer;
 use serde::{Deserialize, Serialize};
 
 use super::{moved, several};
+use crate::hardware::{Branch, StageChain};
 use crate::layer::{Ancestors, Base, Frozen};
 use crate::{Layer, LayerSpec, Result, Saved, Signal, Site, registry};
 
@@ -162,6 +164,16 @@ impl Layer for Joined {
         _build: &mut NetlistBuilder,
     ) -> Result<Vec<Frozen>> {
         Ok(vec![Frozen::joined(self.base.path(), inputs)?])
+    }
+
+    fn stage_all(
+        &self,
+        name: &str,
+        chain: &mut StageChain,
+        inputs: Vec<Branch>,
+    ) -> Result<Vec<Branch>> {
+        chain.join(name, &self.base, inputs)?;
+        Ok(vec![chain.leave()])
     }
 }
 

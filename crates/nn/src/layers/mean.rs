@@ -105,17 +105,33 @@ impl Layer for Mean {
 
     /// Of channels at every pixel, where the image keeps its size; else of all there is.
     fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
-        if let ([from, image @ ..], [to, same @ ..]) =
-            (&self.base.input().shape[..], &self.base.output().shape[..])
-            && chain.is_image()
-            && image == same
-        {
-            return chain
-                .at_pixel(name, |pixel, build| self.counts(name, [*from, *to], pixel, build));
+        if self.frames > 1 && self.frames != chain.frames() {
+            return Err(self.frames_error(chain.frames()));
         }
-        chain.whole(name)?;
-        chain.add(name, &self.base, |input, build| self.freeze(name, input, build))
+        // Over frames, each gives its own counts, and a stage adds them up.
+        let counts = |sizes, input: &Frozen, build: &mut NetlistBuilder| match self.frames {
+            1 => self.counts(name, sizes, input, build),
+            _ => self.ones(name, sizes, 1, input, build),
+        };
+        let (from, to) = (&self.base.input().shape, &self.base.output().shape);
+        if chain.is_image() && from[1..] == to[1..] {
+            chain.at_pixel(name, |pixel, build| counts([from[0], to[0]], pixel, build))?;
+        } else {
+            chain.whole(name)?;
+            let sizes = [self.base.input().nodes(), self.base.output().nodes()];
+            chain.add(name, &self.base, |input, build| counts(sizes, input, build))?;
+        }
+        if self.frames > 1 {
+            let size = self.base.input().nodes() / self.base.output().nodes();
+            chain.sum(&names::part(name, "frames"), &values(size * self.frames))?;
+        }
+        Ok(())
     }
+}
+
+/// What counts of up to `most` ones stand for.
+fn values(most: usize) -> Values {
+    (0..=most).map(|count| (count as f64 / most as f64) as f32).collect()
 }
 
 impl Mean {
@@ -130,37 +146,50 @@ impl Mean {
     ) -> Result<Frozen> {
         let [nodes, outputs] = sizes;
         let size = nodes / outputs;
-        let groups = (0..outputs).map(|output| (output..nodes).step_by(outputs).collect());
         if self.base.input().dtype != DType::Bit {
+            let groups = (0..outputs).map(|output| (output..nodes).step_by(outputs).collect());
             let mean = |_, sum: f32| sum / size as f32;
             return linear::freeze(&self.base, name, input, groups, mean, build);
         }
         if self.frames > 1 && self.frames != input.clocks {
-            let (frames, clocks) = (self.frames, input.clocks);
-            let why = format!(
-                "it gives means over {frames} frames and reads {clocks} a sample; take as many as \
-                 the modulation makes"
-            );
-            return Err(self.base.freeze_error(why));
+            return Err(self.frames_error(input.clocks));
         }
-        let most = size * self.frames;
-        let value = |count: usize| (count as f64 / most as f64) as f32;
-        let values: Values = (0..=most).map(value).collect();
-        let bits = input.bits(self.base.path())?;
-        build.group(name, Role::Head)?;
-        let mut counts = Vec::with_capacity(outputs);
-        let mut cells = Cells::new(name, build);
-        for group in groups {
-            let ones: Vec<(Net, u64)> =
-                Vec::into_iter(group).map(|node: usize| (bits[node], 1)).collect();
-            counts.push(cells.sum(&ones)?);
-        }
-        let mut given = input.with_values(counts, vec![values; outputs]);
+        let mut given = self.ones(name, sizes, self.frames, input, build)?;
         if self.frames > 1 {
+            let most = size * self.frames;
             given.words = accumulate(name, &given.words, self.frames, bits_for(most), build)?;
             given.clocks = 1;
         }
         Ok(given)
+    }
+
+    /// Counts of ones in one frame, which are parts of those in `frames`.
+    fn ones(
+        &self,
+        name: &str,
+        [nodes, outputs]: [usize; 2],
+        frames: usize,
+        input: &Frozen,
+        build: &mut NetlistBuilder,
+    ) -> Result<Frozen> {
+        let bits = input.bits(self.base.path())?;
+        build.group(name, Role::Head)?;
+        let mut counts = Vec::with_capacity(outputs);
+        let mut cells = Cells::new(name, build);
+        for output in 0..outputs {
+            let group = (output..nodes).step_by(outputs);
+            let ones: Vec<(Net, u64)> = group.map(|node| (bits[node], 1)).collect();
+            counts.push(cells.sum(&ones)?);
+        }
+        Ok(input.with_values(counts, vec![values(nodes / outputs * frames); outputs]))
+    }
+
+    fn frames_error(&self, clocks: usize) -> crate::Error {
+        let frames = self.frames;
+        self.base.freeze_error(format!(
+            "it gives means over {frames} frames and reads {clocks} a sample; take as many as the \
+             modulation makes"
+        ))
     }
 }
 

@@ -379,10 +379,8 @@ impl Layer for Modulator {
         if self.spec.passes_input() {
             return Ok(());
         }
-        if self.spec.frames > 1 && chain.is_image() {
-            let why = "it spreads numbers over frames; a filter that slides over images gives a \
-                       pixel a clock: use depth";
-            return Err(self.base.freeze_error(why));
+        if self.spec.frames > 1 {
+            return self.as_frames(name, chain);
         }
         chain.elementwise(name, self, |node| self.source(node).0)
     }

@@ -13,7 +13,7 @@ use lutweave_tensor::{DType, FrameBuffer};
 use serde::{Deserialize, Serialize};
 
 use super::{Convolution, Sequential, names};
-use crate::hardware::linear;
+use crate::hardware::{StageChain, linear};
 use crate::layer::{Base, Frozen};
 use crate::{Layer, LayerSpec, Result, Saved, Signal, Site, registry};
 
@@ -105,7 +105,9 @@ impl LayerSpec for Spread {
             targets.push(((c * shape[1] + y * sy + ky) * shape[2] + x * sx + kx) as u32);
         }
         let output = Signal { dtype: input.dtype, shape: shape.to_vec() };
-        Ok(Box::new(Windows { base: Base::new(self.clone(), site, output), targets }))
+        let (base, filter, stride) =
+            (Base::new(self.clone(), site, output), self.filter, self.stride);
+        Ok(Box::new(Windows { base, filter, stride, targets }))
     }
 }
 
@@ -113,6 +115,8 @@ impl LayerSpec for Spread {
 #[derive(Debug)]
 struct Windows {
     base: Base,
+    filter: [usize; 2],
+    stride: [usize; 2],
     /// The output node that each input node is added to.
     targets: Vec<u32>,
 }
@@ -186,6 +190,19 @@ impl Layer for Windows {
         }
         let word = |source: u32| input.words.get(source as usize).cloned().unwrap_or(zero.clone());
         Ok(input.with(sources.into_iter().map(word).collect()))
+    }
+
+    /// Windows of bits are laid side by side; sums of windows that meet have no such form.
+    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        if !chain.is_image() {
+            return chain.add(name, &self.base, |input, build| self.freeze(name, input, build));
+        }
+        if self.base.output().dtype != DType::Bit {
+            let why = "it adds real numbers where its windows meet, for which a filter has no form: \
+                       let it lay bits";
+            return Err(self.base.freeze_error(why));
+        }
+        chain.spread(name, self.filter, self.stride)
     }
 }
 

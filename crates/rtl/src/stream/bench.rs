@@ -6,7 +6,7 @@ use lutweave_lut::Pixel;
 
 use super::StreamInfo;
 use super::frames::Frames;
-use super::plan::Plan;
+use super::plan::{Plan, StagePlan};
 use crate::Result;
 use crate::bench::CHECK_LINES;
 use crate::blocks::byte_bits;
@@ -73,7 +73,7 @@ fn declarations(
 ) -> std::fmt::Result {
     let pixels = plan.image[0] * plan.image[1];
     let results = plan.output_image[0] * plan.output_image[1];
-    let all: usize = plan.stages.iter().map(|s| s.output_image[0] * s.output_image[1]).sum();
+    let all: usize = plan.stages.iter().map(StagePlan::beats).sum();
     let lines = frames.count * if frames.probes { all } else { results };
     let (s, m) = (byte_bits(plan.input.bits()), byte_bits(plan.output.bits()));
     write!(
@@ -172,7 +172,7 @@ fn probes(plan: &Plan, frames: &Frames, text: &mut String) -> std::fmt::Result {
     let mut first = 0;
     for (index, stage) in plan.stages.iter().enumerate().take(inner) {
         let link = format!("dut.link{}", index + 1);
-        let pixels = stage.output_image[0] * stage.output_image[1];
+        let pixels = stage.beats();
         let total = pixels * frames.count;
         let wanted = part(&format!("expected[{first} + probed{index}]"), &stage.output, widest);
         writeln!(text, "  integer probed{index}; // pixels of stage {}", stage.name)?;
@@ -192,7 +192,7 @@ fn probes(plan: &Plan, frames: &Frames, text: &mut String) -> std::fmt::Result {
       end
 ",
             stage.name,
-            width = stage.output_image[1],
+            width = stage.output_image[1] * stage.output_frames,
         )?;
         writeln!(begins, "      probed{index} = 0;")?;
         writeln!(ends, "      if (probed{index} != {total}) probe_errors = probe_errors + 1;")?;
@@ -259,7 +259,7 @@ fn check(plan: &Plan, frames: &Frames, text: &mut String) -> std::fmt::Result {
       if (moved_out) begin
         if (cut && m_axis_tuser === 1'b1) begin
           // What came before, if anything, was of the image cut short.
-          if (seen > 0 && right_cut != seen) unexpected = unexpected + 1;
+          if (seen > 0 && {wrong_cut}) unexpected = unexpected + 1;
           if (frames_seen == 1) cut = 1'b0;
           frames_seen = frames_seen + 1;
           place = 0;
@@ -310,6 +310,8 @@ fn check(plan: &Plan, frames: &Frames, text: &mut String) -> std::fmt::Result {
   endtask
 ",
         range = range(wide),
+        // An image that was filled up is whole, whatever its pixels are.
+        wrong_cut = if plan.joins() { "seen != RESULTS" } else { "right_cut != seen" },
         wanted = wanted("frame"),
         wanted_cut = wanted("cut_frame"),
     )

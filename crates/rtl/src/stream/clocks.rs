@@ -4,7 +4,7 @@
 //! figures in the header of the Verilog are not estimates: test benches without stalls compare
 //! them with what they see.
 
-use super::plan::{Plan, StagePlan, Work};
+use super::plan::{Plan, Reader, StagePlan, Work};
 
 /// Frames that are followed: by the third, the stages keep each other busy as they go on doing.
 const FRAMES: usize = 3;
@@ -22,11 +22,11 @@ pub(super) struct Clocks {
 
 /// What happens at a place of a scan, as far as one axis says.
 #[derive(Clone, Copy)]
-struct Place {
+pub(super) struct Place {
     /// A pixel is taken, if the other axis says so too.
-    reads: bool,
+    pub(super) reads: bool,
     /// A pixel is given, likewise.
-    gives: bool,
+    pub(super) gives: bool,
 }
 
 /// What one stage holds.
@@ -44,20 +44,41 @@ struct Unit {
     held: usize,
 }
 
-/// The places of one axis.
-fn places(plan: &StagePlan, axis: usize) -> Vec<Place> {
+/// A queue before a join.
+struct Queue {
+    places: usize,
+    /// Pixels inside, and whether the oldest can be taken.
+    count: usize,
+    ready: bool,
+}
+
+/// What a stage holds.
+enum Held {
+    Unit(Unit),
+    /// The queues of a join, and words in the hand-over behind it.
+    Queues(Vec<Queue>, usize),
+}
+
+/// The places of one axis of a stage that is no join.
+pub(super) fn places(plan: &StagePlan, axis: usize) -> Vec<Place> {
+    // Along a row, the frames of a pixel follow one another.
+    let frames = |count: usize| if axis == 0 { 1 } else { count };
     let place = |place: usize| match &plan.work {
         Work::Slide { axes, .. } => {
             let axis = &axes[axis];
             let ends = (axis.first_end()..=axis.last_end()).contains(&place);
-            Place {
-                reads: (axis.offset..axis.offset + axis.size).contains(&place),
-                gives: ends && (place - axis.first_end()).is_multiple_of(axis.stride),
-            }
+            let window = ends && (place - axis.first_end()) % axis.period() < axis.frames;
+            Place { reads: (axis.offset..axis.offset + axis.size).contains(&place), gives: window }
         }
-        Work::Enlarge { factors } => {
-            Place { reads: place.is_multiple_of(factors[axis]), gives: true }
+        Work::Enlarge { factors: every } | Work::Spread { stride: every, .. } => {
+            let pixel = place / frames(plan.frames);
+            Place { reads: pixel.is_multiple_of(every[axis]), gives: true }
         }
+        Work::Modulate { .. } => {
+            Place { reads: place.is_multiple_of(frames(plan.output_frames)), gives: true }
+        }
+        Work::Sum => Place { reads: true, gives: (place + 1).is_multiple_of(frames(plan.frames)) },
+        Work::Join { .. } => Place { reads: true, gives: true },
     };
     (0..plan.scan()[axis]).map(place).collect()
 }
@@ -85,9 +106,15 @@ impl Unit {
         if self.head + 1 == self.pipe.len() { 0 } else { self.head + 1 }
     }
 
+    /// Whether it would take a pixel.
+    fn ready(&self) -> bool {
+        let (row, column) = (self.rows[self.row], self.columns[self.column]);
+        (!self.result() || self.held < 2) && row.reads && column.reads
+    }
+
     /// One clock cycle. `offered` says whether the stage before it has a pixel, `taken` whether
-    /// the stage behind it takes one; returns whether this stage took one.
-    fn clock(&mut self, offered: bool, taken: bool) -> bool {
+    /// the stage behind it takes one.
+    fn clock(&mut self, offered: bool, taken: bool) {
         let (row, column) = (self.rows[self.row], self.columns[self.column]);
         let enable = !self.result() || self.held < 2;
         let reads = row.reads && column.reads;
@@ -109,22 +136,123 @@ impl Unit {
                 }
             }
         }
-        steps && reads
+    }
+}
+
+impl Queue {
+    fn clock(&mut self, comes: bool, goes: bool) {
+        let kept = self.count - usize::from(goes);
+        self.ready = kept > 0;
+        self.count = kept + usize::from(comes);
+    }
+}
+
+impl Held {
+    fn new(plan: &StagePlan) -> Self {
+        let Work::Join { places } = &plan.work else { return Self::Unit(Unit::new(plan)) };
+        let queue = |&places: &usize| Queue { places: 1 << places, count: 0, ready: false };
+        Self::Queues(places.iter().map(queue).collect(), 0)
+    }
+
+    /// Whether it would take a pixel of the image that it reads as number `side`.
+    fn takes(&self, side: usize) -> bool {
+        match self {
+            Self::Unit(unit) => unit.ready(),
+            Self::Queues(queues, _) => queues[side].count < queues[side].places,
+        }
+    }
+
+    /// Whether it has a pixel to give.
+    fn gives(&self) -> bool {
+        match self {
+            Self::Unit(unit) => unit.held > 0,
+            Self::Queues(_, held) => *held > 0,
+        }
+    }
+}
+
+/// A chain between two clock cycles.
+struct Chain {
+    held: Vec<Held>,
+    /// Who reads each image, and which of them have its present pixel already.
+    readers: Vec<Vec<Reader>>,
+    done: Vec<Vec<bool>>,
+    /// Words in the hand-over at the input.
+    waiting: usize,
+    /// In this cycle: which images each stage is offered a pixel of, and which pixels are taken.
+    comes: Vec<Vec<bool>>,
+    taken: Vec<bool>,
+}
+
+impl Chain {
+    fn new(plan: &Plan) -> Self {
+        let readers = plan.readers();
+        let done = readers.iter().map(|readers| vec![false; readers.len()]).collect();
+        let taken = vec![false; readers.len()];
+        let held = plan.stages.iter().map(Held::new).collect();
+        let comes = plan.stages.iter().map(|stage| vec![false; stage.inputs.len()]).collect();
+        Self { held, readers, done, waiting: 0, comes, taken }
+    }
+
+    /// Whether there is a pixel of an image.
+    fn offered(&self, image: usize) -> bool {
+        match image.checked_sub(1) {
+            Some(stage) => self.held[stage].gives(),
+            None => self.waiting > 0,
+        }
+    }
+
+    /// One clock cycle, in which the source has a pixel and the sink takes one.
+    fn clock(&mut self) {
+        // Everything depends on what there was when the cycle began. First, who takes what.
+        for image in 0..self.readers.len() {
+            let offered = self.offered(image);
+            let mut all = true;
+            for (at, reader) in self.readers[image].iter().enumerate() {
+                let takes = self.held[reader.stage].takes(reader.side);
+                let offers = offered && !self.done[image][at];
+                self.comes[reader.stage][reader.side] = offers;
+                all &= takes || self.done[image][at];
+                self.done[image][at] |= offers && takes;
+            }
+            self.taken[image] = offered && all;
+            if self.taken[image] {
+                self.done[image].fill(false);
+            }
+        }
+        for (stage, held) in self.held.iter_mut().enumerate() {
+            let goes = self.taken[stage + 1];
+            match held {
+                Held::Unit(unit) => unit.clock(self.comes[stage][0], goes),
+                Held::Queues(queues, held) => {
+                    let pushed = *held < 2 && queues.iter().all(|queue| queue.ready);
+                    *held = *held + usize::from(pushed) - usize::from(goes);
+                    for (queue, &comes) in queues.iter_mut().zip(&self.comes[stage]) {
+                        queue.clock(comes && queue.count < queue.places, pushed);
+                    }
+                }
+            }
+        }
+        let comes = self.waiting < 2;
+        self.waiting = self.waiting + usize::from(comes) - usize::from(self.taken[0]);
     }
 }
 
 impl Clocks {
     /// Follows frames through the chain.
     pub(super) fn of(plan: &Plan) -> Self {
-        let mut units: Vec<Unit> = plan.stages.iter().map(Unit::new).collect();
+        let mut chain = Chain::new(plan);
         let pixels = plan.output_image[0] * plan.output_image[1];
-        let mut waiting = 0; // words in the hand-over at the input
+        let last = plan.stages.len();
         let mut out = 0;
         let mut clocks = Self { first: 0, last: 0, frame: 0 };
         let mut second = 0;
         let mut now = 0;
-        while out < FRAMES * pixels {
-            if units.last().is_some_and(|unit| unit.held > 0) {
+        // Were the stages to work one after the other, it would take no longer.
+        let each = |stage: &StagePlan| stage.scan()[0] * stage.scan()[1] + stage.depth() + 8;
+        let longest = FRAMES * plan.stages.iter().map(each).sum::<usize>();
+        while out < FRAMES * pixels && now <= longest {
+            if chain.offered(last) {
                 if out == 0 {
                     clocks.first = now;
                 }
@@ -137,17 +265,7 @@ impl Clocks {
                     clocks.frame = now - second;
                 }
             }
-            // From the last stage to the first, each takes what the one before it held when the
-            // cycle began.
-            let mut taken = true;
-            for at in (0..units.len()).rev() {
-                let offered = if at == 0 { waiting > 0 } else { units[at - 1].held > 0 };
-                let unit = &mut units[at];
-                let leaves = taken && unit.held > 0;
-                taken = unit.clock(offered, leaves);
-            }
-            let comes = waiting < 2;
-            waiting = waiting + usize::from(comes) - usize::from(taken);
+            chain.clock();
             now += 1;
         }
         clocks

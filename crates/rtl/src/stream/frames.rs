@@ -51,12 +51,13 @@ impl Frames {
         let parts = if probes { stages.stages().len() } else { 1 };
         let mut answers = vec![String::new(); parts];
         for frame in values.chunks(words) {
-            lines(frame, pixels(0), stages.input(), &mut inputs);
+            lines(frame, [pixels(0), 1], stages.input(), &mut inputs);
             let given = stages.probe(image, frame)?;
             let first = stages.stages().len() - parts;
             for (part, answer) in answers.iter_mut().enumerate() {
                 let at = first + part;
-                lines(&given[at], pixels(at + 1), stages.stages()[at].output, answer);
+                let sizes = [pixels(at + 1), stages.frames(at + 1)];
+                lines(&given[at], sizes, stages.pixel(at + 1), answer);
             }
         }
         Ok(Self { count, inputs, expected: answers.concat(), probes })
@@ -78,12 +79,14 @@ impl Frames {
     }
 }
 
-/// The pixels of `values`, `[channels, pixels]`, each as a line of hexadecimal digits.
-fn lines(values: &[u64], pixels: usize, pixel: Pixel, text: &mut String) {
+/// The pixels of `values`, `[frames, channels, pixels]`, each as a line of hexadecimal digits; the
+/// frames of a pixel follow one another.
+fn lines(values: &[u64], [pixels, frames]: [usize; 2], pixel: Pixel, text: &mut String) {
     let mut digits = vec![0u8; pixel.bits().div_ceil(4)];
-    for at in 0..pixels {
+    let frames: Vec<&[u64]> = values.chunks(values.len() / frames).collect();
+    for (at, frame) in (0..pixels).flat_map(|at| frames.iter().map(move |frame| (at, frame))) {
         digits.fill(0);
-        for (channel, values) in values.chunks(pixels).enumerate() {
+        for (channel, values) in frame.chunks(pixels).enumerate() {
             for bit in (0..pixel.width).filter(|bit| values[at] >> bit & 1 == 1) {
                 let place = channel * pixel.width + bit;
                 digits[place / 4] |= 1 << (place % 4);
@@ -146,8 +149,12 @@ mod tests {
     fn channels_are_packed_from_the_lowest_bit_on() {
         let mut text = String::new();
         // Two channels of three bits, three pixels.
-        lines(&[1, 0, 7, 5, 1, 0], 3, Pixel { channels: 2, width: 3 }, &mut text);
+        lines(&[1, 0, 7, 5, 1, 0], [3, 1], Pixel { channels: 2, width: 3 }, &mut text);
         assert_eq!(text, "29\n08\n07\n");
+        text.clear();
+        // Three frames of one channel of two pixels.
+        lines(&[1, 0, 7, 5, 2, 6], [2, 3], Pixel { channels: 1, width: 3 }, &mut text);
+        assert_eq!(text, "1\n7\n2\n0\n5\n6\n");
     }
 
     #[test]

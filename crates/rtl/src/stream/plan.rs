@@ -1,7 +1,8 @@
 //! What each stage does with its image: where its scan begins, reads, and gives a pixel.
 
-use lutweave_lut::{Border, Netlist, Operation, Padding, Pixel, Stages, Window};
+use lutweave_lut::{Border, Netlist, Operation, Padding, Pixel, Stages, Window, bits_for};
 
+use super::flow;
 use crate::verilog::{self, MAX_PORT_BITS, Style};
 use crate::{Error, Result, Verilog};
 
@@ -28,14 +29,26 @@ pub(super) struct Plan {
     pub(super) nets: Vec<Netlist>,
 }
 
+/// A stage that reads an image, and which of the images it reads that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reader {
+    pub(super) stage: usize,
+    pub(super) side: usize,
+}
+
 /// One stage.
 #[derive(Debug)]
 pub(super) struct StagePlan {
     pub(super) name: String,
+    /// The images that it reads, by number.
+    pub(super) inputs: Vec<usize>,
+    /// Pixels, size and frames of the first of them.
     pub(super) pixel: Pixel,
     pub(super) image: [usize; 2],
+    pub(super) frames: usize,
     pub(super) output: Pixel,
     pub(super) output_image: [usize; 2],
+    pub(super) output_frames: usize,
     pub(super) work: Work,
 }
 
@@ -55,10 +68,22 @@ pub(super) enum Work {
     },
     /// Repetition.
     Enlarge { factors: [usize; 2] },
+    /// Channels laid side by side as windows.
+    Spread { filter: [usize; 2], stride: [usize; 2] },
+    /// Frames of each pixel, one after the other.
+    Modulate { net: usize, latency: usize },
+    /// The sum of the frames of each pixel.
+    Sum,
+    /// Queues that put images side by side: of each, the places as a power of two.
+    Join { places: Vec<usize> },
 }
 
 /// The scan along one axis: `scan` places, of which those from `offset` on are the pixels of the
 /// image. A window covers `extent` of them and ends at place `extent - 1 + position * stride`.
+///
+/// Along a row, each pixel has as many places as there are frames, one behind the other; all but
+/// `positions`, `filter` and `stride` are counted in such places. So a window, which reads the same
+/// frame of every pixel, is one whose elements are `frames` times as far apart.
 #[derive(Debug)]
 pub(super) struct Axis {
     pub(super) size: usize,
@@ -66,6 +91,7 @@ pub(super) struct Axis {
     pub(super) filter: usize,
     pub(super) stride: usize,
     pub(super) dilation: usize,
+    pub(super) frames: usize,
     pub(super) offset: usize,
     pub(super) extent: usize,
     pub(super) scan: usize,
@@ -82,7 +108,28 @@ impl Axis {
 
     /// The place at which the window at the last position ends.
     pub(super) fn last_end(&self) -> usize {
-        self.extent - 1 + (self.positions - 1) * self.stride
+        self.first_end() + (self.positions - 1) * self.period() + self.frames - 1
+    }
+
+    /// Places from window to window.
+    pub(super) fn period(&self) -> usize {
+        self.stride * self.frames
+    }
+
+    /// The same with a place for each frame of a pixel.
+    fn with_frames(mut self, frames: usize) -> Self {
+        self.frames = frames;
+        self.extent = (self.extent - 1) * frames + 1;
+        for places in [&mut self.size, &mut self.offset, &mut self.scan, &mut self.dilation] {
+            *places *= frames;
+        }
+        for list in &mut self.selections {
+            let each = |&(end, reads): &(usize, usize)| {
+                (0..frames).map(move |frame| (end * frames + frame, reads * frames))
+            };
+            *list = list.iter().flat_map(each).collect();
+        }
+        self
     }
 }
 
@@ -91,8 +138,16 @@ impl StagePlan {
     pub(super) fn scan(&self) -> [usize; 2] {
         match &self.work {
             Work::Slide { axes, .. } => [axes[0].scan, axes[1].scan],
-            Work::Enlarge { .. } => self.output_image,
+            _ => {
+                let [rows, columns] = self.output_image;
+                [rows, columns.saturating_mul(self.frames.max(self.output_frames))]
+            }
         }
+    }
+
+    /// Pixels that it gives of an image, in all frames.
+    pub(super) fn beats(&self) -> usize {
+        self.output_image[0] * self.output_image[1] * self.output_frames
     }
 
     /// Whether its first pixel is given before any pixel of the image was taken, as the window
@@ -103,15 +158,15 @@ impl StagePlan {
                 let [y, x] = axes.as_ref();
                 (y.first_end(), x.first_end()) < (y.offset, x.offset)
             }
-            Work::Enlarge { .. } => false,
+            _ => false,
         }
     }
 
     /// Registers on the way from the scan to the hand-over.
     pub(super) fn depth(&self) -> usize {
         match self.work {
-            Work::Slide { latency, .. } => latency + 1,
-            Work::Enlarge { .. } => 1,
+            Work::Slide { latency, .. } | Work::Modulate { latency, .. } => latency + 1,
+            _ => 1,
         }
     }
 
@@ -122,8 +177,9 @@ impl StagePlan {
                 let lines = (axes[0].extent - 1).saturating_mul(axes[1].scan);
                 lines.saturating_mul(self.pixel.bits())
             }
-            Work::Enlarge { factors } if self.keeps_a_line(*factors) => {
-                self.image[1] * self.pixel.bits()
+            Work::Enlarge { factors } => self.kept_line(*factors).saturating_mul(self.pixel.bits()),
+            Work::Spread { stride, .. } => {
+                self.kept_line(*stride).saturating_mul(self.pixel.bits())
             }
             _ => 0,
         }
@@ -135,13 +191,19 @@ impl StagePlan {
             Work::Slide { axes, .. } => {
                 axes[0].filter.saturating_mul(axes[1].extent).saturating_mul(self.pixel.bits())
             }
-            Work::Enlarge { .. } => self.pixel.bits(),
+            Work::Join { .. } => 0,
+            Work::Sum => self.output.bits(),
+            _ => self.pixel.bits(),
         }
     }
 
-    /// Whether an enlargement has to keep a line to repeat it.
-    pub(super) fn keeps_a_line(&self, factors: [usize; 2]) -> bool {
-        factors[0] > 1 && self.image[1] > 1
+    /// Words of the memory in which an enlargement keeps a line to repeat it, none where it needs
+    /// none. With frames, a pixel's frames have addresses from a power of two on.
+    pub(super) fn kept_line(&self, factors: [usize; 2]) -> usize {
+        if self.frames > 1 && factors != [1, 1] {
+            return ((self.image[1] - 1) << bits_for(self.frames - 1)) + self.frames;
+        }
+        if factors[0] > 1 && self.image[1] > 1 { self.image[1] } else { 0 }
     }
 }
 
@@ -167,29 +229,81 @@ impl Plan {
             stages: Vec::new(),
             nets: Vec::new(),
         };
-        let mut pixel = stages.input();
-        for (stage, pair) in stages.stages().iter().zip(images.windows(2)) {
-            let (from, to) = (pair[0], pair[1]);
+        check_readers(stages)?;
+        for (stage, &to) in stages.stages().iter().zip(&images[1..]) {
+            let first = stage.inputs[0];
+            let (pixel, from, frames) = (stages.pixel(first), images[first], stages.frames(first));
             check_pixel(&stage.name, stage.output)?;
             let work = match &stage.operation {
                 Operation::Slide { window, outside, netlist } => {
-                    let axes = axes(&stage.name, window, from, to)?;
+                    let [y, x] = axes(&stage.name, window, from, to, frames)?;
+                    let axes = [y, x.with_frames(frames)];
                     check_window(&stage.name, &axes, pixel)?;
                     let (net, latency) = plan.net(&stage.name, netlist, module, registers)?;
                     let constant = window.border == Border::Constant;
                     Work::Slide { axes: Box::new(axes), constant, outside: *outside, net, latency }
                 }
                 Operation::Enlarge { factors } => Work::Enlarge { factors: *factors },
+                Operation::Spread { filter, stride } => {
+                    Work::Spread { filter: *filter, stride: *stride }
+                }
+                Operation::Modulate { netlist, .. } => {
+                    let (net, latency) = plan.net(&stage.name, netlist, module, registers)?;
+                    Work::Modulate { net, latency }
+                }
+                Operation::Sum => Work::Sum,
+                Operation::Join => Work::Join { places: Vec::new() },
             };
-            let (name, output) = (stage.name.clone(), stage.output);
-            let planned = StagePlan { name, pixel, image: from, output, output_image: to, work };
+            let planned = StagePlan {
+                name: stage.name.clone(),
+                inputs: stage.inputs.clone(),
+                pixel,
+                image: from,
+                frames,
+                output: stage.output,
+                output_image: to,
+                output_frames: stage.frames,
+                work,
+            };
             check_side(&planned.name, planned.scan())?;
             plan.stages.push(planned);
-            pixel = stage.output;
             plan.output_image = to;
         }
+        plan.check_scans()?;
+        flow::plan_queues(&mut plan)?;
         plan.check()?;
         Ok(plan)
+    }
+
+    /// Whether images are joined. Then each has to be whole, and what is missing of one that was cut
+    /// short is filled up.
+    pub(super) fn joins(&self) -> bool {
+        self.stages.iter().any(|stage| matches!(stage.work, Work::Join { .. }))
+    }
+
+    /// The pixels of an image by number.
+    pub(super) fn pixel(&self, image: usize) -> Pixel {
+        image.checked_sub(1).map_or(self.input, |stage| self.stages[stage].output)
+    }
+
+    /// Bits of the line buffers of a stage, or of its queues.
+    pub(super) fn line_bits(&self, stage: usize) -> usize {
+        let planned = &self.stages[stage];
+        let Work::Join { places } = &planned.work else { return planned.line_bits() };
+        let of = |(image, places): (&usize, &usize)| (self.pixel(*image).bits() + 1) << places;
+        planned.inputs.iter().zip(places).map(of).sum()
+    }
+
+    /// The stages that read each image, by number, as often as they do; the last image, which goes
+    /// out, has none.
+    pub(super) fn readers(&self) -> Vec<Vec<Reader>> {
+        let mut readers = vec![Vec::new(); self.stages.len() + 1];
+        for (stage, planned) in self.stages.iter().enumerate() {
+            for (side, &image) in planned.inputs.iter().enumerate() {
+                readers[image].push(Reader { stage, side });
+            }
+        }
+        readers
     }
 
     /// The module of one window, pipelined as asked, and its latency.
@@ -217,7 +331,7 @@ impl Plan {
         Ok((self.nets.len() - 1, latency))
     }
 
-    fn check(&self) -> Result<()> {
+    fn check_scans(&self) -> Result<()> {
         let largest = self.stages.iter().max_by_key(|stage| stage.scan()[0] * stage.scan()[1]);
         if let Some(stage) = largest {
             let [rows, columns] = stage.scan();
@@ -231,9 +345,13 @@ impl Plan {
                 return Err(refuse(&stage.name, what));
             }
         }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<()> {
         let mut bits = 0usize;
-        for stage in &self.stages {
-            bits = bits.saturating_add(stage.line_bits());
+        for (index, stage) in self.stages.iter().enumerate() {
+            bits = bits.saturating_add(self.line_bits(index));
             if bits > MAX_LINE_BITS {
                 let what = format!(
                     "line buffers up to here have more than {MAX_LINE_BITS} bits; use a narrower \
@@ -243,6 +361,28 @@ impl Plan {
             }
         }
         Ok(())
+    }
+}
+
+/// Refuses images that nothing reads, which would keep the stages before them from going on, and
+/// frames that nothing adds up.
+fn check_readers(stages: &Stages) -> Result<()> {
+    let list = stages.stages();
+    let name = |image: usize| match image.checked_sub(1) {
+        Some(stage) => list[stage].name.as_str(),
+        None => stages.name(),
+    };
+    let unread = |image: &usize| !list.iter().any(|stage| stage.inputs.contains(image));
+    if let Some(image) = (0..list.len()).find(unread) {
+        let what = "no stage reads what it gives; leave it out, or join it to what comes out";
+        return Err(refuse(name(image), what.to_owned()));
+    }
+    match stages.frames(list.len()) {
+        1 => Ok(()),
+        frames => {
+            let what = format!("it gives {frames} frames of an image; end with their sum");
+            Err(refuse(name(list.len()), what))
+        }
     }
 }
 
@@ -290,7 +430,13 @@ fn check_pixel(stage: &str, pixel: Pixel) -> Result<()> {
 }
 
 /// The two axes of a window on an image; `to` is the size of what comes out.
-fn axes(stage: &str, window: &Window, from: [usize; 2], to: [usize; 2]) -> Result<[Axis; 2]> {
+fn axes(
+    stage: &str,
+    window: &Window,
+    from: [usize; 2],
+    to: [usize; 2],
+    frames: usize,
+) -> Result<[Axis; 2]> {
     let mut axes = [0, 1].map(|i| {
         let (filter, stride, dilation) = (window.filter[i], window.stride[i], window.dilation[i]);
         let extent = dilation * (filter - 1) + 1; // the window was checked: below 2^56
@@ -302,9 +448,10 @@ fn axes(stage: &str, window: &Window, from: [usize; 2], to: [usize; 2]) -> Resul
         let (size, positions) = (from[i], to[i]);
         let scan = (offset + size).max((positions - 1) * stride + extent);
         let selections = Vec::new(); // filled in below, once the sizes are checked
-        Axis { size, positions, filter, stride, dilation, offset, extent, scan, selections }
+        let frames = 1;
+        Axis { size, positions, filter, stride, dilation, frames, offset, extent, scan, selections }
     });
-    check_side(stage, [axes[0].scan, axes[1].scan])?;
+    check_side(stage, [axes[0].scan, axes[1].scan.saturating_mul(frames)])?;
     if window.border != Border::Constant {
         for (i, axis) in axes.iter_mut().enumerate() {
             axis.selections = selections(stage, window, from, i, axis)?;

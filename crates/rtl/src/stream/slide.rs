@@ -14,11 +14,16 @@ pub(super) struct Slide<'a> {
     pub(super) axes: &'a [Axis; 2],
     /// The word outside the image, if it is a constant.
     pub(super) outside: Option<u64>,
+    pub(super) net: Net<'a>,
+}
+
+/// The module that holds the netlist of a window.
+pub(super) struct Net<'a> {
+    /// Its name, and those of its ports.
+    pub(super) module: &'a str,
+    pub(super) inputs: &'a [String],
+    pub(super) output: &'a str,
     pub(super) latency: usize,
-    /// Name of the module that holds the netlist of a window, and of its ports.
-    pub(super) net: &'a str,
-    pub(super) net_input: &'a str,
-    pub(super) net_output: &'a str,
     /// Name of the whole.
     pub(super) name: &'a str,
 }
@@ -31,7 +36,7 @@ impl Slide<'_> {
         self.place(&mut text)?;
         self.lines(&mut text)?;
         self.window(&mut text)?;
-        self.result(&mut text)?;
+        self.net.result(&["elements"], self.plan.output.bits(), &mut text)?;
         Ok(text)
     }
 
@@ -139,15 +144,16 @@ impl Slide<'_> {
         text: &mut String,
     ) -> Result<Option<String>, std::fmt::Error> {
         let axis = &self.axes[i];
-        let width = bits_for(axis.stride - 1);
-        let start = (axis.stride - axis.first_end() % axis.stride) % axis.stride;
+        let (period, frames) = (axis.period(), axis.frames);
+        let width = bits_for(period - 1);
+        let start = (period - axis.first_end() % period) % period;
         let (moves, wraps) =
             if i == 0 { ("last_column", "last_row") } else { ("1'b1", "last_column") };
         let condition = if i == 0 { format!("step && {moves}") } else { "step".to_owned() };
         write!(
             text,
             "
-  // The {name} modulo {}, zero where a window ends.
+  // The {name} modulo {period}, below {frames} where a window ends.
   reg {}{name}_phase;
   always @(posedge clk) begin
     if (rst || restart) {name}_phase <= {width}'d{start};
@@ -158,11 +164,11 @@ impl Slide<'_> {
     end
   end
 ",
-            axis.stride,
             range(width),
-            axis.stride - 1
+            period - 1
         )?;
-        Ok(Some(format!("{name}_phase == {width}'d0")))
+        let ends = if frames == 1 { "==" } else { "<=" };
+        Ok(Some(format!("{name}_phase {ends} {width}'d{}", frames - 1)))
     }
 
     /// The line buffers: `strip` is the part of this column that the window covers, topmost pixel
@@ -277,11 +283,17 @@ impl Slide<'_> {
         text.push_str("\n  };\n");
         Ok(())
     }
+}
 
-    /// The netlist of a window, and the hand-over.
-    fn result(&self, text: &mut String) -> std::fmt::Result {
-        let bits = self.plan.output.bits();
-        let (net, input, output) = (self.net, self.net_input, self.net_output);
+impl Net<'_> {
+    /// The netlist on these vectors, one a port, where `window_valid` and `window_first` say so, and
+    /// the hand-over behind it.
+    pub(super) fn result(
+        &self,
+        vectors: &[&str],
+        bits: usize,
+        text: &mut String,
+    ) -> std::fmt::Result {
         writeln!(text, "\n  wire result_valid, result_first;")?;
         writeln!(text, "  wire {}result;", range(bits))?;
         let pins = if self.latency == 0 {
@@ -302,7 +314,10 @@ impl Slide<'_> {
              .out_valid(result_valid),"
                 .to_owned()
         };
-        writeln!(text, "  {net} net ({pins}\n    .{input}(elements), .{output}(result)\n  );")?;
+        let inputs = self.inputs.iter().zip(vectors);
+        let inputs: Vec<String> = inputs.map(|(port, from)| format!(".{port}({from})")).collect();
+        let (inputs, output, module) = (inputs.join(", "), self.output, self.module);
+        writeln!(text, "  {module} net ({pins}\n    {inputs}, .{output}(result)\n  );")?;
         text.push_str(&handed_over(self.name, bits));
         Ok(())
     }

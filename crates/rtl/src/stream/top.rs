@@ -5,13 +5,20 @@ use std::fmt::Write;
 
 use lutweave_lut::bits_for;
 
-use super::enlarge;
+use super::join::{self, Links};
 use super::plan::{Plan, StagePlan, Work};
-use super::slide::Slide;
-use super::{Stream, StreamInfo};
+use super::slide::{Net, Slide};
+use super::{Stream, StreamInfo, enlarge, modulate};
 use crate::blocks::{byte_bits, counted, handover};
 use crate::verilog::{self, range};
 use crate::{Result, Verilog};
+
+/// What a stage is an instance of.
+enum Module {
+    Stage(String),
+    /// Of a join: a queue for each image.
+    Queues(Vec<String>),
+}
 
 /// All modules, the outermost last.
 pub(super) fn emit(plan: &Plan, info: &StreamInfo, options: &Stream) -> Result<String> {
@@ -24,7 +31,7 @@ pub(super) fn emit(plan: &Plan, info: &StreamInfo, options: &Stream) -> Result<S
     for (index, net) in plan.nets.iter().enumerate() {
         let options = Verilog::new(format!("{name}_net{index}")).enable(true);
         let signals = verilog::prepare(net, &options)?;
-        ports.push((signals.inputs[0].clone(), signals.outputs[0].clone()));
+        ports.push((signals.inputs.clone(), signals.outputs[0].clone()));
         writeln!(text)?;
         verilog::emit(net, &options, &mut text)?;
     }
@@ -34,12 +41,17 @@ pub(super) fn emit(plan: &Plan, info: &StreamInfo, options: &Stream) -> Result<S
     let mut modules: BTreeMap<String, String> = BTreeMap::new();
     let mut used = Vec::new();
     for (index, stage) in plan.stages.iter().enumerate() {
+        if let Work::Join { places } = &stage.work {
+            let queues = join::queues(plan, stage, places, name, &mut text)?;
+            used.push(Module::Queues(queues));
+            continue;
+        }
         let (about, body) = stage_text(stage, name, &ports)?;
         let module = modules.entry(body.clone()).or_insert_with(|| format!("{name}_stage{index}"));
         if *module == format!("{name}_stage{index}") {
             write!(text, "\n{about}module {module} ({body}\nendmodule\n")?;
         }
-        used.push(module.clone());
+        used.push(Module::Stage(module.clone()));
     }
     guard(plan, name, &mut text)?;
     top(plan, name, &used, &mut text)?;
@@ -61,7 +73,7 @@ fn comment(plan: &Plan, info: &StreamInfo, name: &str, text: &mut String) -> std
 // tuser: the first pixel of an image; tlast: the last of a row.
 //
 // Pixels that belong to no image are dropped: those before a tuser, and those behind a row of another
-// length. A tuser that comes early begins a new image. In either case what was under way comes out,
+// length. A tuser that comes early begins a new image. In either case {},
 // and the next image is whole. With CHECK_TLAST at 0, tlast of s_axis is ignored.
 //
 // Clock: the rising edge of clk. rst is synchronous and active high: it clears valid bits and
@@ -77,8 +89,11 @@ fn comment(plan: &Plan, info: &StreamInfo, name: &str, text: &mut String) -> std
 // A stage takes a cycle for each place of its scan, which is the image with the borders that its
 // windows reach over; the interval is at least the largest scan. From a pixel on its input to the
 // result of the window that it completes, a stage takes 2 cycles and those of its netlist.
+// Where there are several frames of an image, those of a pixel follow one another, a cycle each.
+// Where several stages read an image, each takes its pixels by itself; before images are joined again,
+// they wait in queues with places for all that one way can be ahead of another.
 //
-// stage                     image in       image out            scan  netlist  line buffer
+// stage                     image in       image out            scan  netlist  line buffer or queue
 ",
         counted(plan.stages.len(), "stage"),
         counted(s.channels, "word"),
@@ -89,6 +104,11 @@ fn comment(plan: &Plan, info: &StreamInfo, name: &str, text: &mut String) -> std
         counted(m.width, "bit"),
         m.width,
         m.width,
+        if plan.joins() {
+            "the image under way is filled up with zeros"
+        } else {
+            "what was under way comes out"
+        },
         info.latency,
         info.frame_latency,
         info.clocks_per_frame
@@ -114,10 +134,17 @@ fn comment(plan: &Plan, info: &StreamInfo, name: &str, text: &mut String) -> std
 fn stage_text(
     stage: &StagePlan,
     name: &str,
-    ports: &[(String, String)],
+    ports: &[(Vec<String>, String)],
 ) -> Result<(String, String)> {
+    let modules: Vec<String> = (0..ports.len()).map(|net| format!("{name}_net{net}")).collect();
+    let net = |net: usize, latency: usize| {
+        let (inputs, output) = &ports[net];
+        Net { module: &modules[net], inputs, output, latency, name }
+    };
+    let bits = counted(stage.pixel.bits(), "bit");
+    let [height, width] = stage.image;
     let (about, body) = match &stage.work {
-        Work::Slide { axes, constant, outside, net, latency } => {
+        Work::Slide { axes, constant, outside, net: index, latency } => {
             let [y, x] = axes.as_ref();
             let about = format!(
                 "// Stage {}: windows of {} x {}, {} x {} apart, on {} x {} pixels of {}.\n",
@@ -130,30 +157,36 @@ fn stage_text(
                 stage.image[1],
                 counted(stage.pixel.bits(), "bit")
             );
-            let module = format!("{name}_net{net}");
-            let slide = Slide {
-                plan: stage,
-                axes,
-                outside: constant.then_some(*outside),
-                latency: *latency,
-                net: &module,
-                net_input: &ports[*net].0,
-                net_output: &ports[*net].1,
-                name,
-            };
-            (about, slide.text()?)
+            let (outside, net) = (constant.then_some(*outside), net(*index, *latency));
+            (about, Slide { plan: stage, axes, outside, net }.text()?)
         }
         Work::Enlarge { factors } => {
+            let [down, across] = factors;
             let about = format!(
-                "// Stage {}: repeats each of {} x {} pixels of {} {} x {} times.\n",
+                "// Stage {}: repeats each of {height} x {width} pixels of {bits} {down} x {across} \
+                 times.\n",
                 stage.name,
-                stage.image[0],
-                stage.image[1],
-                counted(stage.pixel.bits(), "bit"),
-                factors[0],
-                factors[1]
             );
-            (about, enlarge::text(stage, *factors, name))
+            (about, enlarge::enlarge(stage, *factors, name))
+        }
+        Work::Spread { filter, stride } => {
+            let about = format!(
+                "// Stage {}: each of {height} x {width} pixels of {bits} is a window of {} x {}, {} x \
+                 {} apart.\n",
+                stage.name, filter[0], filter[1], stride[0], stride[1],
+            );
+            (about, enlarge::spread(stage, *filter, *stride, name))
+        }
+        Work::Modulate { net: index, latency } => {
+            let about = format!(
+                "// Stage {}: {} frames of each pixel of {bits}.\n",
+                stage.name, stage.output_frames
+            );
+            (about, modulate::text(stage, &net(*index, *latency))?)
+        }
+        Work::Sum | Work::Join { .. } => {
+            let about = format!("// Stage {}: sums over {} frames.\n", stage.name, stage.frames);
+            (about, modulate::sum(stage, name)?)
         }
     };
     let ports = format!(
@@ -178,6 +211,9 @@ fn stage_text(
 
 /// Lets whole images through, or the beginnings of images.
 fn guard(plan: &Plan, name: &str, text: &mut String) -> std::fmt::Result {
+    if plan.joins() {
+        return filling_guard(plan, name, text);
+    }
     let [height, width] = plan.image;
     let (rows, columns) = (bits_for(height - 1), bits_for(width - 1));
     let pixel = range(plan.input.bits());
@@ -237,8 +273,70 @@ endmodule
     )
 }
 
+/// The same where images have to be whole: what is missing of one is filled up with zeros.
+fn filling_guard(plan: &Plan, name: &str, text: &mut String) -> std::fmt::Result {
+    let [height, width] = plan.image;
+    let (rows, columns) = (bits_for(height - 1), bits_for(width - 1));
+    let bits = plan.input.bits();
+    write!(
+        text,
+        "
+// Lets rows of {width} pixels through, {height} of them after each start of an image; drops what does
+// not belong to an image. An image that goes wrong is filled up with zeros while the input waits.
+module {name}_guard #(
+  parameter [0:0] CHECK_TLAST = 1'b1
+) (
+  input  wire clk,
+  input  wire rst,
+  input  wire in_valid,
+  output wire in_ready,
+  input  wire in_first,
+  input  wire in_last,
+  input  wire {pixel}in_pixel,
+  output wire out_valid,
+  input  wire out_ready,
+  output wire out_first,
+  output wire {pixel}out_pixel
+);
+
+  reg running; // in an image, of which this pixel comes next
+  reg filling;
+  reg {}row;
+  reg {}column;
+  wire last_column = column == {columns}'d{};
+  wire last_row = row == {rows}'d{};
+  wire right = in_first != running && (in_last == last_column || !CHECK_TLAST);
+  assign out_valid = filling || (in_valid && right);
+  assign in_ready = !filling && (right ? out_ready : !running);
+  assign out_first = !running;
+  assign out_pixel = filling ? {bits}'d0 : in_pixel;
+
+  always @(posedge clk) begin
+    if (rst) begin
+      running <= 1'b0;
+      filling <= 1'b0;
+      row <= {rows}'d0;
+      column <= {columns}'d0;
+    end else if (out_valid && out_ready) begin
+      running <= !(last_column && last_row);
+      filling <= filling && !(last_column && last_row);
+      column <= last_column ? {columns}'d0 : column + {columns}'d1;
+      if (last_column) row <= last_row ? {rows}'d0 : row + {rows}'d1;
+    end else if (in_valid && running && !right) filling <= 1'b1;
+  end
+
+endmodule
+",
+        range(rows),
+        range(columns),
+        width - 1,
+        height - 1,
+        pixel = range(bits),
+    )
+}
+
 /// The module that joins everything.
-fn top(plan: &Plan, name: &str, used: &[String], text: &mut String) -> std::fmt::Result {
+fn top(plan: &Plan, name: &str, used: &[Module], text: &mut String) -> std::fmt::Result {
     let (s, m) = (plan.input.bits(), plan.output.bits());
     let (s_wide, m_wide) = (byte_bits(s), byte_bits(m));
     write!(
@@ -289,25 +387,41 @@ module {name} #(
         crate::blocks::slice("s_axis_tdata", 0, s, s_wide),
         range(s)
     )?;
+    let links = Links::new(plan);
+    links.fork(0, text)?;
     for (index, (stage, module)) in plan.stages.iter().zip(used).enumerate() {
-        let (i, o) = (index, index + 1);
+        let o = index + 1;
         write!(
             text,
             "
   // {}
   wire link{o}_valid, link{o}_ready, link{o}_first;
   wire {}link{o}_pixel;
-  {module} stage{index} (
-    .clk(clk), .rst(rst),
-    .in_valid(link{i}_valid), .in_ready(link{i}_ready), .in_first(link{i}_first),
-    .in_pixel(link{i}_pixel),
-    .out_valid(link{o}_valid), .out_ready(link{o}_ready), .out_first(link{o}_first),
-    .out_pixel(link{o}_pixel)
-  );
 ",
             stage.name,
             range(stage.output.bits())
         )?;
+        match module {
+            Module::Queues(queues) => links.join(index, queues, name, text)?,
+            Module::Stage(module) => {
+                let from = links.of(index, 0);
+                write!(
+                    text,
+                    "  {module} stage{index} (
+    .clk(clk), .rst(rst),
+    .in_valid({}), .in_ready({}), .in_first(link{image}_first),
+    .in_pixel(link{image}_pixel),
+    .out_valid(link{o}_valid), .out_ready(link{o}_ready), .out_first(link{o}_first),
+    .out_pixel(link{o}_pixel)
+  );
+",
+                    from.valid,
+                    from.ready,
+                    image = from.image,
+                )?;
+            }
+        }
+        links.fork(o, text)?;
     }
     let last = plan.stages.len();
     let width = plan.output_image[1];

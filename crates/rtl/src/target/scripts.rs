@@ -18,7 +18,8 @@ impl Target {
     /// Scripts and constraints for a module in `<module>.v`, with a clock if it has one: a Yosys
     /// script for every family but the generic target, place and route with nextpnr for iCE40,
     /// ECP5 and Gowin, Vivado's Tcl and XDC for Xilinx. Device, package and pins are examples to be
-    /// replaced. The Yosys scripts are run by the tests; the rest is not.
+    /// replaced. The Yosys scripts are run by the tests, and so is place and route for iCE40 and ECP5
+    /// where its tools are installed; the rest is not.
     pub fn scripts(self, module: &str, clocked: bool) -> Vec<Script> {
         if self == Self::Generic {
             return Vec::new();
@@ -76,7 +77,8 @@ impl Target {
                 "iCE40 HX8K",
                 format!(
                     "nextpnr-ice40 --hx8k --package ct256 --freq 100 --json {module}.json \\\n  \
-                     --pcf {module}{file} --asc {module}.asc\nicepack {module}.asc {module}.bin\n"
+                     --pcf {module}{file} --pcf-allow-unconstrained --asc {module}.asc\n\
+                     icepack {module}.asc {module}.bin\n"
                 ),
             ),
             Self::Ecp5 => (
@@ -84,7 +86,8 @@ impl Target {
                 format!(
                     "# Without pins, for a timing report alone: add --out-of-context\n\
                      nextpnr-ecp5 --25k --package CABGA256 --speed 6 --freq 100 \\\n  \
-                     --json {module}.json --lpf {module}{file} --textcfg {module}.config\n\
+                     --json {module}.json --lpf {module}{file} --lpf-allow-unconstrained \\\n  \
+                     --textcfg {module}.config\n\
                      ecppack {module}.config {module}.bit\n"
                 ),
             ),
@@ -99,8 +102,8 @@ impl Target {
         };
         format!(
             "#!/bin/sh -e\n# Place and route of {module} on {what}: an example, change device and \
-             package.\n# Not tested. A module with more ports than the package has pins needs a \
-             wrapper.\nyosys -s {module}_synth.ys\n{commands}"
+             package.\n# Ports without a line in {module}{file} are placed anywhere. A module with \
+             more ports than the package\n# has pins needs a wrapper.\nyosys -s {module}_synth.ys\n{commands}"
         )
     }
 
@@ -116,7 +119,7 @@ impl Target {
         };
         let clock = if clocked { clock } else { "" };
         let text = format!(
-            "{comment} Pins of the module: an example, not tested. Every port needs a line.\n{clock}\n"
+            "{comment} Pins of the module: an example. For a board, every port needs a line.\n{clock}\n"
         );
         text.trim_end().to_owned() + "\n"
     }

@@ -1,12 +1,15 @@
+use std::sync::Arc;
+
 use lutweave_backend::Cpu;
 use lutweave_tensor::{Dataset, FrameBuffer, Targets, Values as Numbers};
 
 use super::super::tests::{batch, class, spread};
 use super::*;
 use crate::{
-    AveragePool, BatchNormalization, Binarize, BitEncode, BitValues, Convolution, Dense,
-    Differences, Graph, GroupSum, IntegerFilter, LutLayer, LutTree, MaxPool, Pad, RealToBinary,
-    Relu, Reshape, Sequential, Shuffle, Slice, Switcher, Thermometer, UpSample,
+    Add, AveragePool, BatchNormalization, Binarize, BinaryToReal, BitEncode, BitValues,
+    Concatenate, Convolution, Dense, Differences, Generator, Graph, GroupSum, IntegerFilter,
+    LutLayer, LutTree, MaxPool, Pad, RealToBinary, Relu, Reshape, Sequential, Slice, Spread,
+    Switcher, Thermometer, UpSample,
 };
 
 fn bytes(shape: &[usize]) -> Sequential {
@@ -39,13 +42,14 @@ fn words(x: &FrameBuffer) -> Vec<u64> {
     }
 }
 
-/// What the network's pixels show: classes of numbers, or bits.
+/// What the network's pixels show: classes of numbers, or bits, one output after the other.
 fn answer(net: &Network, x: &FrameBuffer) -> Vec<u64> {
-    let y = net.evaluate(x, &Cpu::new()).unwrap();
-    match y.dtype() {
-        DType::Bit => words(&y),
-        _ => (0..y.nodes() / y.shape()[0]).map(|point| class(&y, point, 0)).collect(),
-    }
+    let all = net.evaluate_all(&[Arc::new(x.clone())], &Cpu::new()).unwrap();
+    let one = |y: &Arc<FrameBuffer>| match y.dtype() {
+        DType::Bit => words(y),
+        _ => (0..y.nodes() / y.shape()[0]).map(|point| class(y, point, 0)).collect(),
+    };
+    all.iter().flat_map(one).collect()
 }
 
 /// The part `[h, w]` of an image at a place.
@@ -69,7 +73,11 @@ fn buffer(signal: &Signal, words: &[u64]) -> FrameBuffer {
 /// Networks as filters give the network's answer at its own size; with windows that stay within the
 /// image and a step of `step` pixels, on a larger one that of every crop.
 fn slides(net: &Sequential, step: Option<usize>, seed: u64) -> (Stages, usize) {
-    let net = spread(net.clone().build(seed).unwrap(), seed);
+    network_slides(net.clone().build(seed).unwrap(), step, seed)
+}
+
+fn network_slides(net: Network, step: Option<usize>, seed: u64) -> (Stages, usize) {
+    let net = spread(net, seed);
     let stages = net.to_stages("filter").unwrap();
     let input = net.input().clone();
     let [channels, height, width] = [input.shape[0], input.shape[1], input.shape[2]];
@@ -198,6 +206,110 @@ fn filters_are_windows_with_the_nearest_pixels_outside() {
 }
 
 #[test]
+fn frames_are_made_and_added_up() {
+    let generators =
+        [Generator::Ramp, Generator::Diffusion, Generator::Uniform { low: 0.0, high: 1.0 }];
+    let mut different = 0;
+    for (seed, generator) in (0..).zip(generators) {
+        let frames = |frames: usize| {
+            let modulation = RealToBinary::new().range(0.0, 255.0).frames(frames);
+            bytes(&[1, 8, 8]).then(modulation.generator(generator).framewise(true))
+        };
+        // A classifier, and a map of as many pixels as go in.
+        let classes = frames(3)
+            .then(Convolution::new([3, 3], lut(8)))
+            .then(MaxPool::new([2, 2]))
+            .then(lut(12))
+            .then(BinaryToReal::new().frames(3).output(&[4]));
+        let (stages, answers) = slides(&classes, Some(2), seed);
+        different += answers;
+        let names: Vec<&str> = stages.stages().iter().map(|stage| stage.name.as_str()).collect();
+        let last = "binary_to_real0_frames";
+        assert_eq!(names[..3], ["real_to_binary0", "convolution0", "max_pool0"]);
+        assert_eq!(names[3..], ["lut0", last, "answer"]);
+        let map = frames(5)
+            .then(Convolution::new([3, 3], lut(6)).padding(Padding::Same))
+            .then(BinaryToReal::new().frames(5).depth(2));
+        different += slides(&map, None, seed).1;
+    }
+    assert!(different > 20, "answers differ: {different}");
+    let flat = bytes(&[1, 1, 1])
+        .then(RealToBinary::new().range(0.0, 255.0).frames(7).depth(2))
+        .then(BinaryToReal::new().frames(7));
+    assert_eq!(slides(&flat, None, 3).0.stages()[0].frames, 7);
+}
+
+#[test]
+fn branches_meet_again() {
+    let same = |nodes| Convolution::new([3, 3], lut(nodes)).padding(Padding::Same);
+    let mut different = 0;
+    for seed in 0..3 {
+        // A skip over two windows, a shared layer, and two heads; over frames.
+        let frames = RealToBinary::new().range(0.0, 255.0).frames(3).depth(2);
+        let segments = Graph::new()
+            .input("x", Signal { dtype: DType::U8, shape: vec![1, 6, 7] })
+            .node("frames", frames, &["x"])
+            .node("a", same(4), &["frames"])
+            .node("b", same(4), &["a"])
+            .again("c", "b", &["b"])
+            .node("skip", Concatenate::new(), &["frames", "c", "a"])
+            .node("mixed", Convolution::new([1, 1], lut(6)), &["skip"])
+            .node("map", BinaryToReal::new().frames(3).depth(2), &["mixed"])
+            .node("edge", Convolution::new([1, 1], lut(2)), &["mixed"])
+            .node("ink", BinaryToReal::new().frames(3).depth(2), &["edge"])
+            .node("above", Binarize::new().threshold(0.4), &["ink"])
+            .output("map")
+            .output("above");
+        let (stages, answers) = network_slides(segments.build(seed).unwrap(), None, seed);
+        different += answers;
+        assert!(!stages.is_chain());
+        // Sums of numbers, branches that end at one place, and a branch within a window.
+        let inner = Graph::new().any_input("x").node("a", lut(3), &["x"]).node("b", lut(2), &["a"]);
+        let inner = inner.node("both", Concatenate::new(), &["b", "a"]).output("both");
+        let residual = Graph::new()
+            .any_input("x")
+            .node("a", Convolution::new([3, 3], signs(4)).padding(Padding::Same), &["x"])
+            .node("b", Convolution::new([1, 1], signs(4)), &["x"])
+            .node("sum", Add::new(), &["a", "b", "a"])
+            .output("sum");
+        let ends = Graph::new()
+            .any_input("x")
+            .node("all", lut(9), &["x"])
+            .node("pool", MaxPool::new([2, 2]), &["x"])
+            .node("part", lut(6), &["pool"])
+            .node("both", Concatenate::new(), &["all", "part"])
+            .output("both");
+        let net = bits(&[2, 6, 6])
+            .then(residual)
+            .then(Binarize::new().threshold(0.5))
+            .then(Convolution::new([2, 2], inner))
+            .then(ends)
+            .then(GroupSum::new(3));
+        different += slides(&net, None, seed).1;
+        let up = Spread::up_convolution([2, 2], [3, 2], lut(8));
+        let laid = bits(&[2, 4, 3]).then(up).then(Convolution::new([2, 2], lut(3)));
+        different += slides(&laid, None, seed).1;
+    }
+    assert!(different > 40, "answers differ: {different}");
+}
+
+#[test]
+fn heads_are_channels_side_by_side() {
+    let net = Graph::new()
+        .input("x", Signal::bits(&[3, 4, 4]))
+        .node("b", lut(5), &["x"])
+        .node("c", Convolution::new([4, 4], lut(2)), &["x"])
+        .output("c")
+        .output("b");
+    let large = net.clone().output("a").node("a", Convolution::new([1, 1], signs(3)), &["x"]);
+    let filter = net.build(1).unwrap().to_filter("t", Answer::Auto).unwrap();
+    let ports: Vec<&str> = filter.heads.iter().map(|head| head.port.as_str()).collect();
+    assert_eq!((ports, filter.channels), (vec!["y0", "y1"], vec![2, 5]));
+    let error = large.build(1).unwrap().to_stages("t").unwrap_err().to_string();
+    assert!(error.contains("its outputs come out together"), "{error}");
+}
+
+#[test]
 fn what_cannot_slide_says_why() {
     let error =
         |net: Sequential| spread(net.build(1).unwrap(), 1).to_stages("t").unwrap_err().to_string();
@@ -205,8 +317,15 @@ fn what_cannot_slide_says_why() {
     let labels = Targets::Classes { count: 1, labels: vec![0; 4] };
     let noise = (0..64u32).map(|v| (v * 89 % 251) as u8).collect();
     let data = Dataset::new("t", &[1, 4, 4], Numbers::U8(noise), labels).unwrap();
-    let skip = Graph::new().any_input("x").node("a", Shuffle::new(2), &["x"]).output("a");
     let conv = || Convolution::new([2, 2], signs(2));
+    let modulated = |drawn| {
+        let drawn =
+            if drawn { Generator::Uniform { low: 0.0, high: 1.0 } } else { Generator::Ramp };
+        RealToBinary::new().range(0.0, 255.0).frames(3).generator(drawn)
+    };
+    let frames = |drawn| bytes(&[1, 4, 4]).then(modulated(drawn));
+    let frames_again =
+        || Sequential::inner().then(BinaryToReal::new()).then(RealToBinary::new().frames(2));
     let cases = [
         (bits(&[9]).then(lut(3)), "a filter reads images of shape"),
         (bytes(&[1, 4, 4]).then(Thermometer::fit(&data, 2).unwrap()), "differ from pixel to pixel"),
@@ -214,8 +333,18 @@ fn what_cannot_slide_says_why() {
         (image().then(Slice::channels(0..1).axis(2, 1..2)), "it moves pixels of an image"),
         (image().then(UpSample::new([2, 2]).sparse()), "it moves pixels of an image"),
         (image().then(AveragePool::new([3, 3]).by_present()), "divide by all of the window"),
-        (bytes(&[1, 4, 4]).then(RealToBinary::new().frames(3)), "use depth"),
-        (image().then(skip), "it has no form that slides over an image"),
+        (frames(false), "it gives 3 frames a sample; end it with binary_to_real over 3 frames"),
+        (frames(true), "its thresholds differ from pixel to pixel"),
+        (
+            frames(false).then(BinaryToReal::new().frames(2)),
+            "means over 2 frames and reads 3 a sample",
+        ),
+        (frames(false).then(frames_again()), "use one modulation over frames"),
+        (
+            image().then(Convolution::new([2, 2], frames_again())),
+            "a layer within its windows makes frames",
+        ),
+        (image().then(conv()).then(Spread::new([1, 1], [1, 1])), "for which a filter has no form"),
         (
             image().then(conv()).then(conv().padding(Padding::Same).border_value(0.25)),
             "its border is 0.25, which no word of a pixel stands for",
@@ -225,8 +354,4 @@ fn what_cannot_slide_says_why() {
         let got = error(net);
         assert!(got.contains(want), "{got}");
     }
-    let several = Graph::new().input("x", Signal::bits(&[2, 4, 4])).node("a", conv(), &["x"]);
-    let several = several.output("a").output("x").build(1).unwrap();
-    let got = several.to_stages("t").unwrap_err().to_string();
-    assert!(got.contains("one input and one output, the network 1 and 2"), "{got}");
 }

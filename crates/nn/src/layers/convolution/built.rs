@@ -309,11 +309,13 @@ impl Layer for Built {
         let seen = chain.take();
         let each = seen.words.len() / self.groups.len();
         let mut parts = Vec::with_capacity(self.groups.len());
+        chain.set_in_window(true);
         for (number, group) in self.groups.iter().enumerate() {
             chain.put(seen.nodes(number * each..(number + 1) * each));
             group.layer.stage(&self.name_of(group, name), chain)?;
             parts.push(chain.take());
         }
+        chain.set_in_window(false);
         chain.put(Frozen::joined(self.base.path(), &parts)?);
         let shape = &self.base.output().shape;
         chain.becomes([shape[0], shape[1], shape[2]]);

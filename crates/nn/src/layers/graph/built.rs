@@ -9,6 +9,7 @@ use lutweave_tensor::FrameBuffer;
 use super::super::names;
 use super::plan::{Plan, Wire};
 use super::{Graph, Use};
+use crate::hardware::{Branch, StageChain};
 use crate::layer::{Ancestors, Base, Frozen};
 use crate::tree::{self, Tape};
 use crate::{Error, Layer, Result, Saved, Signal, Site};
@@ -290,6 +291,47 @@ impl Layer for Built {
         self.run(inputs, |step, layer, read| {
             layer.freeze_all(&names::part(name, &step.name), read, build)
         })
+    }
+
+    fn stage(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        if chain.in_window() {
+            return chain.add(name, &self.base, |input, build| self.freeze(name, input, build));
+        }
+        self.check_count(&self.parts.outputs, 1)?;
+        let input = chain.leave();
+        let mut given = self.stage_all(name, chain, vec![input])?;
+        chain.enter(given.swap_remove(0));
+        Ok(())
+    }
+
+    /// Each layer as a branch; what several read is a finished image.
+    fn stage_all(
+        &self,
+        name: &str,
+        chain: &mut StageChain,
+        inputs: Vec<Branch>,
+    ) -> Result<Vec<Branch>> {
+        self.check_count(&inputs, self.base.inputs().len())?;
+        let reads = self.parts.steps.iter().flat_map(|step| &step.sources);
+        let mut readers = vec![0; self.parts.values];
+        reads.chain(&self.parts.outputs).for_each(|&value| readers[value] += 1);
+        let mut values: Vec<Branch> = Vec::with_capacity(self.parts.values);
+        let put = |branch: Branch, values: &mut Vec<Branch>, chain: &mut StageChain| {
+            let several = readers[values.len()] > 1;
+            values.push(if several { chain.finished(branch)? } else { branch });
+            Ok::<(), Error>(())
+        };
+        for input in inputs {
+            put(input, &mut values, chain)?;
+        }
+        for step in &self.parts.steps {
+            let read = step.sources.iter().map(|&value| values[value].clone()).collect();
+            let layer = self.parts.layers[step.layer].1.as_ref();
+            for branch in layer.stage_all(&names::part(name, &step.name), chain, read)? {
+                put(branch, &mut values, chain)?;
+            }
+        }
+        Ok(self.parts.outputs.iter().map(|&value| values[value].clone()).collect())
     }
 }
 

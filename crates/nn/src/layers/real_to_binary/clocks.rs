@@ -2,15 +2,17 @@
 //!
 //! The thresholds of frame `k` are the same for every sample, drawn ones too, so they are a table of
 //! the clock: the input is compared with the threshold that a counter chooses. Where a bit is no
-//! comparison, as with error diffusion, it is a table of clock and input together.
+//! comparison, as with error diffusion, it is a table of clock and input together. In a filter over
+//! images, the clock is the number of the frame of a pixel.
 
 use lutweave_backend::Cpu;
 use lutweave_lut::{Net, NetlistBuilder, Role, bits_for};
+use lutweave_tensor::FrameBuffer;
 
 use super::Modulator;
-use crate::hardware::{Cells, counter};
+use crate::hardware::{Cells, StageChain, counter};
 use crate::layer::Frozen;
-use crate::{Layer, Result};
+use crate::{Error, Layer, Result};
 
 /// Most clocks of one sample.
 const MAX_CLOCKS: usize = 1 << 10;
@@ -26,6 +28,45 @@ impl Modulator {
         input: &Frozen,
         build: &mut NetlistBuilder,
     ) -> Result<Frozen> {
+        let y = self.all_bits(input)?;
+        build.group(name, Role::Encoder)?;
+        let clock = counter(&format!("{name}_clock"), self.spec.frames, build)?;
+        let rows = self.outputs().map(|(source, _)| source).enumerate();
+        let mut given = self.bits_of_frame(name, &y, rows, input, &clock, build)?;
+        (given.clocks, given.held) = (self.spec.frames, self.spec.frames);
+        Ok(given)
+    }
+
+    /// As a stage that gives the frames of each pixel, or of the one place there is.
+    pub(super) fn as_frames(&self, name: &str, chain: &mut StageChain) -> Result<()> {
+        // Points of an image, which are alike.
+        let points = match chain.is_image() {
+            true => self.base.input().nodes() / self.base.input().shape[0],
+            false => 1,
+        };
+        let frames = self.spec.frames;
+        chain.modulate(name, frames, |pixel, frame, build| {
+            let nodes = pixel.words.len() * points;
+            let y = self.all_bits(&pixel.nodes((0..nodes).map(|node| node / points)))?;
+            let row = |node: usize| Ok::<_, Error>(&y.rows::<u64>()?[node * y.stride()..][..y.stride()]);
+            for node in 0..y.nodes() {
+                if row(node)? != row(node / points * points)? {
+                    return Err(self.base.freeze_error(
+                        "its thresholds differ from pixel to pixel, which a filter that slides over \
+                         images cannot have: draw one for all nodes of a frame (framewise), or take \
+                         a ramp",
+                    ));
+                }
+            }
+            build.group(name, Role::Encoder)?;
+            let rows = (0..y.nodes()).step_by(points);
+            let rows = rows.map(|node| (node, self.source(node).0 / points));
+            self.bits_of_frame(name, &y, rows, pixel, frame, build)
+        })
+    }
+
+    /// The bits of every node: frame `e · Mf + k` has those of frame `k` where all inputs are `e`.
+    fn all_bits(&self, input: &Frozen) -> Result<FrameBuffer> {
         let (base, frames) = (&self.base, self.spec.frames);
         if !self.spec.binary {
             let why = "it gives real numbers over several frames; switch binary mode on";
@@ -44,19 +85,29 @@ impl Modulator {
                 base.input().nodes()
             )));
         }
-        let y = self.evaluate(&x, &Cpu::new())?;
-        build.group(name, Role::Encoder)?;
-        let clock = counter(&format!("{name}_clock"), frames, build)?;
+        self.evaluate(&x, &Cpu::new())
+    }
+
+    /// The bits of some nodes of `y` in the frame whose number `clock` is, each with the word of the
+    /// input that it is made of.
+    fn bits_of_frame(
+        &self,
+        name: &str,
+        y: &FrameBuffer,
+        rows: impl Iterator<Item = (usize, usize)>,
+        input: &Frozen,
+        clock: &[Net],
+        build: &mut NetlistBuilder,
+    ) -> Result<Frozen> {
+        let (frames, entries) = (self.spec.frames, y.frames() / self.spec.frames);
         let mut cells = Cells::new(name, build);
-        let mut words = Vec::with_capacity(y.nodes());
-        for (node, (source, _)) in self.outputs().enumerate() {
+        let mut words = Vec::new();
+        for (node, source) in rows {
             let row = &y.rows::<u64>()?[node * y.stride()..][..y.stride()];
-            let seen = Seen { row, frames, entries: input.count(source).min(x.frames()) };
-            words.push(vec![seen.freeze(&clock, &input.words[source], &mut cells)?]);
+            let seen = Seen { row, frames, entries: input.count(source).min(entries) };
+            words.push(vec![seen.freeze(clock, &input.words[source], &mut cells)?]);
         }
-        let mut given = input.with(words);
-        (given.clocks, given.held) = (frames, frames);
-        Ok(given)
+        Ok(input.with(words))
     }
 }
 
