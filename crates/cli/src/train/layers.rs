@@ -599,7 +599,7 @@ mod tests {
         assert!(refused("'differences'", "'diferences'").contains("did you mean `differences`?"));
         let said = refused("[1, 2]", "[0]");
         assert!(said.contains("before: 0.differences: expected distances to be 1 to 16"), "{said}");
-        assert!(refused("before = [", "befor = [").contains("`placement` or `before`"));
+        assert!(refused("before = [", "befor = [").contains("`learn` or `before`"));
         let each = "levels = [2, 2, 2, 2, 1, 1, 1, 1, 3, 3, 3, 5]";
         let net = built(&text.replacen("levels = 2", each, 1), &data).unwrap();
         let bits = net.lut_tail().unwrap().inputs(&x, &lutweave::backend::Cpu::new()).unwrap();
