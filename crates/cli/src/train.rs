@@ -11,6 +11,8 @@ mod parts;
 mod place;
 mod record;
 mod show;
+pub(crate) mod source;
+mod split;
 mod teacher;
 
 use std::cell::{Cell, RefCell};
@@ -25,11 +27,13 @@ use lutweave::train::{self, Checkpoint, Flow, History};
 
 use self::backup::Copies;
 use self::budget::Budget;
-use self::config::{Config, Source, TargetsConfig};
+use self::config::Config;
 use self::folder::{CHECKPOINT, CONFIG, Folder, MODEL, REPORT, TRAINING};
 use self::loss::LossOf;
 use self::record::Record;
 pub(crate) use self::show::{figure, flip_ratio};
+use self::source::Source;
+use self::split::Samples;
 use self::teacher::Teacher;
 use crate::classes::Judged;
 use crate::device::{Device, DeviceArguments};
@@ -360,54 +364,6 @@ fn resume_command(
     }
     words.push(format!("--out {} --resume", quote(&out.to_string_lossy())));
     words.join(" ")
-}
-
-/// The samples of a training.
-#[derive(Debug)]
-pub(super) struct Samples {
-    train: Dataset,
-    /// Training samples that were kept aside.
-    validation: Option<Dataset>,
-    test: Dataset,
-}
-
-impl Samples {
-    /// Opens them, and keeps some of the training samples aside where the settings say so. Which
-    /// ones does not depend on the seed, so that trainings can be compared.
-    fn open(config: &Config, source: &Source, data_dir: Option<&Path>) -> Result<Self> {
-        let asked = config.data.targets != TargetsConfig::Given || config.data.shape.is_some();
-        let opened = samples::open(&config.data, data_dir).map_err(|error| match error {
-            Error::Data(error @ (data::Error::Argument { .. } | data::Error::Column { .. }))
-                if asked =>
-            {
-                let keys = ["targets", "[data.targets]", "shape", "set"];
-                source.error_at(source.place_of(&keys), &error.to_string())
-            }
-            error => error,
-        })?;
-        let (mut train, test) = (opened.train, opened.test);
-        let mut validation = None;
-        if let Some(kept) = config.data.validation {
-            if kept == 0 || kept >= train.len() {
-                let at = source.text.find("validation").unwrap_or(0);
-                let most = train.len().saturating_sub(1);
-                return Err(
-                    source.error_at(at, &format!("expected 1 to {most} samples, got {kept}"))
-                );
-            }
-            let (aside, rest) = train.split(kept, data::SPLIT_SEED)?;
-            (train, validation) = (rest, Some(aside));
-        }
-        Ok(Self { train, validation, test })
-    }
-
-    /// The samples on which the network is looked at after every epoch, and what they are called.
-    fn watched(&self) -> (&Dataset, &'static str) {
-        match &self.validation {
-            Some(validation) => (validation, "validation"),
-            None => (&self.test, "test"),
-        }
-    }
 }
 
 /// What a training did, and what the network then answers to the test samples; nothing of that when it

@@ -10,8 +10,9 @@ use lutweave::prelude::*;
 use lutweave::rtl::Target;
 use lutweave::train::{self, BoxError};
 
-use super::config::{BudgetConfig, Config, Source};
+use super::config::{BudgetConfig, Config};
 use super::folder::{Folder, NETLIST};
+use super::source::Source;
 use crate::error::Result;
 use crate::report::{count, grouped};
 use crate::resources;

@@ -8,7 +8,8 @@ use lutweave::train::{Checkpoint, Descent, Flow, History, Position};
 
 use super::config::DescentConfig;
 use super::record::Record;
-use super::{Finished, Samples, Session, unwrapped};
+use super::split::Samples;
+use super::{Finished, Session, unwrapped};
 use crate::error::Result;
 use crate::interrupt::Interrupt;
 use crate::samples;

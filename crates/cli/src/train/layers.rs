@@ -18,7 +18,8 @@ use lutweave::tensor::Values;
 use serde_json::{Value, json};
 use toml::Spanned;
 
-use super::config::{Config, Source};
+use super::config::Config;
+use super::source::Source;
 use crate::error::{Error, Result};
 
 /// Builds the network that the settings describe, for samples like these.

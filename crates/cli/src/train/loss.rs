@@ -7,8 +7,9 @@ use lutweave::train::{self, Loss, Reduction, balanced_weights};
 
 use toml::Spanned;
 
-use super::config::{Config, LossConfig, ReductionConfig, Source, TargetsConfig};
+use super::config::{Config, LossConfig, ReductionConfig, TargetsConfig};
 use super::place::nearest;
+use super::source::Source;
 use crate::error::Result;
 
 /// Where the loss is in the settings, or what asks for one.

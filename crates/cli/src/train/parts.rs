@@ -4,8 +4,9 @@ use lutweave::prelude::*;
 use lutweave::train::{self, Clip, Drive, Groups, Optimizer};
 use toml::Spanned;
 
-use super::config::{Config, DriveConfig, GroupConfig, OptimizerConfig, Source};
+use super::config::{Config, DriveConfig, GroupConfig, OptimizerConfig};
 use super::place::nearest;
+use super::source::Source;
 use crate::error::Result;
 
 /// The optimizer of all parameters, or one for each group of them.

@@ -9,7 +9,8 @@ use lutweave::train::{Epoch, History, Progress, evaluate, metric_of};
 
 use super::folder::{Log, REPORT};
 use super::show::{self, Show};
-use super::{Finished, Samples, Session};
+use super::split::Samples;
+use super::{Finished, Session};
 use crate::classes::Judged;
 use crate::error::Result;
 use crate::report::training::Training;

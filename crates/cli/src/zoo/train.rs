@@ -12,7 +12,7 @@ use super::{ZooTrainArguments, measure};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::report::grouped;
-use crate::train::config::Source;
+use crate::train::source::Source;
 use crate::train::{TrainOptions, Trained, train};
 
 /// Most bytes of a netlist that travels with the source.
