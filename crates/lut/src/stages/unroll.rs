@@ -92,7 +92,9 @@ impl Stages {
                             stage.inputs.iter().flat_map(move |image| side(number, image))
                         })
                         .collect();
-                    given.iter_mut().for_each(|w| w.resize(stage.output.width, constants.low));
+                    for word in &mut given {
+                        word.resize(stage.output.width, constants.low);
+                    }
                     given
                 }
             };
@@ -199,7 +201,9 @@ fn sums(
     // Frames that are few may leave digits that are always zero.
     if sums.iter().any(|sum| sum.len() < width) {
         let low = build.constant(format!("{stage}_zero"), false)?;
-        sums.iter_mut().for_each(|sum| sum.resize(width, low));
+        for sum in &mut sums {
+            sum.resize(width, low);
+        }
     }
     Ok(sums)
 }

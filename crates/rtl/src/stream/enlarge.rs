@@ -51,26 +51,29 @@ pub(super) fn spread(
 ) -> String {
     let [downs, acrosses] = stride.map(|count| bits_for(count - 1));
     let (width, all) = (plan.pixel.width, plan.pixel.bits());
-    let mut chosen = String::new();
-    for down in 0..filter[0] {
-        for across in 0..filter[1] {
-            let word = |channel: usize| {
-                let channel = (channel * filter[0] + down) * filter[1] + across;
-                slice("pixel", channel * width, width, all)
-            };
-            let words: Vec<String> = (0..plan.output.channels).rev().map(word).collect();
-            let words = words.join(", ");
-            if filter == stride && down + 1 == filter[0] && across + 1 == filter[1] {
-                chosen += &format!("{{{words}}}");
-                return text(plan, stride, filter, name, &chosen);
-            }
-            chosen += &format!(
-                "(down == {downs}'d{down} && across == {acrosses}'d{across}) ? {{{words}}} :\n        "
-            );
-        }
+    let words = |down: usize, across: usize| {
+        let word = |channel: usize| {
+            let channel = (channel * filter[0] + down) * filter[1] + across;
+            slice("pixel", channel * width, width, all)
+        };
+        let words: Vec<String> = (0..plan.output.channels).rev().map(word).collect();
+        format!("{{{}}}", words.join(", "))
+    };
+    let taps = (0..filter[0]).flat_map(|down| (0..filter[1]).map(move |across| (down, across)));
+    let mut choices: Vec<String> = taps
+        .map(|(down, across)| {
+            let here = format!("down == {downs}'d{down} && across == {acrosses}'d{across}");
+            format!("({here}) ? {} :\n        ", words(down, across))
+        })
+        .collect();
+    // Where no zeros lie between windows, the last choice is the only one left.
+    if filter == stride {
+        choices.pop();
+        choices.push(words(filter[0] - 1, filter[1] - 1));
+    } else {
+        choices.push(format!("{}'d0", plan.output.bits()));
     }
-    chosen += &format!("{}'d0", plan.output.bits());
-    text(plan, stride, filter, name, &chosen)
+    text(plan, stride, filter, name, &choices.concat())
 }
 
 /// Every pixel `[down, across]` = `factors` times, but `edge` times in the last row and column;
@@ -154,7 +157,7 @@ fn text(
         text.push_str(&pixel(plan, factors, downs, acrosses, column));
     }
     let wide = range(plan.output.bits());
-    text.push_str(&format!(
+    let result = format!(
         "
   reg result_valid, result_first;
   reg {wide}result;
@@ -167,7 +170,8 @@ fn text(
     end
   end
 "
-    ));
+    );
+    text.push_str(&result);
     text.push_str(&handed_over(name, plan.output.bits()));
     text
 }

@@ -75,7 +75,8 @@ pub(super) fn sum(plan: &StagePlan, name: &str) -> Result<String, std::fmt::Erro
         let before = sum("result");
         writeln!(text, "  assign {} = {word} + (anew ? {to}'d0 : {before});", sum("sums"))?;
     }
-    text.push_str(&format!(
+    write!(
+        text,
         "
   reg result_valid, result_first;
   always @(posedge clk) begin
@@ -89,7 +90,7 @@ pub(super) fn sum(plan: &StagePlan, name: &str) -> Result<String, std::fmt::Erro
     end
   end
 "
-    ));
+    )?;
     text.push_str(&handed_over(name, plan.output.bits()));
     Ok(text)
 }

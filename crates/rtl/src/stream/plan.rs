@@ -136,13 +136,11 @@ impl Axis {
 impl StagePlan {
     /// Rows and columns of the scan: it takes a clock cycle for each place.
     pub(super) fn scan(&self) -> [usize; 2] {
-        match &self.work {
-            Work::Slide { axes, .. } => [axes[0].scan, axes[1].scan],
-            _ => {
-                let [rows, columns] = self.output_image;
-                [rows, columns.saturating_mul(self.frames.max(self.output_frames))]
-            }
+        if let Work::Slide { axes, .. } = &self.work {
+            return [axes[0].scan, axes[1].scan];
         }
+        let [rows, columns] = self.output_image;
+        [rows, columns.saturating_mul(self.frames.max(self.output_frames))]
     }
 
     /// Pixels that it gives of an image, in all frames.

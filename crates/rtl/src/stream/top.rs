@@ -387,6 +387,44 @@ module {name} #(
         crate::blocks::slice("s_axis_tdata", 0, s, s_wide),
         range(s)
     )?;
+    instances(plan, name, used, text)?;
+    let last = plan.stages.len();
+    let width = plan.output_image[1];
+    let columns = bits_for(width - 1);
+    let data = if m == m_wide {
+        format!("link{last}_pixel")
+    } else {
+        format!("{{{}'d0, link{last}_pixel}}", m_wide - m)
+    };
+    write!(
+        text,
+        "
+  // The ends of the rows that come out.
+  reg {wide}column;
+  wire {wide}at = link{last}_first ? {columns}'d0 : column;
+  always @(posedge clk) begin
+    if (rst) column <= {columns}'d0;
+    else if (m_axis_tvalid && m_axis_tready)
+      column <= m_axis_tlast ? {columns}'d0 : at + {columns}'d1;
+  end
+  assign m_axis_tvalid = link{last}_valid;
+  assign link{last}_ready = m_axis_tready;
+  assign m_axis_tdata = {data};
+  assign m_axis_tuser = link{last}_first;
+  assign m_axis_tlast = at == {columns}'d{};
+",
+        width - 1,
+        wide = range(columns)
+    )?;
+    if s < s_wide {
+        let rest = crate::blocks::slice("s_axis_tdata", s, s_wide - s, s_wide);
+        write!(text, "\n  wire unused_ok = &{{1'b0, {rest}}};\n")?;
+    }
+    writeln!(text, "\nendmodule")
+}
+
+/// All stages, and the wires between them.
+fn instances(plan: &Plan, name: &str, used: &[Module], text: &mut String) -> std::fmt::Result {
     let links = Links::new(plan);
     links.fork(0, text)?;
     for (index, (stage, module)) in plan.stages.iter().zip(used).enumerate() {
@@ -423,37 +461,5 @@ module {name} #(
         }
         links.fork(o, text)?;
     }
-    let last = plan.stages.len();
-    let width = plan.output_image[1];
-    let columns = bits_for(width - 1);
-    let data = if m == m_wide {
-        format!("link{last}_pixel")
-    } else {
-        format!("{{{}'d0, link{last}_pixel}}", m_wide - m)
-    };
-    write!(
-        text,
-        "
-  // The ends of the rows that come out.
-  reg {wide}column;
-  wire {wide}at = link{last}_first ? {columns}'d0 : column;
-  always @(posedge clk) begin
-    if (rst) column <= {columns}'d0;
-    else if (m_axis_tvalid && m_axis_tready)
-      column <= m_axis_tlast ? {columns}'d0 : at + {columns}'d1;
-  end
-  assign m_axis_tvalid = link{last}_valid;
-  assign link{last}_ready = m_axis_tready;
-  assign m_axis_tdata = {data};
-  assign m_axis_tuser = link{last}_first;
-  assign m_axis_tlast = at == {columns}'d{};
-",
-        width - 1,
-        wide = range(columns)
-    )?;
-    if s < s_wide {
-        let rest = crate::blocks::slice("s_axis_tdata", s, s_wide - s, s_wide);
-        write!(text, "\n  wire unused_ok = &{{1'b0, {rest}}};\n")?;
-    }
-    writeln!(text, "\nendmodule")
+    Ok(())
 }

@@ -40,10 +40,8 @@ impl Modulator {
     /// As a stage that gives the frames of each pixel, or of the one place there is.
     pub(super) fn as_frames(&self, name: &str, chain: &mut StageChain) -> Result<()> {
         // Points of an image, which are alike.
-        let points = match chain.is_image() {
-            true => self.base.input().nodes() / self.base.input().shape[0],
-            false => 1,
-        };
+        let input = self.base.input();
+        let points = if chain.is_image() { input.nodes() / input.shape[0] } else { 1 };
         let frames = self.spec.frames;
         chain.modulate(name, frames, |pixel, frame, build| {
             let nodes = pixel.words.len() * points;
