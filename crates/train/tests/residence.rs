@@ -130,8 +130,7 @@ fn staying() -> Vec<(&'static str, Network, Box<dyn Optimizer>)> {
     let learned = WiringRule::Learned { candidates: Some(9) };
     let learns = || net().then(LutLayer::new(24).fan_in(4).wiring(learned.clone()));
     let reals = |model: Smoothed, norm| {
-        let lut =
-            |nodes| LutLayer::new(nodes).model(model.clone()).batch_norm(norm).real_inputs(true);
+        let lut = |nodes| LutLayer::new(nodes).model(model).batch_norm(norm).real_inputs(true);
         let net = body().then(Dense::new(&[12])).then(lut(18).fan_in(3).real_output(true));
         net.then(lut(9).fan_in(2))
     };

@@ -151,7 +151,7 @@ impl Products {
     /// Computes products after all that the device was asked for before.
     pub(super) fn multiply(&self, device: &dyn Device, product: &Product<'_>) -> Result<()> {
         device.flush()?;
-        let size = |size: usize| count(size).map(|size| size.cast_signed());
+        let size = |size: usize| count(size).map(u32::cast_signed);
         let apart = |matrices: &Matrices<'_>| c_longlong::try_from(matrices.group);
         let Product { rows, columns, depth, a, b, c, adds, groups } = product;
         let failed = |_| Error::Device { op: "cublasSgemm", why: "a group is too large".into() };
