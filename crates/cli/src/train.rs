@@ -23,7 +23,7 @@ use std::time::{Instant, SystemTime};
 use clap::{Args, value_parser};
 use lutweave::backend::Backend;
 use lutweave::prelude::*;
-use lutweave::train::{self, Checkpoint, Flow, History};
+use lutweave::train::{self, Checkpoint, Flow, History, Position};
 
 use self::backup::Copies;
 use self::budget::Budget;
@@ -205,6 +205,7 @@ impl Job<'_> {
         if let Some(teacher) = &teacher {
             teacher.check(&net)?;
         }
+        descend::check(config, &net, &samples)?;
         let goes_on = checkpoint.position.epoch > 0 || checkpoint.position.step > 0;
         let folder = if arguments.resume {
             Folder::of(out)
@@ -215,20 +216,9 @@ impl Job<'_> {
             std::fs::create_dir_all(out).map_err(Error::io("make output folder", out))?;
         }
         folder.write(CONFIG, source.text.as_bytes())?;
-        say!(
-            "{name}: {}, {} trained numbers, seed {}; {} of {} to train on, {}{} to test on",
-            count(net.luts(), "LUT"),
-            grouped(net.describe().parameters()),
-            config.seed,
-            count(samples.train.len(), "sample"),
-            config.data.set,
-            samples.validation.as_ref().map_or(String::new(), |kept| {
-                format!("{} to validate with, ", grouped(kept.len()))
-            }),
-            grouped(samples.test.len())
-        );
+        announce(name, config, &net, &samples);
+        let Position { epoch, step, .. } = checkpoint.position;
         if goes_on {
-            let (epoch, step) = (checkpoint.position.epoch, checkpoint.position.step);
             let steps =
                 if step == 0 { String::new() } else { format!(" and {}", count(step, "step")) };
             say!("going on after epoch {epoch}{steps}");
@@ -282,6 +272,22 @@ impl Job<'_> {
             seconds: before.1 + last.map_or(0.0, |last| last.seconds),
         }))
     }
+}
+
+/// Tells what is trained on what.
+fn announce(name: &str, config: &Config, net: &Network, samples: &Samples) {
+    say!(
+        "{name}: {}, {} trained numbers, seed {}; {} of {} to train on, {}{} to test on",
+        count(net.luts(), "LUT"),
+        grouped(net.describe().parameters()),
+        config.seed,
+        count(samples.train.len(), "sample"),
+        config.data.set,
+        samples.validation.as_ref().map_or(String::new(), |kept| {
+            format!("{} to validate with, ", grouped(kept.len()))
+        }),
+        grouped(samples.test.len())
+    );
 }
 
 /// An error of a callback as what it was.

@@ -239,6 +239,15 @@ impl<'a> Descent<'a> {
         Self { on_sweep: Box::new(call), ..self }
     }
 
+    /// Whether there is a descent from this network, before any work is done.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`fit`](Self::fit) that do not come from a callback.
+    pub fn check(&self, net: &Network, train: &Dataset, test: &Dataset) -> Result<()> {
+        self.plan(net, train, test).map(|_| ())
+    }
+
     /// Descends from a network, and evaluates it on `test` after every sweep.
     ///
     /// # Errors

@@ -6,13 +6,32 @@ use std::io;
 use lutweave::prelude::*;
 use lutweave::train::{Checkpoint, Descent, Flow, History, Position};
 
-use super::config::DescentConfig;
+use super::config::{Config, DescentConfig};
 use super::record::Record;
 use super::split::Samples;
 use super::{Finished, Session, unwrapped};
 use crate::error::Result;
 use crate::interrupt::Interrupt;
 use crate::samples;
+
+/// The descent that the settings describe.
+fn descent<'d>(settings: &DescentConfig, seed: u64, samples: &Samples) -> Descent<'d> {
+    Descent::new()
+        .sweeps(settings.sweeps)
+        .samples(settings.samples.unwrap_or(samples.train.len()))
+        .candidates(settings.candidates)
+        .window(settings.window)
+        .look(settings.look)
+        .switches(settings.switches)
+        .temperature(settings.temperature)
+        .seed(seed)
+}
+
+/// Whether the settings' descent can begin with such a network, which is not trained yet.
+pub(super) fn check(config: &Config, net: &Network, samples: &Samples) -> Result<()> {
+    let Some(settings) = &config.descent else { return Ok(()) };
+    Ok(descent(settings, config.seed, samples).check(net, &samples.train, samples.watched().0)?)
+}
 
 impl Session<'_> {
     /// Descends until the end or a signal; a checkpoint after every sweep.
@@ -30,17 +49,8 @@ impl Session<'_> {
         let done = RefCell::new(history.clone());
         interrupt.begin();
         let augmentation = samples::augmentation(&self.config.data.augment, self.config.seed)?;
-        let mut descent = Descent::new()
-            .sweeps(settings.sweeps)
-            .samples(settings.samples.unwrap_or(samples.train.len()))
-            .candidates(settings.candidates)
-            .window(settings.window)
-            .look(settings.look)
-            .switches(settings.switches)
-            .temperature(settings.temperature)
-            .seed(self.config.seed)
-            .backend(self.backend)
-            .resume(history);
+        let descent = descent(settings, self.config.seed, samples);
+        let mut descent = descent.backend(self.backend).resume(history);
         if !augmentation.is_empty() {
             descent =
                 descent.prepare(|batch, place| samples::changed(&augmentation, &batch, place));
