@@ -99,6 +99,14 @@ pub const ENTRIES: &[Entry] = &[
         netlist: None,
     },
     Entry {
+        name: "mnist-simple-x1",
+        about: "the same layers with one frame an image",
+        target: "88.0 % with 3,182 LUTs",
+        data: "mnist",
+        settings: include_str!("../entries/mnist-simple-x1.toml"),
+        netlist: None,
+    },
+    Entry {
         name: "cifar10-dense",
         about: "CIFAR-10, one layer on edges and colours",
         target: "62 % with 16,500 LUTs of the core",

@@ -1,12 +1,13 @@
 //! The networks of the entries in code, as their settings have them.
 //!
-//! Each is an encoder, one layer of fixed tables and a group sum, before its tables and wiring are
-//! chosen. Choosing them as `lutweave zoo train` does takes the rest of the settings: the changes of the
-//! samples, and the descent.
+//! Each is an encoder, one layer of fixed tables (or the six layers of BinaryBrain's example) and a sum,
+//! before its tables and wiring are chosen. Choosing them as `lutweave zoo train` does takes the rest of
+//! the settings: the changes of the samples, the training and the descent.
 
 use lutweave_nn::models::Binary;
 use lutweave_nn::{
-    Convolution, Differences, GroupSum, LutLayer, Network, Sequential, Thermometer, WiringRule,
+    BinaryToReal, Convolution, Differences, GroupSum, LutLayer, Network, RealToBinary, Sequential,
+    Thermometer, WiringRule,
 };
 use lutweave_tensor::Dataset;
 
@@ -64,15 +65,6 @@ pub fn mnist_mid(train: &Dataset, seed: u64) -> Result<Network> {
     network(train, 1, 1640, 7.5, seed)
 }
 
-/// The network of `mnist-large`: 4,000 LUTs.
-///
-/// # Errors
-///
-/// As for [`digits_tiny`].
-pub fn mnist_large(train: &Dataset, seed: u64) -> Result<Network> {
-    network(train, 1, 4000, 12.0, seed)
-}
-
 /// Nodes that begin with inputs from windows of so many pixels on a side.
 fn nodes(count: usize, side: usize) -> LutLayer {
     let windows = WiringRule::Windows { height: side, width: side };
@@ -88,16 +80,32 @@ fn edges_and_colours(train: &Dataset, levels: usize) -> Result<Sequential> {
     Ok(filter.then(Thermometer::fit_channels(&seen, levels)?))
 }
 
+/// Edges of every pixel over these distances, at two thresholds: the encoder of entries for MNIST.
+fn edges(train: &Dataset, distances: impl IntoIterator<Item = usize>) -> Result<Sequential> {
+    let edges = Differences::new().distances(distances).of_each().values(true);
+    let edges = Sequential::new(train.shape()).then(edges);
+    let seen = edges.clone().build(0)?.outputs_over(train)?;
+    Ok(edges.then(Thermometer::uniform(&seen, 2)?))
+}
+
+/// The network of `mnist-large`: 4,000 LUTs.
+///
+/// # Errors
+///
+/// As for [`digits_tiny`].
+pub fn mnist_large(train: &Dataset, seed: u64) -> Result<Network> {
+    let net = Sequential::new(train.shape()).named("encoder", edges(train, [1, 2, 3])?);
+    let net = net.then(nodes(4000, 9));
+    Ok(net.then(GroupSum::new(10).temperature(12.0)).build(seed)?)
+}
+
 /// The network of `mnist-conv`: 3,300 LUTs at nine positions.
 ///
 /// # Errors
 ///
 /// As for [`digits_tiny`].
 pub fn mnist_conv(train: &Dataset, seed: u64) -> Result<Network> {
-    let edges = Differences::new().distances([1, 2]).of_each().values(true);
-    let edges = Sequential::new(train.shape()).then(edges);
-    let seen = edges.clone().build(0)?.outputs_over(train)?;
-    let encoder = edges.then(Thermometer::uniform(&seen, 2)?);
+    let encoder = edges(train, [1, 2])?;
     let slide = Convolution::new([26, 26], Sequential::inner().then(nodes(3300, 9)));
     let net = Sequential::new(train.shape()).named("encoder", encoder).then(slide);
     Ok(net.then(GroupSum::new(10).temperature(40.0)).build(seed)?)
@@ -124,4 +132,36 @@ pub fn cifar10_conv(train: &Dataset, seed: u64) -> Result<Network> {
     let slide = Convolution::new([28, 28], Sequential::inner().then(nodes(11000, 7)));
     let net = net.then(slide.stride([2, 2]));
     Ok(net.then(GroupSum::new(10).temperature(100.0)).build(seed)?)
+}
+
+/// The layers of BinaryBrain's `MnistDifferentiableLutSimple` behind an encoder: 3,182 LUTs.
+fn simple(net: Sequential, first: LutLayer) -> Sequential {
+    let random = |nodes| LutLayer::new(nodes).wiring(WiringRule::Random);
+    [384, 64, 360, 60, 10].into_iter().fold(net.then(first), |net, nodes| net.then(random(nodes)))
+}
+
+/// The network of `mnist-simple`: 3,182 LUTs, 15 frames an image.
+///
+/// # Errors
+///
+/// As for [`digits_tiny`].
+pub fn mnist_simple(train: &Dataset, seed: u64) -> Result<Network> {
+    let encoder = RealToBinary::new().frames(15).range(0.0, 255.0);
+    let net = Sequential::new(train.shape()).named("encoder", encoder);
+    let net = simple(net, LutLayer::new(2304).wiring(WiringRule::Random));
+    Ok(net.then(BinaryToReal::new().frames(15)).build(seed)?)
+}
+
+/// The network of `mnist-simple-x1`: 3,182 LUTs, one bit for each class.
+///
+/// # Errors
+///
+/// As for [`digits_tiny`].
+pub fn mnist_simple_x1(train: &Dataset, seed: u64) -> Result<Network> {
+    let encoder = Thermometer::uniform(train, 1)?;
+    let net = Sequential::new(train.shape()).named("encoder", encoder);
+    let live = net.clone().build(seed)?.live_outputs(train)?;
+    let windows = WiringRule::Windows { height: 7, width: 7 };
+    let net = simple(net, LutLayer::new(2304).wiring(windows).live(live));
+    Ok(net.then(GroupSum::new(10).temperature(0.25)).build(seed)?)
 }
