@@ -146,3 +146,24 @@ fn nothing_is_written_when_the_frames_do_not_fit() {
     assert!(large.unwrap_err().to_string().contains("too large for a test bench"));
     assert!(!dir.path().join("out").exists());
 }
+
+#[test]
+fn branches_that_cannot_be_streamed_name_their_stage() {
+    let error = |stages: &Stages| {
+        let options = Stream::new("top").image([4, 4]);
+        validate(stages, &options).unwrap_err().to_string()
+    };
+    let mut stages = Stages::new("net", Pixel { channels: 2, width: 1 }).unwrap();
+    stages.enlarge("big", [2, 2]).unwrap();
+    stages.enlarge("bigger", [2, 2]).unwrap();
+    stages.read(1).unwrap();
+    stages.enlarge("other", [2, 2]).unwrap();
+    assert!(error(&stages).contains("bigger") && error(&stages).contains("no stage reads"));
+    stages.join("both", &[2, 3]).unwrap();
+    let stream = Stream::new("top").image([4, 4]);
+    let info = stream.info(&stages).unwrap();
+    // Two queues of pixels and a flag each, with room for what one pixel of the image becomes.
+    assert_eq!((info.output, info.stages[3].line_buffer_bits), ([16, 16], 2 * 64 * 3));
+    stages.join("sizes", &[1, 4]).unwrap();
+    assert!(error(&stages).contains("joins images of one size"));
+}
