@@ -20,6 +20,6 @@ programs=$(cargo test -p lutweave-backend --features cuda --no-run --message-for
   sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
 for tool in memcheck racecheck initcheck synccheck; do
   for program in $programs; do
-    compute-sanitizer --tool "$tool" --error-exitcode 1 "$program" cuda agree numbers_stay
+    compute-sanitizer --tool "$tool" --error-exitcode 1 "$program" cuda agree numbers_stay clipped chooses read_as
   done
 done

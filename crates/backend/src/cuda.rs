@@ -244,6 +244,16 @@ impl Cuda {
         }
     }
 
+    /// The same device with our own kernels for all products.
+    #[must_use]
+    pub fn without_cublas(&self) -> Self {
+        Self {
+            #[cfg(feature = "cublas")]
+            products: None,
+            ..self.same(None)
+        }
+    }
+
     /// The same device with this library as its cuBLAS.
     ///
     /// # Safety

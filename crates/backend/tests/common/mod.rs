@@ -10,7 +10,8 @@ pub(crate) fn devices() -> Vec<Cuda> {
     let required = std::env::var("LUTWEAVE_REQUIRE_CUDA").is_ok_and(|value| value == "1");
     let gpu = Cuda::new(0);
     if required {
-        return vec![gpu.unwrap_or_else(|error| panic!("LUTWEAVE_REQUIRE_CUDA is 1, but {error}"))];
+        let gpu = gpu.unwrap_or_else(|error| panic!("LUTWEAVE_REQUIRE_CUDA is 1, but {error}"));
+        return with_and_without_cublas(gpu);
     }
     let emulated = |made: lutweave_backend::Result<Cuda>| match made {
         Ok(cuda) => cuda,
@@ -21,8 +22,14 @@ pub(crate) fn devices() -> Vec<Cuda> {
         emulated(Cuda::emulated_lists(Schedule::Shuffled(3), 2)),
     ];
     match gpu {
-        Ok(cuda) => devices.push(cuda),
+        Ok(cuda) => devices.extend(with_and_without_cublas(cuda)),
         Err(error) => eprintln!("skipped on a GPU: {error}"),
     }
     devices
+}
+
+/// Products by our own kernels, and those of cuBLAS where it is there.
+fn with_and_without_cublas(gpu: Cuda) -> Vec<Cuda> {
+    let own = gpu.without_cublas();
+    if gpu.cublas().is_ok() { vec![own, gpu] } else { vec![own] }
 }
