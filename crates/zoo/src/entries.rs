@@ -76,7 +76,7 @@ pub const ENTRIES: &[Entry] = &[
     },
     Entry {
         name: "mnist-large",
-        about: "MNIST in one wide layer",
+        about: "MNIST in one wide layer on edges",
         target: "99.0 % with 4,000 LUTs of the core",
         data: "mnist",
         settings: include_str!("../entries/mnist-large.toml"),
