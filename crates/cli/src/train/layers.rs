@@ -492,6 +492,7 @@ mod tests {
             ("digits", 4 * 900), // and of six
             ("digits-auto-encoder", 4 * 1824),
             ("mnist-cnn", 4 * 3594),
+            ("mnist-cnn-small", 4 * 538),
             ("mnist-descent", 4 * 690),
             ("mnist-simple", 4 * 3182),
             ("mnist-thermometer", 4 * 3000 + 6 * 1000), // sixteen candidates for each input
