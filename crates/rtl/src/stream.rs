@@ -27,6 +27,7 @@ mod clocks;
 mod enlarge;
 mod flow;
 mod frames;
+mod guard;
 mod join;
 mod modulate;
 mod plan;
