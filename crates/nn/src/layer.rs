@@ -149,12 +149,15 @@ pub trait Layer: Any + Debug + Send + Sync {
     /// When `x` is not what the layer was built for.
     fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer>;
 
-    /// The answer while training, and what `backward` needs.
+    /// The answer while training, and what `backward` needs. Without this method it is that of
+    /// [`evaluate`](Self::evaluate), and nothing is needed.
     ///
     /// # Errors
     ///
     /// When `x` is not what the layer was built for.
-    fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)>;
+    fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
+        Ok((self.evaluate(&x, backend)?, Box::new(())))
+    }
 
     /// Adds the gradient of the parameters, given that of the output; gives that of the input
     /// when asked for and where there is one.

@@ -166,6 +166,27 @@ impl Base {
         Signal::reals(&self.output().shape).check(&self.path, dy)
     }
 
+    /// The gradient of the input where it is wanted, as many frames as `dy`: `write` is given zeros of
+    /// f32. None where it is not.
+    ///
+    /// # Errors
+    ///
+    /// As [`check_gradient`](Self::check_gradient), and what `write` says.
+    pub fn input_gradient(
+        &self,
+        dy: &FrameBuffer,
+        want_dx: bool,
+        write: impl FnOnce(&mut FrameBuffer) -> lutweave_backend::Result<()>,
+    ) -> Result<Option<FrameBuffer>> {
+        self.check_gradient(dy)?;
+        if !want_dx {
+            return Ok(None);
+        }
+        let mut dx = FrameBuffer::zeros(DType::F32, &self.input().shape, dy.frames())?;
+        write(&mut dx)?;
+        Ok(Some(dx))
+    }
+
     /// An error about a setting out of range.
     pub fn option_error(&self, option: &'static str, expected: &str, got: f32) -> Error {
         let (layer, expected) = (self.path.clone(), expected.to_owned());

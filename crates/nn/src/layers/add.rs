@@ -103,10 +103,6 @@ impl Layer for Sum {
         self.sum(&[x], backend)
     }
 
-    fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
-        Ok((self.evaluate(&x, backend)?, Box::new(())))
-    }
-
     fn backward(
         &mut self,
         saved: Saved,

@@ -161,13 +161,7 @@ impl Layer for Dropper {
         backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>> {
         let dropped = saved_as::<FrameBuffer>(saved, self.base.path())?;
-        self.base.check_gradient(dy)?;
-        if !want_dx {
-            return Ok(None);
-        }
-        let mut dx = FrameBuffer::zeros(DType::F32, dy.shape(), dy.frames())?;
-        backend.dropout(dy, &dropped, self.training, &mut dx)?;
-        Ok(Some(dx))
+        self.base.input_gradient(dy, want_dx, |dx| backend.dropout(dy, &dropped, self.training, dx))
     }
 
     fn state(&self) -> Vec<StateTensor> {

@@ -5,8 +5,6 @@
 //! behind it is while training (a good start is √(nodes per class)); it does not change the answer,
 //! and hardware is a popcount per class. Source: GroupSum of difflogic (Petersen et al. 2022).
 
-use std::sync::Arc;
-
 use lutweave_backend::Backend;
 use lutweave_lut::{NetlistBuilder, Role};
 use lutweave_tensor::{DType, FrameBuffer};
@@ -102,10 +100,6 @@ impl Layer for Counter {
         Ok(y)
     }
 
-    fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
-        Ok((self.evaluate(&x, backend)?, Box::new(())))
-    }
-
     fn backward(
         &mut self,
         _saved: Saved,
@@ -113,13 +107,7 @@ impl Layer for Counter {
         want_dx: bool,
         backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>> {
-        self.base.check_gradient(dy)?;
-        if !want_dx {
-            return Ok(None);
-        }
-        let mut dx = FrameBuffer::zeros(DType::F32, &self.base.input().shape, dy.frames())?;
-        backend.group_sum_backward(dy, self.scale, &mut dx)?;
-        Ok(Some(dx))
+        self.base.input_gradient(dy, want_dx, |dx| backend.group_sum_backward(dy, self.scale, dx))
     }
 
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
@@ -157,6 +145,8 @@ impl Layer for Counter {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use lutweave_backend::Cpu;
 
     use super::*;

@@ -156,13 +156,9 @@ impl Layer for Errors {
         backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>> {
         let errors = saved_as::<FrameBuffer>(saved, self.base.path())?;
-        self.base.check_gradient(dy)?;
-        if !want_dx {
-            return Ok(None);
-        }
-        let mut dx = FrameBuffer::zeros(DType::F32, &self.base.input().shape, dy.frames())?;
-        backend.apply_errors_backward(dy, &errors, self.effect(), &mut dx)?;
-        Ok(Some(dx))
+        self.base.input_gradient(dy, want_dx, |dx| {
+            backend.apply_errors_backward(dy, &errors, self.effect(), dx)
+        })
     }
 
     fn state(&self) -> Vec<StateTensor> {

@@ -16,7 +16,6 @@
 //! It costs a multiplication and an addition for each tap and pixel.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use lutweave_backend::{Backend, RowSums};
 use lutweave_lut::{Border, NetlistBuilder, Padding, Role, Window};
@@ -205,10 +204,6 @@ impl Layer for Filter {
         Ok(y)
     }
 
-    fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
-        Ok((self.evaluate(&x, backend)?, Box::new(())))
-    }
-
     fn backward(
         &mut self,
         _saved: Saved,
@@ -216,13 +211,7 @@ impl Layer for Filter {
         want_dx: bool,
         backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>> {
-        self.base.check_gradient(dy)?;
-        if !want_dx {
-            return Ok(None);
-        }
-        let mut dx = FrameBuffer::zeros(DType::F32, &self.base.input().shape, dy.frames())?;
-        backend.sum_rows(dy, &self.back, &mut dx)?;
-        Ok(Some(dx))
+        self.base.input_gradient(dy, want_dx, |dx| backend.sum_rows(dy, &self.back, dx))
     }
 
     fn input_width(&self) -> Option<usize> {
@@ -299,6 +288,8 @@ impl Filter {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use lutweave_backend::{Cpu, Reference};
 
     use super::*;

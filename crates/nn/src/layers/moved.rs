@@ -1,7 +1,5 @@
 //! The built layer behind those that only move nodes: hardware is wires.
 
-use std::sync::Arc;
-
 use lutweave_backend::Backend;
 use lutweave_lut::{MAX_NETS, NO_SOURCE, NetlistBuilder, Role, Window};
 use lutweave_tensor::{DType, FrameBuffer, THRESHOLD};
@@ -113,10 +111,6 @@ impl Layer for Moved {
         Ok(y)
     }
 
-    fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
-        Ok((self.evaluate(&x, backend)?, Box::new(())))
-    }
-
     fn backward(
         &mut self,
         _saved: Saved,
@@ -124,13 +118,7 @@ impl Layer for Moved {
         want_dx: bool,
         backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>> {
-        self.base.check_gradient(dy)?;
-        if !want_dx {
-            return Ok(None);
-        }
-        let mut dx = FrameBuffer::zeros(DType::F32, &self.base.input().shape, dy.frames())?;
-        backend.scatter_rows(dy, &self.table, &mut dx)?;
-        Ok(Some(dx))
+        self.base.input_gradient(dy, want_dx, |dx| backend.scatter_rows(dy, &self.table, dx))
     }
 
     fn input_width(&self) -> Option<usize> {

@@ -89,13 +89,7 @@ impl Layer for Channels {
         backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>> {
         let y = saved_as::<FrameBuffer>(saved, self.base.path())?;
-        self.base.check_gradient(dy)?;
-        if !want_dx {
-            return Ok(None);
-        }
-        let mut dx = FrameBuffer::zeros(DType::F32, dy.shape(), dy.frames())?;
-        backend.softmax_backward(&y, dy, &mut dx)?;
-        Ok(Some(dx))
+        self.base.input_gradient(dy, want_dx, |dx| backend.softmax_backward(&y, dy, dx))
     }
 
     /// The class is the same without it where no two scores are so close that their shares could be

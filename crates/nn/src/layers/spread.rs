@@ -5,8 +5,6 @@
 //! windows meet, numbers add up. Bits cannot be added, so their windows must not meet: the stride is
 //! at least the filter. Pixels under no window are zero. The gradient goes the same way back.
 
-use std::sync::Arc;
-
 use lutweave_backend::Backend;
 use lutweave_lut::{MAX_NETS, NO_SOURCE, NetlistBuilder, Role};
 use lutweave_tensor::{DType, FrameBuffer};
@@ -153,10 +151,6 @@ impl Layer for Windows {
         Ok(y)
     }
 
-    fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
-        Ok((self.evaluate(&x, backend)?, Box::new(())))
-    }
-
     fn backward(
         &mut self,
         _saved: Saved,
@@ -164,13 +158,7 @@ impl Layer for Windows {
         want_dx: bool,
         backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>> {
-        self.base.check_gradient(dy)?;
-        if !want_dx {
-            return Ok(None);
-        }
-        let mut dx = FrameBuffer::zeros(DType::F32, &self.base.input().shape, dy.frames())?;
-        backend.gather_rows(dy, &self.targets, 0.0, &mut dx)?;
-        Ok(Some(dx))
+        self.base.input_gradient(dy, want_dx, |dx| backend.gather_rows(dy, &self.targets, 0.0, dx))
     }
 
     fn freeze(&self, name: &str, input: &Frozen, build: &mut NetlistBuilder) -> Result<Frozen> {
@@ -208,6 +196,8 @@ impl Layer for Windows {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use lutweave_backend::Cpu;
 
     use super::*;
