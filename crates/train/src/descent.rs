@@ -39,6 +39,7 @@ mod block;
 mod groups;
 mod lanes;
 mod nodes;
+mod plan;
 mod samples;
 mod scale;
 mod search;
@@ -46,15 +47,16 @@ mod search;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use lutweave_backend::{Backend, Cpu};
-use lutweave_nn::{Network, Windows};
+use lutweave_backend::Backend;
+use lutweave_nn::Network;
+use lutweave_tensor::Dataset;
 use lutweave_tensor::rng;
-use lutweave_tensor::{Dataset, Target};
 use rayon::prelude::*;
 
-use self::block::{Block, POSITIONS};
+use self::block::Block;
 use self::groups::{Group, Groups};
 use self::nodes::{Cone, Nodes};
+use self::plan::Plan;
 use self::samples::varying;
 use self::scale::Scale;
 use self::search::Sums;
@@ -63,8 +65,6 @@ use crate::{Error, Result};
 
 /// The stream of the order of nodes and of candidates.
 const DESCENT: u64 = 0x6465_7363;
-/// Most samples of a sweep, so that its bits fit into memory.
-const MAX_SAMPLES: usize = 1 << 22;
 /// From one report to the next: adding up all frames takes as long as a visit does.
 const TOLD: usize = 16;
 const TOLD_EVERY: Duration = Duration::from_millis(100);
@@ -81,6 +81,7 @@ pub struct Descent<'a> {
     window: Option<[usize; 2]>,
     look: Option<usize>,
     switches: usize,
+    encoder: f32,
     temperature: Option<f32>,
     seed: u64,
     backend: Option<&'a dyn Backend>,
@@ -124,6 +125,7 @@ impl<'a> Descent<'a> {
             window: None,
             look: None,
             switches: 2,
+            encoder: 0.0,
             temperature: None,
             seed: 1,
             backend: None,
@@ -181,6 +183,18 @@ impl<'a> Descent<'a> {
     #[must_use]
     pub fn switches(self, switches: usize) -> Self {
         Self { switches, ..self }
+    }
+
+    /// What each source of the first layer costs that any node reads, in units of the mean loss; 0
+    /// unless set. Sources are bits of the encoder, each a comparator in hardware.
+    ///
+    /// An input pays the price divided by the inputs that read the same source, and switches where that
+    /// is worth it: to bits that others read anyway. A step then makes `loss + price · Σ (1 + 1/2 + … +
+    /// 1/r_s)`, over the `r_s` readers of all sources, no larger: as in a congestion game (Rosenthal
+    /// 1973), and as [`EncoderCost`](crate::EncoderCost) does with gradients.
+    #[must_use]
+    pub fn encoder(self, price: f32) -> Self {
+        Self { encoder: price, ..self }
     }
 
     /// The temperature τ of the loss, a positive number; that of the group sum unless set.
@@ -293,64 +307,6 @@ impl<'a> Descent<'a> {
         Ok(Descended { net, sweeps: self.history, stopped })
     }
 
-    fn plan(&self, net: &Network, train: &Dataset, test: &Dataset) -> Result<Plan> {
-        let samples = self.samples.unwrap_or(train.len());
-        let option = |option, expected, got: &dyn fmt::Display| {
-            Err(Error::Option { option, expected, got: got.to_string() })
-        };
-        if self.sweeps == 0 {
-            return option("sweeps", "at least 1", &0);
-        }
-        if !(1..=MAX_SAMPLES).contains(&samples) {
-            return option("samples", "1 to 4194304", &samples);
-        }
-        if self.candidates == Some(0) {
-            return option("candidates", "at least 1", &0);
-        }
-        if self.look == Some(0) {
-            return option("look", "at least 1", &0);
-        }
-        if let Some([height, width]) = self.window.filter(|window| window.contains(&0)) {
-            return option("window", "at least 1 × 1", &format!("{height} × {width}"));
-        }
-        for data in [train, test] {
-            crate::trainer::check_targets(data, net)?;
-            if data.is_empty() || !matches!(data.target(&[0])?, Target::Classes(_)) {
-                return Err(Error::Targets {
-                    data: data.name().to_owned(),
-                    expected: "samples with a class each".to_owned(),
-                    got: if data.is_empty() { "none" } else { "other targets" }.to_owned(),
-                });
-            }
-        }
-        let tail = net.lut_tail()?;
-        let temperature = self.temperature.unwrap_or(tail.temperature);
-        if !(temperature >= 0.05 && temperature.is_finite()) {
-            return option("temperature", "at least 0.05", &temperature);
-        }
-        let images = tail.shapes.iter().map(|shape| <[usize; 3]>::try_from(&shape[..]).ok());
-        let images: Vec<Option<[usize; 3]>> = images.collect();
-        if self.window.is_some() && images.iter().all(Option::is_none) {
-            let expected =
-                "a lut layer that reads [channels, height, width] (leave it out otherwise)";
-            return option("window", expected, &format!("layers that read {:?}", tail.shapes));
-        }
-        let nodes = Nodes::new(&tail.layers, tail.classes);
-        let positions = tail.windows.as_ref().map_or(1, Windows::positions);
-        if positions > POSITIONS {
-            let layer = "the convolution before the group sum".to_owned();
-            let what = format!("expected at most {POSITIONS} positions, got {positions}");
-            return Err(lutweave_nn::Error::State { layer, what }.into());
-        }
-        Ok(Plan {
-            images,
-            positions,
-            samples,
-            scale: Scale::new(temperature, positions * (nodes.group() + 1)),
-            cpu: Cpu::new(),
-        })
-    }
-
     /// Visits every node once; gives the network, the loss over all samples and how many are right.
     fn sweep(
         &mut self,
@@ -434,6 +390,9 @@ impl<'a> Descent<'a> {
         let fan_in = nodes.layers[layer].fan_in;
         let (looked, _) = blocks.split_at_mut(looks);
         let frames: usize = looked.iter().map(Block::frames).sum();
+        // For each frame. Sources of later layers are nodes, which cost nothing more.
+        let price = if layer == 0 { f64::from(self.encoder) / plan.positions as f64 } else { 0.0 };
+        let mut dearer = 0.0;
         let mut left = if candidates.is_empty() { 0 } else { self.switches };
         let old = (nodes.layers[layer].sources(node).to_vec(), nodes.layers[layer].tables[node]);
         // What the first blocks have done already.
@@ -450,9 +409,12 @@ impl<'a> Descent<'a> {
             (weighed, gathered) = (true, true);
             let sums = Sums::of(looked, fan_in, candidates.len());
             let least = sums.worth() + LEAST * frames as f64;
-            let found = sums.switch(&nodes.layers[layer], node, candidates, plan.cpu);
+            let own = &nodes.layers[layer];
+            let found = sums.switch(own, node, candidates, price * frames as f64, plan.cpu);
             let Some(found) = found.filter(|found| found.worth > least) else { break };
-            nodes.layers[layer].switch(node, found.input, candidates[found.candidate]);
+            let source = candidates[found.candidate];
+            dearer += price * own.dearer(own.sources(node)[found.input], source);
+            nodes.layers[layer].switch(node, found.input, source);
             (left, gathered) = (left - 1, false);
         }
         let now = &*nodes;
@@ -466,7 +428,9 @@ impl<'a> Descent<'a> {
             Ok(())
         })?;
         nodes.layers[layer].tables[node] = Sums::of(blocks, fan_in, 0).table(fan_in)?;
-        if settled(blocks, nodes, &cone, scale)? > 0.0 {
+        let frames: usize = blocks.iter().map(Block::frames).sum();
+        let change = settled(blocks, nodes, &cone, scale)?;
+        if plan.positions > 1 && change + dearer * frames as f64 > 0.0 {
             // The ones at several positions of a sample are not worth what each is alone.
             let (sources, table) = old;
             for (input, source) in sources.into_iter().enumerate() {
@@ -477,18 +441,6 @@ impl<'a> Descent<'a> {
         }
         Ok(())
     }
-}
-
-/// What a descent works with.
-#[derive(Debug)]
-struct Plan {
-    /// What each layer reads, where it is an image.
-    images: Vec<Option<[usize; 3]>>,
-    /// Positions of the layer if it slides, else 1.
-    positions: usize,
-    samples: usize,
-    scale: Scale,
-    cpu: Cpu,
 }
 
 /// Evaluates a node and all that depend on it anew, see [`Block::settle`].
@@ -513,6 +465,7 @@ impl fmt::Debug for Descent<'_> {
             .field("window", &self.window)
             .field("look", &self.look)
             .field("switches", &self.switches)
+            .field("encoder", &self.encoder)
             .field("temperature", &self.temperature)
             .field("seed", &self.seed)
             .finish_non_exhaustive()

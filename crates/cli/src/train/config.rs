@@ -482,6 +482,9 @@ pub(crate) struct DescentConfig {
     /// How many inputs of a node may change in a visit.
     #[serde(default = "two")]
     pub(crate) switches: usize,
+    /// What each bit of the encoder that is read costs, in units of the mean loss.
+    #[serde(default)]
+    pub(crate) encoder: f32,
     /// Temperature of the loss; that of the group sum unless set.
     pub(crate) temperature: Option<f32>,
     /// A model file to begin with instead of a new network.

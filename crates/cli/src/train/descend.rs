@@ -23,6 +23,7 @@ fn descent<'d>(settings: &DescentConfig, seed: u64, samples: &Samples) -> Descen
         .window(settings.window)
         .look(settings.look)
         .switches(settings.switches)
+        .encoder(settings.encoder)
         .temperature(settings.temperature)
         .seed(seed)
 }

@@ -35,6 +35,13 @@ impl Layer {
         self.readers.len()
     }
 
+    /// How much more an input pays for reading `to` instead of `from`, where all inputs that read a
+    /// source share a price of one.
+    pub(super) fn dearer(&self, from: u32, to: u32) -> f64 {
+        let readers = |source: u32| self.readers[source as usize].len() as f64;
+        1.0 / (readers(to) + 1.0) - 1.0 / readers(from)
+    }
+
     /// What a node reads.
     pub(super) fn sources(&self, node: usize) -> &[u32] {
         &self.sources[node * self.fan_in..][..self.fan_in]

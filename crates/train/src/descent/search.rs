@@ -25,7 +25,7 @@ pub(super) struct Switch {
     pub(super) input: usize,
     /// The candidate's number.
     pub(super) candidate: usize,
-    /// What the best table then is worth.
+    /// What the best table then is worth, less how much dearer the sources are.
     pub(super) worth: f64,
 }
 
@@ -75,6 +75,7 @@ impl Sums {
 
     /// The candidate that makes the best table worth most, in place of one of the sources; the lowest
     /// input and the first candidate of equals. None where there is none, sources of the node left out.
+    /// All inputs that read a source share its `price`.
     ///
     /// Without input `i` the node tells patterns apart only in pairs; a candidate divides each pair
     /// anew, into the frames in which it is one and the others.
@@ -83,6 +84,7 @@ impl Sums {
         layer: &Layer,
         node: usize,
         candidates: &[u32],
+        price: f64,
         cpu: Cpu,
     ) -> Option<Switch> {
         let sources = layer.sources(node);
@@ -96,7 +98,7 @@ impl Sums {
             }
             let mut best: Option<Switch> = None;
             for (candidate, (&worth, source)) in worth.iter().zip(candidates).enumerate() {
-                let worth = f64::from(worth);
+                let worth = f64::from(worth) - price * layer.dearer(sources[input], *source);
                 if best.is_none_or(|best| worth > best.worth) && !sources.contains(source) {
                     best = Some(Switch { input, candidate, worth });
                 }

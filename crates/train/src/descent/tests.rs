@@ -1,5 +1,8 @@
+use std::collections::BTreeSet;
+
+use lutweave_backend::Cpu;
 use lutweave_nn::{Convolution, GroupSum, LutLayer, Sequential, Thermometer, models::Binary};
-use lutweave_tensor::{DType, Targets, Values};
+use lutweave_tensor::{DType, Target, Targets, Values};
 use proptest::prelude::*;
 
 use super::*;
@@ -99,7 +102,7 @@ proptest! {
             block.weigh(&nodes, &cone, &plan.scale).unwrap();
         }
         let sums = look(&nodes, &mut blocks);
-        let found = sums.switch(&nodes.layers[layer], node, &candidates, plan.cpu).unwrap();
+        let found = sums.switch(&nodes.layers[layer], node, &candidates, 0.0, plan.cpu).unwrap();
         nodes.layers[layer].switch(node, found.input, candidates[found.candidate]);
         let worth = look(&nodes, &mut blocks).worth();
         prop_assert!((worth - found.worth).abs() < 0.01, "{worth}, {}", found.worth);
@@ -266,4 +269,27 @@ fn what_cannot_be_is_refused() {
     let one = one.unwrap();
     let told = Descent::new().fit(&dense, &one, &one).unwrap_err().to_string();
     assert!(told.contains("dense"), "{told}");
+}
+
+#[test]
+fn a_price_of_sources_makes_nodes_share_them() {
+    let (train, test) = (data(2000, 1), data(500, 2));
+    let start = net(&[30], 4, 3);
+    let done = |price: f32| {
+        let descent = Descent::new().sweeps(4).encoder(price);
+        let done = descent.fit(&start, &train, &test).unwrap();
+        let tail = done.net.lut_tail().unwrap();
+        let read = tail.layers[0].wiring.table().iter().collect::<BTreeSet<_>>().len();
+        let all: Vec<f32> = done.sweeps.iter().map(|sweep| sweep.loss).collect();
+        (read, all)
+    };
+    let (free, dear) = (done(0.0), done(0.01));
+    assert!(dear.0 < free.0, "{free:?} {dear:?}");
+    // A source is given up where it gains less than it costs.
+    let gap = f64::from(dear.1[3] - free.1[3]);
+    assert!(gap < 0.01 * (free.0 - dear.0) as f64 + 0.02, "{free:?} {dear:?}");
+    assert_eq!(done(1.0).0, 4, "as many as a node has inputs");
+    for wrong in [-1.0, f32::NAN, f32::INFINITY] {
+        assert!(Descent::new().encoder(wrong).check(&start, &train, &test).is_err());
+    }
 }
