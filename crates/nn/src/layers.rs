@@ -45,6 +45,7 @@ mod stochastic_max_pool;
 mod switcher;
 mod thermometer;
 mod tie;
+mod top_bits;
 mod up_sample;
 
 pub use add::Add;
@@ -83,4 +84,5 @@ pub use stochastic_max_pool::StochasticMaxPool;
 pub use switcher::Switcher;
 pub use thermometer::Thermometer;
 pub use tie::{Tie, TiedTo};
+pub use top_bits::TopBits;
 pub use up_sample::UpSample;

@@ -23,7 +23,7 @@ pub use layer::{
 };
 pub use layers::{
     Add, AveragePool, Concatenate, MaxPool, Pad, Reshape, Shuffle, Slice, StochasticMaxPool,
-    UpSample,
+    TopBits, UpSample,
 };
 pub use layers::{
     BatchNorm, Convolution, Graph, GroupSum, LutLayer, LutTables, LutTree, Recurrent, Sequential,

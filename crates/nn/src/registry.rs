@@ -62,6 +62,7 @@ const LAYERS: &[(&str, MakeLayer)] = &[
     layer!("switcher", Switcher),
     layer!("thermometer", Thermometer),
     layer!("tie", Tie),
+    layer!("top_bits", TopBits),
     layer!("up_sample", UpSample),
 ];
 

@@ -14,7 +14,7 @@ use lutweave_nn::{
     InsertBitError, IntegerFilter, LayerSpec, LutLayer, LutTree, MaxPool, Network, Pad, Precision,
     Quantise, RealToBinary, Recurrent, Reduce, Relu, Reshape, Result, Sequential, Shuffle, Sigmoid,
     Signal, Slice, Softmax, Spread, StochasticBatchNormalization, StochasticMaxPool, Switcher,
-    Thermometer, Tie, UpSample, WiringRule, registry,
+    Thermometer, Tie, TopBits, UpSample, WiringRule, registry,
 };
 use lutweave_tensor::{DType, Dataset, FrameBuffer, Targets, Values};
 use proptest::prelude::*;
@@ -61,6 +61,7 @@ fn good() -> Vec<Good> {
         on(bytes(), Thermometer::fit(&data, 2).unwrap()),
         on(bytes(), Thermometer::fit_channels(&data, 2).unwrap()),
         on(bytes(), Thermometer::fit(&data, 3).unwrap().learn(5.0)),
+        on(picture(), TopBits::new(5)),
         on(picture(), Differences::new().of_channels([1, 0]).distances([1, 2])),
         on(picture(), IntegerFilter::new([vec![[0, 1, -1, 2], [1, 0, 1, -3]], vec![[1, 0, 0, 1]]])),
         on(bytes(), Thermometer::uniform(&data, 3).unwrap()),

@@ -276,54 +276,13 @@ fn layer(table: &Value, live: Option<Live<'_>>) -> Checked<Arc<dyn LayerSpec>> {
     registry::spec(kind, &config).map_err(|error| match error {
         lutweave::nn::Error::State { what, .. } if what.starts_with("unknown ") => what,
         lutweave::nn::Error::State { what, .. } if what == "there is no layer of this kind" => {
-            let nearest = super::place::nearest(kind, KINDS.iter().copied());
+            let nearest = super::place::nearest(kind, registry::kinds());
             let nearest = nearest.map_or(String::new(), |name| format!("; did you mean `{name}`?"));
             format!("there is no layer `{kind}`{nearest}")
         }
         other => other.to_string(),
     })
 }
-
-/// Kinds of layers, to find the one that was meant.
-const KINDS: [&str; 37] = [
-    "add",
-    "average_pool",
-    "batch_norm",
-    "binarize",
-    "binary_to_real",
-    "bit_encode",
-    "concatenate",
-    "convolution",
-    "dense",
-    "differences",
-    "dropout",
-    "graph",
-    "group_sum",
-    "hard_tanh",
-    "insert_bit_error",
-    "integer_filter",
-    "lut",
-    "lut_tree",
-    "max_pool",
-    "pad",
-    "real_to_binary",
-    "recurrent",
-    "reduce",
-    "relu",
-    "reshape",
-    "sequential",
-    "shuffle",
-    "sigmoid",
-    "slice",
-    "softmax",
-    "spread",
-    "stochastic_batch_norm",
-    "stochastic_max_pool",
-    "switcher",
-    "thermometer",
-    "tie",
-    "up_sample",
-];
 
 /// Puts settings over others: tables into tables, anything else in place of what was there.
 fn merge(under: &mut Value, over: Value) {
@@ -426,14 +385,6 @@ fn graph(config: &Config, source: &Source) -> Result<Graph> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_kind_is_known() {
-        for kind in KINDS {
-            let error = registry::spec(kind, &json!(null)).err().map(|error| error.to_string());
-            assert!(!error.unwrap_or_default().contains("no layer of this kind"), "{kind}");
-        }
-    }
 
     #[test]
     fn what_is_left_out_is_as_the_constructor_has_it() {

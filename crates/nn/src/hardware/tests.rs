@@ -11,7 +11,7 @@ use crate::{
     Concatenate, Convolution, Dense, Differences, Dropout, DropoutScale, Generator, Graph,
     GroupSum, HardTanh, InsertBitError, IntegerFilter, LutLayer, LutTree, MaxPool, Pad, Precision,
     Quantise, RealToBinary, Reduce, Relu, Reshape, Sequential, Shuffle, Sigmoid, Slice, Softmax,
-    Spread, StateData, Switcher, Thermometer, UpSample,
+    Spread, StateData, Switcher, Thermometer, TopBits, UpSample,
 };
 
 /// Frames compared: those of one word.
@@ -451,10 +451,12 @@ fn thresholds_on_differences_are_comparisons_of_sums() {
             let net = chain(filter).then(lut(60)).then(GroupSum::new(3)).build(seed).unwrap();
             assert!(agrees(&spread(net, seed), true, seed) > 5);
         }
-        let bits = chain(image().then(Differences::new().of_each())).build(seed).unwrap();
-        assert!(agrees(&bits, false, seed) > 1000);
-        let netlist = bits.to_netlist("t").unwrap();
-        assert!(netlist.groups().iter().take(2).all(|group| group.role == Role::Encoder));
+        for image in [image(), image().then(TopBits::new(4))] {
+            let bits = chain(image.then(Differences::new().of_each())).build(seed).unwrap();
+            assert!(agrees(&bits, false, seed) > 1000);
+            let netlist = bits.to_netlist("t").unwrap();
+            assert!(netlist.groups().iter().take(2).all(|group| group.role == Role::Encoder));
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     Add, AveragePool, BatchNormalization, Binarize, BinaryToReal, BitEncode, BitValues,
     Concatenate, Convolution, Dense, Differences, Generator, Graph, GroupSum, IntegerFilter,
     LutLayer, LutTree, MaxPool, Pad, RealToBinary, Relu, Reshape, Sequential, Slice, Spread,
-    Switcher, Thermometer, UpSample,
+    Switcher, Thermometer, TopBits, UpSample,
 };
 
 fn bytes(shape: &[usize]) -> Sequential {
@@ -194,6 +194,9 @@ fn filters_are_windows_with_the_nearest_pixels_outside() {
         let edges =
             thresholds(edges, 2).then(Convolution::new([3, 3], lut(5))).then(MaxPool::new([2, 2]));
         different += slides(&edges, None, seed).1;
+        let coarse = bytes(&[3, 6, 6]).then(TopBits::new(5)).then(Differences::new());
+        let coarse = thresholds(coarse, 3).then(Convolution::new([2, 2], lut(4)));
+        different += slides(&coarse, None, seed).1;
         let lower = IntegerFilter::new([vec![[0, 1, 2, 1], [1, 2, 2, -2]], vec![[2, 1, 0, 3]]]);
         let lower =
             thresholds(bytes(&[3, 6, 6]).then(lower), 3).then(Convolution::new([1, 1], lut(3)));
