@@ -14,7 +14,6 @@ use crate::gradient::GradientKernels;
 use crate::loss::LossKernels;
 use crate::model::ModelKernels;
 use crate::modulate::ModulateKernels;
-use crate::noise::NoiseKernels;
 use crate::norm::NormKernels;
 use crate::optimizer::OptimizerKernels;
 use crate::pool::PoolKernels;
@@ -33,7 +32,6 @@ use crate::window::WindowKernels;
 pub trait Backend:
     TableKernels
     + ModelKernels
-    + NoiseKernels
     + RealKernels
     + EncodeKernels
     + ModulateKernels

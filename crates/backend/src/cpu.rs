@@ -30,7 +30,10 @@ use dispatch::TableDispatch;
 pub use dispatch::{Dispatch, Kernel};
 use lutweave_lut::Isa;
 
-use crate::{Backend, Error, FiniteKernels, ModelKernels, NoiseKernels, Result, RowNormKernels};
+use crate::{
+    Backend, Error, FiniteKernels, ModelKernels, Result, RowNormKernels, ThresholdKernels,
+    TieKernels,
+};
 
 /// Runs kernels on the threads of the current rayon pool, with one instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,8 +73,6 @@ impl Default for Cpu {
 }
 
 impl ModelKernels for Cpu {}
-
-impl NoiseKernels for Cpu {}
 
 impl RowNormKernels for Cpu {}
 

@@ -33,7 +33,7 @@ mod window;
 
 pub use activation::{ActivationKernels, FixedPoint, TwoLevels, Window};
 pub use backend::Backend;
-pub use candidate::{CandidateKernels, Candidates, Choice};
+pub use candidate::{CandidateGradient, CandidateKernels, Candidates, Choice};
 pub use cpu::{Cpu, Dispatch, Kernel};
 pub use cuda::{Cuda, Schedule, Traffic};
 pub use dense::DenseKernels;
@@ -43,9 +43,11 @@ pub use finite::{Fault, FiniteKernels, Watched, all_finite, finite};
 pub use gradient::GradientKernels;
 pub use loss::{ElementLoss, Layout, LossKernels, PROBABILITY_FLOOR, Row, Wanted};
 pub use lutweave_lut::Isa;
-pub use model::{BatchGradient, BatchState, MOMENTS, ModelKernels, Nodes, Running, TableModel};
+pub use model::{
+    BatchGradient, BatchState, MOMENTS, ModelKernels, Nodes, Running, TableModel, UnitFunction,
+};
 pub use modulate::{ErrorEffect, Levels, MAX_CODE_BITS, ModulateKernels, Modulation, Thresholds};
-pub use noise::{Draw, NodeStreams, Noise, NoiseKernels};
+pub use noise::{Draw, NodeNoise, NodeStreams, Noise};
 pub use norm::{GroupMap, GroupNorm, NormKernels};
 pub use optimizer::{OptimizerKernels, Rule, Trained, power_of_two};
 pub use pool::{Divisor, PoolKernels};

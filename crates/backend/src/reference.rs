@@ -23,15 +23,13 @@ mod window;
 
 pub use multilinear::{DifferentiableLut, NodeGradient, multilinear, multilinear_gradient};
 
-use crate::{Backend, FiniteKernels, ModelKernels, NoiseKernels, RowNormKernels};
+use crate::{Backend, FiniteKernels, ModelKernels, RowNormKernels};
 
 /// The reference backend: one thread, one frame at a time.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reference;
 
 impl ModelKernels for Reference {}
-
-impl NoiseKernels for Reference {}
 
 impl RowNormKernels for Reference {}
 

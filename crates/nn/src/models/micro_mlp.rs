@@ -31,6 +31,7 @@
 
 mod real;
 
+use lutweave_backend::{TableModel, UnitFunction};
 use lutweave_tensor::rng::{self, Xoshiro256PlusPlus};
 use serde::{Deserialize, Serialize};
 
@@ -242,6 +243,17 @@ impl LutModel for MicroMlp {
 
     fn kind(&self) -> &'static str {
         Self::KIND
+    }
+
+    fn kernel(&self, _fan_in: usize) -> Option<TableModel> {
+        let function = match self.activation {
+            Activation::Relu => UnitFunction::Relu,
+            Activation::LeakyRelu => UnitFunction::LeakyRelu,
+            Activation::Tanh => UnitFunction::Tanh,
+            Activation::HardTanh => UnitFunction::HardTanh,
+            Activation::Sigmoid => UnitFunction::Sigmoid,
+        };
+        Some(TableModel::MicroMlp { units: self.hidden, function })
     }
 
     fn config(&self) -> serde_json::Value {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use lutweave_backend::{
-    Backend, BatchGradient, BatchState, Choice, Entries, MOMENTS, Running, Sites, Slopes,
-    TableGradient, table_words,
+    Backend, BatchGradient, BatchState, CandidateGradient, Choice, Entries, MOMENTS, NodeNoise,
+    Running, Sites, Slopes, TableGradient, table_words,
 };
 use lutweave_lut::{MAX_FAN_IN, Net, NetlistBuilder, Role, TruthTable, Wiring};
 use lutweave_tensor::{Array, DType, FrameBuffer};
@@ -30,8 +30,8 @@ pub(super) struct OnBits(pub(super) Body);
 /// What backward needs.
 enum Tape {
     Step(Box<Step>),
-    /// Of a frozen layer: the input as bits.
-    Frozen(Arc<FrameBuffer>),
+    /// Of a frozen layer: the input as bits, and the values where a backend has them.
+    Frozen(Arc<FrameBuffer>, Option<Array>),
 }
 
 /// What backward needs of a step that the layer learns from.
@@ -139,11 +139,19 @@ impl OnBits {
     fn frozen_backward(
         &self,
         x: &FrameBuffer,
+        state: Option<&Array>,
         dy: &FrameBuffer,
         backend: &dyn Backend,
     ) -> Result<FrameBuffer> {
         let (body, spec, entries) = (&self.0, &self.0.spec, self.entries());
-        let size = body.size();
+        let (size, wiring) = (body.size(), body.wiring()?);
+        let sites = body.sites(&wiring)?;
+        let mut dx = FrameBuffer::zeros(DType::F32, &body.base.input().shape, x.frames())?;
+        if let (Some(state), Some(nodes)) = (state, spec.known(&body.weights.values))
+            && backend.constant_backward(x, sites, dy, nodes, state, &mut dx)?
+        {
+            return Ok(dx);
+        }
         let mut scale = Array::from(vec![1f32; spec.nodes * entries]);
         let mut slopes = Array::zeros(spec.nodes * entries * spec.fan_in)?;
         let nodes = scale.par_chunks_mut(entries).zip(slopes.par_chunks_mut(entries * spec.fan_in));
@@ -159,11 +167,9 @@ impl OnBits {
                 spec.model.slopes(parameters, values, i, slopes);
             }
         });
-        let wiring = body.wiring()?;
         let (offset, folded) = (Array::zeros(scale.len())?, spec.model.is_multilinear());
         let slopes = Slopes { scale: &scale, offset: &offset, slopes: &slopes, folded };
-        let mut dx = FrameBuffer::zeros(DType::F32, &body.base.input().shape, x.frames())?;
-        backend.table_backward(x, body.sites(&wiring)?, dy, slopes, &mut dx)?;
+        backend.table_backward(x, sites, dy, slopes, &mut dx)?;
         Ok(dx)
     }
 }
@@ -177,7 +183,64 @@ enum Which {
     Soft,
 }
 
+/// The parameters with noise and the choice of a step, each where there is one.
+type Drawn = (Option<Array>, Option<Choice>);
+
 impl OnBits {
+    /// The forward pass where the backend knows the model, and its noise where it has some.
+    fn known_forward(
+        &self,
+        x: &FrameBuffer,
+        Scratch { counts, state, .. }: &mut Scratch,
+        y: &mut FrameBuffer,
+        backend: &dyn Backend,
+    ) -> Result<Option<Drawn>> {
+        let (body, spec) = (&self.0, &self.0.spec);
+        let Some(nodes) = spec.known(&body.weights.values) else { return Ok(None) };
+        let (has_noise, described) = (body.has_noise(), spec.model.noise());
+        if has_noise && described.is_none() {
+            return Ok(None);
+        }
+        let (before, mut noisy) = (body.noise_path(), Array::default());
+        let streams = body.streams(&before);
+        let noise = described.filter(|_| has_noise);
+        let noise = noise.map(|noise| NodeNoise { noise, streams, noisy: &mut noisy });
+        let state = BatchState { counts, state };
+        let choice = if let Some(candidates) = body.candidates() {
+            let choice = backend.learned_forward(x, candidates, nodes, noise, state, y)?;
+            let Some(choice) = choice else { return Ok(None) };
+            Some(choice)
+        } else {
+            let sites = body.sites(&body.fixed)?;
+            if !backend.model_forward(x, sites, nodes, noise, state, y)? {
+                return Ok(None);
+            }
+            None
+        };
+        Ok(Some((has_noise.then_some(noisy), choice)))
+    }
+
+    /// The forward pass of a frozen layer.
+    fn frozen_forward(
+        &self,
+        x: Arc<FrameBuffer>,
+        backend: &dyn Backend,
+    ) -> Result<(FrameBuffer, Saved)> {
+        let (body, mut state) = (&self.0, Array::default());
+        if let Some(nodes) = body.spec.known(&body.weights.values) {
+            let output = body.base.output();
+            let mut y = FrameBuffer::zeros(output.dtype, &output.shape, x.frames())?;
+            let wiring = body.wiring()?;
+            let moments = (&body.running_mean, &body.running_variance);
+            let sites = body.sites(&wiring)?;
+            if backend.constant_forward(&x, sites, nodes, moments, &mut state, &mut y)? {
+                return Ok((y, Box::new(Tape::Frozen(x, Some(state)))));
+            }
+        }
+        let y = self.trained_answer(&x, Which::Soft, backend)?;
+        Ok((y, Box::new(Tape::Frozen(x, None))))
+    }
+
     /// The nets of the input, and after them those of the constants where the wiring has them.
     fn with_constants(
         &self,
@@ -231,24 +294,19 @@ impl Layer for OnBits {
     fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
         let x = self.bits(x, backend)?;
         if self.0.base.frozen() {
-            let y = self.trained_answer(&x, Which::Soft, backend)?;
-            return Ok((y, Box::new(Tape::Frozen(x))));
+            return self.frozen_forward(x, backend);
         }
         let (body, spec, entries) = (&self.0, &self.0.spec, self.entries());
-        let choice = body.choice(backend)?;
-        let sites = body.sites_of(choice.as_ref())?;
-        let noisy = body.noisy(backend)?;
-        let weights = noisy.as_ref().unwrap_or(&body.weights.values);
         let mut scratch = body.take_scratch();
         let mut y =
             FrameBuffer::zeros(body.base.output().dtype, &body.base.output().shape, x.frames())?;
-        if let Some(nodes) = spec.known(weights) {
-            let Scratch { counts, state, .. } = &mut scratch;
-            let state = BatchState { counts, state };
-            if backend.model_forward(&x, sites, nodes, state, &mut y)? {
-                return Ok((y, Box::new(Tape::Step(Box::new(Step { x, noisy, scratch, choice })))));
-            }
+        if let Some((noisy, choice)) = self.known_forward(&x, &mut scratch, &mut y, backend)? {
+            return Ok((y, Box::new(Tape::Step(Box::new(Step { x, noisy, scratch, choice })))));
         }
+        let choice = body.choice(backend)?;
+        let sites = body.sites_of(choice.as_ref())?;
+        let noisy = body.noisy();
+        let weights = noisy.as_ref().unwrap_or(&body.weights.values);
         let faulty = AtomicBool::new(false);
         let make = |node: usize, counts: &[u32], state: &mut [f32], output: Entries<'_>| {
             let Some(parameters) = body.finite(weights, node, &faulty) else { return };
@@ -278,9 +336,10 @@ impl Layer for OnBits {
     ) -> Result<Option<FrameBuffer>> {
         let mut tape = match *saved_as::<Tape>(saved, self.0.base.path())? {
             Tape::Step(step) => *step,
-            Tape::Frozen(x) => {
+            Tape::Frozen(x, state) => {
                 self.0.base.check_gradient(dy)?;
-                return want_dx.then(|| self.frozen_backward(&x, dy, backend)).transpose();
+                let down = || self.frozen_backward(&x, state.as_ref(), dy, backend);
+                return want_dx.then(down).transpose();
             }
         };
         let (entries, size) = (self.entries(), self.0.size());
@@ -346,10 +405,10 @@ impl Layer for OnBits {
         }
         let slopes = Slopes { scale, offset, slopes, folded };
         if let Some(learned) = learned {
-            let sums = &mut learned.scores.gradient;
-            backend.candidate_sums(&tape.x, sites, dy, slopes, &learned.candidates, sums)?;
-        }
-        if let Some(dx) = &mut dx {
+            let of_slots = &learned.candidates;
+            let scores = CandidateGradient { of_slots, sums: &mut learned.scores.gradient };
+            backend.candidate_backward(&tape.x, sites, dy, slopes, scores, dx.as_mut())?;
+        } else if let Some(dx) = &mut dx {
             backend.table_backward(&tape.x, sites, dy, slopes, dx)?;
         }
         if !done {

@@ -1,0 +1,121 @@
+//! LUT layers on a device against the same layers on the host: every model, with and without noise, learned
+//! wiring and frozen parameters, odd numbers of frames, threads in two orders.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use lutweave_backend::{Backend, Cpu, Cuda, Schedule};
+use lutweave_nn::models::micro_mlp::Activation;
+use lutweave_nn::models::{
+    Average, Binary, GateMixture, HardTable, Light, Max, MicroMlp, Smoothed, Walsh,
+};
+use lutweave_nn::{LutLayer, Sequential, StateData, WiringRule};
+use lutweave_tensor::{DType, FrameBuffer, rng};
+
+/// Agreement of sums in another order and of exponentials, as part of the largest.
+const LOOSE: f32 = 1e-4;
+
+const INPUTS: usize = 20;
+const NODES: usize = 9;
+
+fn layers() -> Vec<LutLayer> {
+    let lut = |fan_in| LutLayer::new(NODES).fan_in(fan_in);
+    let learned = WiringRule::Learned { candidates: Some(9) };
+    let mut all = vec![
+        lut(6).model(Smoothed::stochastic()).batch_norm(None),
+        lut(8),
+        lut(5).model(HardTable::default()),
+        lut(6).model(Light::default().noise(0.5)).batch_norm(None),
+        lut(3).model(Light::sine()),
+        lut(6).model(Walsh { noise: 0.3, ..Walsh::default() }),
+        lut(2).model(GateMixture::default().noise(0.5)).batch_norm(None),
+        lut(3).model(Binary).batch_norm(None),
+        lut(3).model(Average).batch_norm(None),
+        lut(4).model(Max).batch_norm(None),
+        lut(6).wiring(learned.clone()),
+        lut(3).model(Walsh { noise: 0.3, ..Walsh::default() }).wiring(learned),
+    ];
+    for (activation, fan_in, units) in [
+        (Activation::Relu, 6, 16),
+        (Activation::LeakyRelu, 1, 1),
+        (Activation::Tanh, 4, 33),
+        (Activation::HardTanh, 2, 64),
+        (Activation::Sigmoid, 8, 5),
+    ] {
+        all.push(lut(fan_in).model(MicroMlp::new(units).activation(activation)).real_output(true));
+    }
+    all
+}
+
+/// What two steps of a layer leave: answers, gradients of inputs, of parameters, and its state.
+fn run(
+    layer: &LutLayer,
+    frozen: bool,
+    frames: usize,
+    backend: &dyn Backend,
+) -> (Vec<FrameBuffer>, Vec<(String, Vec<f32>)>) {
+    let mut stream = rng::stream(8, &[frames as u64]);
+    let bits: Vec<bool> = (0..INPUTS * frames).map(|_| rng::below(&mut stream, 3) == 1).collect();
+    let x = Arc::new(FrameBuffer::from_frame_bits(&[INPUTS], &bits).unwrap());
+    let dy: Vec<f32> = (0..NODES * frames).map(|_| rng::normal(&mut stream)).collect();
+    let dy = FrameBuffer::from_frames(&[NODES], &dy).unwrap();
+    let mut net =
+        Sequential::new(&[INPUTS]).reading(DType::Bit).then(layer.clone()).build(3).unwrap();
+    net.freeze(|_| frozen);
+    let (mut answers, mut numbers) = (Vec::new(), Vec::new());
+    net.for_each_mut(|layer| {
+        if layer.base().path() != "0.lut" {
+            return;
+        }
+        for step in 0..2 {
+            let (y, saved) = layer.forward(Arc::clone(&x), backend).unwrap();
+            let dx = layer.backward(saved, &dy, true, backend).unwrap().unwrap();
+            answers.push(y);
+            numbers.push((format!("dx {step}"), dx.rows::<f32>().unwrap().to_vec()));
+        }
+        for parameter in layer.parameters() {
+            numbers.push((format!("d{}", parameter.name), parameter.gradient.to_vec()));
+        }
+        for tensor in layer.state() {
+            let values = match tensor.data {
+                StateData::F32(values) => values,
+                StateData::U32(values) => values.iter().map(|&value| value as f32).collect(),
+                _ => continue,
+            };
+            numbers.push((tensor.name, values));
+        }
+    });
+    (answers, numbers)
+}
+
+#[test]
+fn every_model_computes_what_the_host_computes() {
+    let devices = [Schedule::Rising, Schedule::Falling].map(|s| Cuda::emulated(s, 1).unwrap());
+    for layer in layers() {
+        for (frozen, frames) in [(false, 1), (false, 65), (true, 33), (false, 300)] {
+            let (want_answers, want) = run(&layer, frozen, frames, &Cpu::new());
+            let [rising, falling] =
+                devices.each_ref().map(|cuda| run(&layer, frozen, frames, cuda));
+            assert!(rising == falling, "{layer:?}, {frames}");
+            let (answers, got) = rising;
+            for (answer, want) in answers.iter().zip(&want_answers) {
+                if answer.dtype() == DType::Bit {
+                    assert!(answer == want, "{layer:?}, frozen {frozen}, {frames}");
+                    continue;
+                }
+                let (a, b) = (answer.rows::<f32>().unwrap(), want.rows::<f32>().unwrap());
+                assert!(
+                    a.iter().zip(b).all(|(a, b)| (a - b).abs() <= LOOSE),
+                    "{layer:?}, {frames}"
+                );
+            }
+            assert_eq!(got.len(), want.len());
+            for ((name, got), (_, want)) in got.iter().zip(&want) {
+                let most = want.iter().fold(1e-3f32, |most, value| most.max(value.abs()));
+                let far = got.iter().zip(want).find(|(a, b)| (*a - *b).abs() > LOOSE * most);
+                assert!(far.is_none(), "{layer:?}, frozen {frozen}, {frames}, {name}: {far:?}");
+            }
+        }
+    }
+    devices.iter().for_each(|cuda| cuda.synchronise().unwrap());
+}
