@@ -68,6 +68,7 @@ sources! {
     TABLE_ERRORS = "table_errors",
     TABLE_FORWARD = "table_forward",
     TABLE_VALUES = "table_values",
+    TIE = "tie",
     VALUE_FORWARD = "value_forward",
     WEIGHTS = "weights",
     WINDOW = "window",

@@ -78,6 +78,8 @@ impl RowNormKernels for Cpu {}
 
 impl FiniteKernels for Cpu {}
 
+impl TieKernels for Cpu {}
+
 impl Backend for Cpu {
     fn name(&self) -> &'static str {
         "cpu"

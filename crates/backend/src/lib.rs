@@ -28,6 +28,7 @@ mod sites;
 mod sum;
 mod switch;
 mod table;
+mod tie;
 mod weights;
 mod window;
 
@@ -62,5 +63,6 @@ pub use switch::SwitchKernels;
 pub use table::{
     Entries, MakeEntries, MakeGradient, Slopes, TableGradient, TableKernels, table_words,
 };
+pub use tie::TieKernels;
 pub use weights::{WeightForm, WeightKernels};
 pub use window::WindowKernels;
