@@ -68,6 +68,7 @@ sources! {
     TABLE_ERRORS = "table_errors",
     TABLE_FORWARD = "table_forward",
     TABLE_VALUES = "table_values",
+    THRESHOLDS = "thresholds",
     TIE = "tie",
     VALUE_FORWARD = "value_forward",
     WEIGHTS = "weights",

@@ -22,6 +22,7 @@ use crate::row_norm::RowNormKernels;
 use crate::rows::RowKernels;
 use crate::sum::SumKernels;
 use crate::table::TableKernels;
+use crate::thresholds::ThresholdKernels;
 use crate::tie::TieKernels;
 use crate::weights::WeightKernels;
 use crate::window::WindowKernels;
@@ -38,6 +39,7 @@ pub trait Backend:
     + ModulateKernels
     + CandidateKernels
     + DenseKernels
+    + ThresholdKernels
     + TieKernels
     + WeightKernels
     + NormKernels

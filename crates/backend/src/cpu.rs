@@ -78,6 +78,8 @@ impl RowNormKernels for Cpu {}
 
 impl FiniteKernels for Cpu {}
 
+impl ThresholdKernels for Cpu {}
+
 impl TieKernels for Cpu {}
 
 impl Backend for Cpu {

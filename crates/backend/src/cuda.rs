@@ -41,6 +41,7 @@ mod rows;
 mod sum;
 mod table;
 mod tables;
+mod thresholds;
 mod tie;
 mod weights;
 mod window;

@@ -28,6 +28,7 @@ mod sites;
 mod sum;
 mod switch;
 mod table;
+mod thresholds;
 mod tie;
 mod weights;
 mod window;
@@ -63,6 +64,7 @@ pub use switch::SwitchKernels;
 pub use table::{
     Entries, MakeEntries, MakeGradient, Slopes, TableGradient, TableKernels, table_words,
 };
+pub use thresholds::{RisingThresholds, ThresholdGradient, ThresholdKernels, softplus};
 pub use tie::TieKernels;
 pub use weights::{WeightForm, WeightKernels};
 pub use window::WindowKernels;

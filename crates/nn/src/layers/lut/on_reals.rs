@@ -184,7 +184,7 @@ impl OnReals {
             return Ok(v);
         }
         let mut y = FrameBuffer::zeros(DType::Bit, &self.0.base.output().shape, frames)?;
-        backend.threshold(&v, &vec![0.5; v.nodes()], 1, &mut y)?;
+        backend.threshold(&v, &vec![0.5; v.nodes()].into(), 1, &mut y)?;
         Ok(y)
     }
 
