@@ -51,6 +51,7 @@ sources! {
     FINITE = "finite",
     GATHER_ROWS = "gather_rows",
     LOSS = "loss",
+    MICRO_MLP = "micro_mlp",
     MODULATE = "modulate",
     NORM = "norm",
     OPTIMIZER = "optimizer",

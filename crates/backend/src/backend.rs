@@ -12,6 +12,7 @@ use crate::encode::EncodeKernels;
 use crate::finite::FiniteKernels;
 use crate::gradient::GradientKernels;
 use crate::loss::LossKernels;
+use crate::micro_mlp::MicroMlpKernels;
 use crate::model::ModelKernels;
 use crate::modulate::ModulateKernels;
 use crate::norm::NormKernels;
@@ -33,6 +34,7 @@ use crate::window::WindowKernels;
 /// every backend. Kernels are grouped into one trait a family.
 pub trait Backend:
     TableKernels
+    + MicroMlpKernels
     + ModelKernels
     + RealKernels
     + EncodeKernels

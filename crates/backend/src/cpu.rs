@@ -31,8 +31,8 @@ pub use dispatch::{Dispatch, Kernel};
 use lutweave_lut::Isa;
 
 use crate::{
-    Backend, Error, FiniteKernels, ModelKernels, Result, RowNormKernels, ThresholdKernels,
-    TieKernels,
+    Backend, Error, FiniteKernels, MicroMlpKernels, ModelKernels, Result, RowNormKernels,
+    ThresholdKernels, TieKernels,
 };
 
 /// Runs kernels on the threads of the current rayon pool, with one instruction set.
@@ -77,6 +77,8 @@ impl ModelKernels for Cpu {}
 impl RowNormKernels for Cpu {}
 
 impl FiniteKernels for Cpu {}
+
+impl MicroMlpKernels for Cpu {}
 
 impl ThresholdKernels for Cpu {}
 

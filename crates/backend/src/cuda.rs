@@ -24,6 +24,7 @@ mod graph;
 mod library;
 mod loss;
 mod memory;
+mod micro_mlp;
 mod model;
 mod modulate;
 #[cfg(any(feature = "cuda", feature = "emulate"))]

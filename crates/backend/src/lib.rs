@@ -13,6 +13,7 @@ mod error;
 mod finite;
 mod gradient;
 mod loss;
+mod micro_mlp;
 mod model;
 mod modulate;
 mod noise;
@@ -45,6 +46,7 @@ pub use finite::{Fault, FiniteKernels, Watched, all_finite, finite};
 pub use gradient::GradientKernels;
 pub use loss::{ElementLoss, Layout, LossKernels, PROBABILITY_FLOOR, Row, Wanted};
 pub use lutweave_lut::Isa;
+pub use micro_mlp::{MicroMlpKernels, MicroMlps};
 pub use model::{
     BatchGradient, BatchState, MOMENTS, ModelKernels, Nodes, Running, TableModel, UnitFunction,
 };

@@ -23,7 +23,10 @@ mod window;
 
 pub use multilinear::{DifferentiableLut, NodeGradient, multilinear, multilinear_gradient};
 
-use crate::{Backend, FiniteKernels, ModelKernels, RowNormKernels, ThresholdKernels, TieKernels};
+use crate::{
+    Backend, FiniteKernels, MicroMlpKernels, ModelKernels, RowNormKernels, ThresholdKernels,
+    TieKernels,
+};
 
 /// The reference backend: one thread, one frame at a time.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,6 +37,8 @@ impl ModelKernels for Reference {}
 impl RowNormKernels for Reference {}
 
 impl FiniteKernels for Reference {}
+
+impl MicroMlpKernels for Reference {}
 
 impl ThresholdKernels for Reference {}
 

@@ -63,6 +63,17 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// As backends know it.
+    fn unit(self) -> UnitFunction {
+        match self {
+            Self::Relu => UnitFunction::Relu,
+            Self::LeakyRelu => UnitFunction::LeakyRelu,
+            Self::Tanh => UnitFunction::Tanh,
+            Self::HardTanh => UnitFunction::HardTanh,
+            Self::Sigmoid => UnitFunction::Sigmoid,
+        }
+    }
+
     /// `f(a)` and `f′(a)`; at a kink the derivative of the flatter side.
     fn at(self, a: f32) -> (f32, f32) {
         const LEAK: f32 = 0.01;
@@ -220,6 +231,10 @@ fn fold(e: &mut [f32], dweights: &mut [f32]) -> f32 {
 }
 
 impl RealNode for MicroMlp {
+    fn micro_mlp(&self) -> Option<(usize, UnitFunction)> {
+        Some((self.hidden, self.activation.unit()))
+    }
+
     fn forward(&self, params: &[f32], x: &[&[f32]], y: &mut [f32]) -> Result<()> {
         forward_real(self, params, x, y)
     }
@@ -246,14 +261,7 @@ impl LutModel for MicroMlp {
     }
 
     fn kernel(&self, _fan_in: usize) -> Option<TableModel> {
-        let function = match self.activation {
-            Activation::Relu => UnitFunction::Relu,
-            Activation::LeakyRelu => UnitFunction::LeakyRelu,
-            Activation::Tanh => UnitFunction::Tanh,
-            Activation::HardTanh => UnitFunction::HardTanh,
-            Activation::Sigmoid => UnitFunction::Sigmoid,
-        };
-        Some(TableModel::MicroMlp { units: self.hidden, function })
+        Some(TableModel::MicroMlp { units: self.hidden, function: self.activation.unit() })
     }
 
     fn config(&self) -> serde_json::Value {

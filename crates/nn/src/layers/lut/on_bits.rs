@@ -30,8 +30,17 @@ pub(super) struct OnBits(pub(super) Body);
 /// What backward needs.
 enum Tape {
     Step(Box<Step>),
-    /// Of a frozen layer: the input as bits, and the values where a backend has them.
-    Frozen(Arc<FrameBuffer>, Option<Array>),
+    Frozen(Box<Still>),
+}
+
+/// What backward needs of a frozen layer.
+struct Still {
+    /// The input as bits.
+    x: Arc<FrameBuffer>,
+    /// `V` of each node, then its moments, where a backend has them.
+    state: Option<Array>,
+    /// The choice of this step, where wiring is not final.
+    choice: Option<Choice>,
 }
 
 /// What backward needs of a step that the layer learns from.
@@ -138,14 +147,12 @@ impl OnBits {
     /// The gradient of the inputs of a frozen layer: through the window and constant statistics.
     fn frozen_backward(
         &self,
-        x: &FrameBuffer,
-        state: Option<&Array>,
+        Still { x, state, choice }: &Still,
         dy: &FrameBuffer,
         backend: &dyn Backend,
     ) -> Result<FrameBuffer> {
         let (body, spec, entries) = (&self.0, &self.0.spec, self.entries());
-        let (size, wiring) = (body.size(), body.wiring()?);
-        let sites = body.sites(&wiring)?;
+        let (size, sites) = (body.size(), body.sites_of(choice.as_ref())?);
         let mut dx = FrameBuffer::zeros(DType::F32, &body.base.input().shape, x.frames())?;
         if let (Some(state), Some(nodes)) = (state, spec.known(&body.weights.values))
             && backend.constant_backward(x, sites, dy, nodes, state, &mut dx)?
@@ -230,15 +237,17 @@ impl OnBits {
         if let Some(nodes) = body.spec.known(&body.weights.values) {
             let output = body.base.output();
             let mut y = FrameBuffer::zeros(output.dtype, &output.shape, x.frames())?;
-            let wiring = body.wiring()?;
             let moments = (&body.running_mean, &body.running_variance);
-            let sites = body.sites(&wiring)?;
+            let choice = body.choice(backend)?;
+            let sites = body.sites_of(choice.as_ref())?;
             if backend.constant_forward(&x, sites, nodes, moments, &mut state, &mut y)? {
-                return Ok((y, Box::new(Tape::Frozen(x, Some(state)))));
+                let still = Still { x, state: Some(state), choice };
+                return Ok((y, Box::new(Tape::Frozen(Box::new(still)))));
             }
         }
         let y = self.trained_answer(&x, Which::Soft, backend)?;
-        Ok((y, Box::new(Tape::Frozen(x, None))))
+        let still = Still { x, state: None, choice: body.choice(backend)? };
+        Ok((y, Box::new(Tape::Frozen(Box::new(still)))))
     }
 
     /// The nets of the input, and after them those of the constants where the wiring has them.
@@ -336,9 +345,9 @@ impl Layer for OnBits {
     ) -> Result<Option<FrameBuffer>> {
         let mut tape = match *saved_as::<Tape>(saved, self.0.base.path())? {
             Tape::Step(step) => *step,
-            Tape::Frozen(x, state) => {
+            Tape::Frozen(still) => {
                 self.0.base.check_gradient(dy)?;
-                let down = || self.frozen_backward(&x, state.as_ref(), dy, backend);
+                let down = || self.frozen_backward(&still, dy, backend);
                 return want_dx.then(down).transpose();
             }
         };
