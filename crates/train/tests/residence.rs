@@ -77,7 +77,7 @@ impl LutModel for Own {
     }
 
     fn initialise(&self, rng: &mut rng::Xoshiro256PlusPlus, params: &mut [f32]) {
-        params.iter_mut().for_each(|value| *value = rng::uniform(rng));
+        params.fill_with(|| rng::uniform(rng));
     }
 
     fn values(&self, params: &[f32], values: &mut [f32]) {
