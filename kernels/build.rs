@@ -10,6 +10,11 @@ fn main() {
 }
 
 #[cfg(feature = "emulate")]
+#[path = "src/headers.rs"]
+#[allow(unreachable_pub)] // of the library
+mod headers;
+
+#[cfg(feature = "emulate")]
 mod emulate {
     use std::fmt::Write as _;
     use std::path::{Path, PathBuf};
@@ -55,10 +60,9 @@ extern "C" int lutweave_emulate(const char *name, size_t name_bytes, const unsig
         let mut files: Vec<PathBuf> = listed.filter_map(|entry| Some(entry.ok()?.path())).collect();
         files.retain(|path| path.extension().is_some_and(|ending| ending == "cu"));
         files.sort();
-        let mut text = String::new();
-        let header =
-            ["host/emulate.h", "common.cuh", "table_model.cuh"].map(|name| folder.join(name));
-        for path in header.iter().chain(&files) {
+        let mut text = format!("#include \"{}\"\n", folder.join("host/emulate.h").display());
+        text += &crate::headers::text();
+        for path in &files {
             let _ = writeln!(text, "#include \"{}\"", path.display());
         }
         Ok(text + LAUNCH)

@@ -8,6 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export LUTWEAVE_REQUIRE_CUDA=1
 
 cargo test -p lutweave-backend --features cuda
+cargo test -p lutweave-train --features lutweave-backend/cuda --test lut_layers
 cargo run --release -p lutweave-cli --features cuda -- devices
 cargo run --release -p lutweave-cli --features cuda -- bench kernels --device cuda:0
 
@@ -16,10 +17,12 @@ if ! command -v compute-sanitizer > /dev/null; then
   exit 1
 fi
 # The test programs, as cargo names them.
-programs=$(cargo test -p lutweave-backend --features cuda --no-run --message-format=json |
-  sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
+programs=$({
+  cargo test -p lutweave-backend --features cuda --no-run --message-format=json
+  cargo test -p lutweave-train --features lutweave-backend/cuda --test lut_layers --no-run --message-format=json
+} | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
 for tool in memcheck racecheck initcheck synccheck; do
   for program in $programs; do
-    compute-sanitizer --tool "$tool" --error-exitcode 1 "$program" cuda agree numbers_stay clipped chooses read_as
+    compute-sanitizer --tool "$tool" --error-exitcode 1 "$program" cuda agree numbers_stay clipped chooses read_as tied noise compute
   done
 done

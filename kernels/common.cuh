@@ -22,6 +22,7 @@ typedef unsigned long long u64;
 
 #define NO_SOURCE 0xffffffffu
 #define ALL_LANES 0xffffffffu
+#define MOST_LANES 32
 
 __device__ __forceinline__ u32 row() { return blockIdx.x * blockDim.y + threadIdx.y; }
 

@@ -8,19 +8,22 @@
 // Lane k sees to the patterns whose low five bits are k, for which it turns the words of inputs it
 // wants zero, and ands all. Fewer than five inputs leave lanes over, which take other units. Counts
 // are whole numbers, so the order of the atomics does not show.
+//
+// Where wiring is learned, the first warp of a table's blocks chooses what they count: 8 bytes a candidate, and
+// some 50 instructions a slot that nothing hides but the blocks beside it. That is a launch less.
 
 #define COUNT_WARPS 4
 
+// `sources` are those of the table's places.
 template <int N>
-__device__ __forceinline__ void pattern_counts(const u32 *x, u32 stride, u32 nodes,
-                                               const u32 *wiring, u32 share, u32 frames, u32 *counts) {
+__device__ __forceinline__ void pattern_counts(const u32 *x, u32 stride, u32 nodes, const u32 *sources, u32 share,
+                                               u32 frames, u32 *counts) {
   constexpr int LOW = N < 5 ? N : 5, HIGH = N - LOW, QUADS = 8;
   constexpr u32 GROUPS = 32 >> LOW;
   SHARED(uint4, tiles, COUNT_WARPS * (N + 1) * QUADS);
   SHARED(u32, total, 1 << N);
   u32 lane = threadIdx.x & 31, warp = threadIdx.x / 32;
   u32 words = (frames + 31) / 32, units = share * words;
-  const u32 *sources = wiring + (u64)blockIdx.x * share * N;
   uint4 *tile = tiles + warp * (N + 1) * QUADS;
   for (u32 k = threadIdx.x; k < 1u << N; k += COUNT_WARPS * 32) total[k] = 0;
   __syncthreads();
@@ -78,6 +81,37 @@ __device__ __forceinline__ void pattern_counts(const u32 *x, u32 stride, u32 nod
 #define PATTERN_COUNTS(N)                                                                        \
   KERNEL(COUNT_WARPS * 32, pattern_counts_##N, const u32 *x, u32 stride, u32 nodes,              \
          const u32 *wiring, u32 share, u32 frames, u32 *counts) {                                \
-    pattern_counts<N>(x, stride, nodes, wiring, share, frames, counts);                          \
+    pattern_counts<N>(x, stride, nodes, wiring + (u64)blockIdx.x * share * N, share, frames,     \
+                      counts);                                                                   \
   }
 FOR_FAN_INS(PATTERN_COUNTS)
+
+// The same of a table of one place, by what its scores choose, which is written too: see choose.cu.
+template <int N>
+__device__ __forceinline__ void chosen_counts(const u32 *x, u32 stride, u32 nodes, const u32 *candidates,
+                                              const float *scores, u32 count, u32 frames, u32 *counts, u32 *table,
+                                              u32 *picked) {
+  SHARED(u32, sources, N);
+  u64 slot = (u64)blockIdx.x * N;
+  if (threadIdx.x < 32) {
+    uint2 own = choose_node(candidates + slot * count, scores + slot * count, count, N);
+    if (threadIdx.x < N) {
+      sources[threadIdx.x] = own.x;
+      if (blockIdx.y == 0) {
+        table[slot + threadIdx.x] = own.x;
+        picked[slot + threadIdx.x] = own.y;
+      }
+    }
+  }
+  __syncthreads();
+  pattern_counts<N>(x, stride, nodes, sources, 1, frames, counts);
+}
+
+#define CHOSEN_COUNTS(N)                                                                         \
+  KERNEL(COUNT_WARPS * 32, chosen_counts_##N, const u32 *x, u32 stride, u32 nodes,               \
+         const u32 *candidates, const float *scores, u32 count, u32 frames, u32 *counts,         \
+         u32 *table, u32 *picked) {                                                              \
+    chosen_counts<N>(x, stride, nodes, candidates, scores, count, frames, counts, table,         \
+                     picked);                                                                    \
+  }
+FOR_FAN_INS(CHOSEN_COUNTS)

@@ -4,7 +4,7 @@
 // Costs about 25 instructions a thread and frame, 1.1 T/s. So memory, the reading of dy, is the bound.
 //
 // The block that is done last with a table goes on with its sums to the gradients of its parameters, where
-// its model is one of table_model.cuh; columns are then its memory. That is a launch less.
+// its model is one of models/; columns are then its memory. That is a launch less.
 //
 // Each lane adds to a column of its own in shared memory, where no two meet and no two are in one
 // bank; columns are added up in fixed order. Splits of a table are added up, in order, by the block

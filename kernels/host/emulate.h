@@ -397,6 +397,11 @@ T __shfl_xor_sync(unsigned mask, T value, unsigned by) {
   return emulate::from_bits<T>(emulate::exchange(mask, emulate::to_bits(value), "__shfl_xor_sync")[lane ^ by]);
 }
 
+template <class T>
+T __shfl_sync(unsigned mask, T value, unsigned from) {
+  return emulate::from_bits<T>(emulate::exchange(mask, emulate::to_bits(value), "__shfl_sync")[from & 31]);
+}
+
 inline unsigned __ballot_sync(unsigned mask, int vote) {
   const uint64_t *votes = emulate::exchange(mask, vote != 0, "__ballot_sync");
   unsigned lanes = mask & emulate::scheduler.current->warp->lanes, all = 0;

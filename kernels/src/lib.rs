@@ -3,9 +3,9 @@
 
 #[cfg(feature = "emulate")]
 pub mod emulate;
+mod headers;
 
-/// What stands in front of every source: NVRTC has no headers.
-const COMMON: &str = concat!(include_str!("../common.cuh"), include_str!("../table_model.cuh"));
+pub use headers::MODELS;
 
 /// The CUDA source of one operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,9 +16,9 @@ pub struct Source {
 }
 
 impl Source {
-    /// A program as NVRTC takes it: what all share, then this source. Errors name its own lines.
+    /// A program as NVRTC takes it: the headers, then this source. Errors name the files and their lines.
     pub fn program(&self) -> String {
-        format!("{COMMON}\n#line 1 \"{}.cu\"\n{}", self.name, self.text)
+        format!("{}\n#line 1 \"{}.cu\"\n{}", headers::text(), self.name, self.text)
     }
 
     /// The source alone, as in its file.
@@ -51,8 +51,8 @@ sources! {
     FINITE = "finite",
     GATHER_ROWS = "gather_rows",
     LOSS = "loss",
+    MICRO_MLP = "micro_mlp",
     MODULATE = "modulate",
-    NOISE = "noise",
     NORM = "norm",
     OPTIMIZER = "optimizer",
     PATTERN_COUNTS = "pattern_counts",
@@ -69,6 +69,8 @@ sources! {
     TABLE_ERRORS = "table_errors",
     TABLE_FORWARD = "table_forward",
     TABLE_VALUES = "table_values",
+    THRESHOLDS = "thresholds",
+    TIE = "tie",
     VALUE_FORWARD = "value_forward",
     WEIGHTS = "weights",
     WINDOW = "window",
@@ -93,6 +95,22 @@ mod tests {
             assert!(top.contains("bound") || top.contains("/s"), "{}", source.name);
             assert!(!source.text.contains("#include"), "{}", source.name);
             assert!(source.program().contains(source.text()));
+        }
+    }
+
+    #[test]
+    fn every_file_of_a_model_is_in_the_list_and_in_every_program() {
+        let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/models")).unwrap();
+        let files = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut files: Vec<String> = files.collect();
+        files.sort();
+        let mut listed: Vec<String> = MODELS.iter().map(|name| format!("{name}.cuh")).collect();
+        listed.sort();
+        assert_eq!(files, listed);
+        let program = TABLE_VALUES.program();
+        for (number, name) in MODELS.iter().enumerate() {
+            assert_eq!(program.matches(&format!("struct {name}_model")).count(), 1, "{name}");
+            assert!(program.contains(&format!(" MODEL({number}, {name})")), "{name}");
         }
     }
 }

@@ -19,8 +19,17 @@ const PACKAGES: [&str; 2] = ["nvidia-cuda-nvrtc-cu12==12.9.86", "nvidia-cuda-nvc
 const GENERATIONS: [u32; 3] = [75, 80, 90];
 
 /// Kernels that may not keep anything in memory for want of registers, by the start of their names.
-const NO_SPILLS: [&str; 7] =
-    ["pattern_", "table_", "value_", "real_", "candidate_", "affine_", "scatter_"];
+const NO_SPILLS: [&str; 9] = [
+    "pattern_",
+    "chosen_",
+    "table_",
+    "value_",
+    "real_",
+    "micro_",
+    "candidate_",
+    "affine_",
+    "scatter_",
+];
 
 const COMPILE: &str = include_str!("cuda_check.py");
 
@@ -89,8 +98,8 @@ pub(crate) fn run(markdown: bool) -> Result<()> {
     let assembler = packages.join("cuda_nvcc/bin/ptxas");
     let mut found = BTreeMap::new();
     for generation in GENERATIONS {
-        for source in sources()? {
-            let ptx = programs.join(source.with_extension(format!("{generation}.ptx")));
+        for source in lutweave_kernels::ALL {
+            let ptx = programs.join(format!("{}.{generation}.ptx", source.name));
             for (kernel, needs) in assemble(&assembler, &ptx, generation)? {
                 found.insert((kernel, generation), needs);
             }
@@ -152,31 +161,14 @@ fn find(folder: &Path, start: &str) -> Result<PathBuf> {
     bail!("{} has no {start}", folder.display())
 }
 
-/// The names of all sources.
-fn sources() -> Result<Vec<PathBuf>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(workspace::root().join("kernels"))? {
-        let name = PathBuf::from(entry?.file_name());
-        if name.extension().is_some_and(|ending| ending == "cu") {
-            names.push(name);
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
-/// Writes programs as NVRTC takes them: what all share, then one file.
+/// Writes programs as NVRTC takes them.
 fn write_programs(folder: &Path) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder)?;
     }
     fs::create_dir_all(folder)?;
-    let kernels = workspace::root().join("kernels");
-    let common = fs::read_to_string(kernels.join("common.cuh"))?
-        + &fs::read_to_string(kernels.join("table_model.cuh"))?;
-    for name in sources()? {
-        let text = fs::read_to_string(kernels.join(&name))?;
-        fs::write(folder.join(&name), format!("{common}\n#line 1 \"{}\"\n{text}", name.display()))?;
+    for source in lutweave_kernels::ALL {
+        fs::write(folder.join(format!("{}.cu", source.name)), source.program())?;
     }
     Ok(())
 }

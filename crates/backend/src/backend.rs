@@ -12,9 +12,9 @@ use crate::encode::EncodeKernels;
 use crate::finite::FiniteKernels;
 use crate::gradient::GradientKernels;
 use crate::loss::LossKernels;
+use crate::micro_mlp::MicroMlpKernels;
 use crate::model::ModelKernels;
 use crate::modulate::ModulateKernels;
-use crate::noise::NoiseKernels;
 use crate::norm::NormKernels;
 use crate::optimizer::OptimizerKernels;
 use crate::pool::PoolKernels;
@@ -23,6 +23,8 @@ use crate::row_norm::RowNormKernels;
 use crate::rows::RowKernels;
 use crate::sum::SumKernels;
 use crate::table::TableKernels;
+use crate::thresholds::ThresholdKernels;
+use crate::tie::TieKernels;
 use crate::weights::WeightKernels;
 use crate::window::WindowKernels;
 
@@ -32,13 +34,15 @@ use crate::window::WindowKernels;
 /// every backend. Kernels are grouped into one trait a family.
 pub trait Backend:
     TableKernels
+    + MicroMlpKernels
     + ModelKernels
-    + NoiseKernels
     + RealKernels
     + EncodeKernels
     + ModulateKernels
     + CandidateKernels
     + DenseKernels
+    + ThresholdKernels
+    + TieKernels
     + WeightKernels
     + NormKernels
     + ActivationKernels

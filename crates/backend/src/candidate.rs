@@ -4,7 +4,7 @@ use lutweave_lut::{MAX_FAN_IN, Wiring};
 use lutweave_tensor::{Array, DType, FrameBuffer};
 
 use crate::check::{check_rows, check_size};
-use crate::table::{Slopes, check_input, check_slopes};
+use crate::table::{Slopes, TableKernels, check_input, check_slopes};
 use crate::{Error, Result, Sites};
 
 /// The sources that a layer's nodes read in one step, as scores of candidates choose them.
@@ -16,7 +16,18 @@ pub struct Choice {
     sources: usize,
     fan_in: usize,
     table: Array<u32>,
-    readers: Option<Readers>,
+    made: Made,
+}
+
+/// What a device has of a choice besides.
+#[derive(Debug)]
+pub(crate) enum Made {
+    /// Nothing: it was made on the host.
+    Nothing,
+    /// For each slot the number of what was chosen among its candidates.
+    Picked(Array<u32>),
+    /// The choice turned around.
+    Readers(Box<Readers>),
 }
 
 /// The choice turned around, where a device has it: the slots that read each source.
@@ -32,18 +43,14 @@ pub(crate) struct Readers {
 impl From<Wiring> for Choice {
     fn from(wiring: Wiring) -> Self {
         let (sources, fan_in) = (wiring.sources(), wiring.fan_in());
-        Self { sources, fan_in, table: Array::from(wiring.table()), readers: None }
+        Self { sources, fan_in, table: Array::from(wiring.table()), made: Made::Nothing }
     }
 }
 
 impl Choice {
     /// From sources that are known to be below `sources`.
-    pub(crate) fn of(
-        (sources, fan_in): (usize, usize),
-        table: Array<u32>,
-        readers: Option<Readers>,
-    ) -> Self {
-        Self { sources, fan_in, table, readers }
+    pub(crate) fn of((sources, fan_in): (usize, usize), table: Array<u32>, made: Made) -> Self {
+        Self { sources, fan_in, table, made }
     }
 
     /// Nodes that can be read.
@@ -80,8 +87,8 @@ impl Choice {
         &self.table
     }
 
-    pub(crate) fn readers(&self) -> Option<&Readers> {
-        self.readers.as_ref()
+    pub(crate) fn made(&self) -> &Made {
+        &self.made
     }
 }
 
@@ -101,6 +108,15 @@ pub struct Candidates<'a> {
     pub scores: &'a Array,
 }
 
+/// The gradients of a layer's scores.
+#[derive(Debug)]
+pub struct CandidateGradient<'a> {
+    /// As in [`Candidates`].
+    pub of_slots: &'a [u32],
+    /// Added to: the sum of each candidate.
+    pub sums: &'a mut Array,
+}
+
 /// Choices among candidate sources, and the gradients of their scores.
 ///
 /// Every node has a table of its own here: wiring that is learned is not shared over places. Every
@@ -110,7 +126,7 @@ pub struct Candidates<'a> {
 /// ```text
 /// Σ_f g[f] · (2·x_c[f] − 1)      g[f] = slope_i[k] · (scale[k] · dy[f] + offset[k]),  k = k(f)
 /// ```
-pub trait CandidateKernels {
+pub trait CandidateKernels: TableKernels {
     /// The candidate with the best score for every slot, but no source twice in a node: the best score
     /// of the node is served first, and slots whose own was taken look for their next best. Ties go to the
     /// lower slot and the earlier candidate; a score that is NaN is best where it is the first that is free
@@ -142,6 +158,25 @@ pub trait CandidateKernels {
         candidates: &[u32],
         sums: &mut Array,
     ) -> Result<()>;
+
+    /// [`candidate_sums`](Self::candidate_sums), and where the gradient goes further down
+    /// [`table_backward`](TableKernels::table_backward): in one, since both need the errors.
+    ///
+    /// # Errors
+    ///
+    /// As of the two.
+    fn candidate_backward(
+        &self,
+        x: &FrameBuffer,
+        sites: Sites<'_>,
+        dy: &FrameBuffer,
+        slopes: Slopes<'_>,
+        scores: CandidateGradient<'_>,
+        dx: Option<&mut FrameBuffer>,
+    ) -> Result<()> {
+        self.candidate_sums(x, sites, dy, slopes, scores.of_slots, scores.sums)?;
+        dx.map_or(Ok(()), |dx| self.table_backward(x, sites, dy, slopes, dx))
+    }
 }
 
 /// Checks all operands; gives the number of candidates of a slot.

@@ -30,7 +30,10 @@ use dispatch::TableDispatch;
 pub use dispatch::{Dispatch, Kernel};
 use lutweave_lut::Isa;
 
-use crate::{Backend, Error, FiniteKernels, ModelKernels, NoiseKernels, Result, RowNormKernels};
+use crate::{
+    Backend, Error, FiniteKernels, MicroMlpKernels, ModelKernels, Result, RowNormKernels,
+    ThresholdKernels, TieKernels,
+};
 
 /// Runs kernels on the threads of the current rayon pool, with one instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,11 +74,15 @@ impl Default for Cpu {
 
 impl ModelKernels for Cpu {}
 
-impl NoiseKernels for Cpu {}
-
 impl RowNormKernels for Cpu {}
 
 impl FiniteKernels for Cpu {}
+
+impl MicroMlpKernels for Cpu {}
+
+impl ThresholdKernels for Cpu {}
+
+impl TieKernels for Cpu {}
 
 impl Backend for Cpu {
     fn name(&self) -> &'static str {

@@ -24,6 +24,7 @@ mod graph;
 mod library;
 mod loss;
 mod memory;
+mod micro_mlp;
 mod model;
 mod modulate;
 #[cfg(any(feature = "cuda", feature = "emulate"))]
@@ -41,6 +42,8 @@ mod rows;
 mod sum;
 mod table;
 mod tables;
+mod thresholds;
+mod tie;
 mod weights;
 mod window;
 

@@ -1,6 +1,6 @@
 //! The two ends of a network: numbers to bits, and bits to scores.
 
-use lutweave_tensor::{DType, FrameBuffer};
+use lutweave_tensor::{Array, DType, FrameBuffer};
 
 use crate::Result;
 use crate::check::{check_dtype, check_rows, check_size};
@@ -19,7 +19,7 @@ pub trait EncodeKernels {
     fn threshold(
         &self,
         x: &FrameBuffer,
-        thresholds: &[f32],
+        thresholds: &Array,
         levels: usize,
         y: &mut FrameBuffer,
     ) -> Result<()>;
@@ -45,7 +45,7 @@ pub trait EncodeKernels {
 /// Checks the operands of a threshold encoding; returns the points of one channel.
 pub(crate) fn check_threshold(
     x: &FrameBuffer,
-    thresholds: &[f32],
+    thresholds: &Array,
     levels: usize,
     y: &FrameBuffer,
 ) -> Result<usize> {

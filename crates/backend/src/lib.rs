@@ -13,6 +13,7 @@ mod error;
 mod finite;
 mod gradient;
 mod loss;
+mod micro_mlp;
 mod model;
 mod modulate;
 mod noise;
@@ -28,12 +29,14 @@ mod sites;
 mod sum;
 mod switch;
 mod table;
+mod thresholds;
+mod tie;
 mod weights;
 mod window;
 
 pub use activation::{ActivationKernels, FixedPoint, TwoLevels, Window};
 pub use backend::Backend;
-pub use candidate::{CandidateKernels, Candidates, Choice};
+pub use candidate::{CandidateGradient, CandidateKernels, Candidates, Choice};
 pub use cpu::{Cpu, Dispatch, Kernel};
 pub use cuda::{Cuda, Schedule, Traffic};
 pub use dense::DenseKernels;
@@ -43,9 +46,12 @@ pub use finite::{Fault, FiniteKernels, Watched, all_finite, finite};
 pub use gradient::GradientKernels;
 pub use loss::{ElementLoss, Layout, LossKernels, PROBABILITY_FLOOR, Row, Wanted};
 pub use lutweave_lut::Isa;
-pub use model::{BatchGradient, BatchState, MOMENTS, ModelKernels, Nodes, Running, TableModel};
+pub use micro_mlp::{MicroMlpKernels, MicroMlps};
+pub use model::{
+    BatchGradient, BatchState, MOMENTS, ModelKernels, Nodes, Running, TableModel, UnitFunction,
+};
 pub use modulate::{ErrorEffect, Levels, MAX_CODE_BITS, ModulateKernels, Modulation, Thresholds};
-pub use noise::{Draw, NodeStreams, Noise, NoiseKernels};
+pub use noise::{Draw, NodeNoise, NodeStreams, Noise};
 pub use norm::{GroupMap, GroupNorm, NormKernels};
 pub use optimizer::{OptimizerKernels, Rule, Trained, power_of_two};
 pub use pool::{Divisor, PoolKernels};
@@ -60,5 +66,7 @@ pub use switch::SwitchKernels;
 pub use table::{
     Entries, MakeEntries, MakeGradient, Slopes, TableGradient, TableKernels, table_words,
 };
+pub use thresholds::{RisingThresholds, ThresholdGradient, ThresholdKernels, softplus};
+pub use tie::TieKernels;
 pub use weights::{WeightForm, WeightKernels};
 pub use window::WindowKernels;

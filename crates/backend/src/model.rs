@@ -3,8 +3,9 @@
 use lutweave_tensor::{Array, DType, FrameBuffer};
 
 use crate::check::{check_rows, check_size};
+use crate::noise::NodeNoise;
 use crate::table::check_input;
-use crate::{Result, Sites};
+use crate::{Candidates, Choice, Result, Sites};
 
 /// Numbers that the state of a node has after its values: the mean and the variance of the batch.
 pub const MOMENTS: usize = 2;
@@ -29,6 +30,9 @@ pub enum TableModel {
     /// A softmax over the 16 functions of two inputs; with `hard` the likeliest of them.
     #[allow(missing_docs)]
     GateMixture { temperature: f32, hard: bool },
+    /// A network of one hidden layer with so many units of this function.
+    #[allow(missing_docs)]
+    MicroMlp { units: usize, function: UnitFunction },
     /// Whether the entry is above 0.5. Not trained.
     Binary,
     /// The mean of the inputs. No parameters.
@@ -37,13 +41,43 @@ pub enum TableModel {
     Max,
 }
 
+/// The function of a hidden unit of a micro-MLP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum UnitFunction {
+    Relu,
+    LeakyRelu,
+    Tanh,
+    HardTanh,
+    Sigmoid,
+}
+
 impl TableModel {
     /// Parameters of a node.
     pub fn parameters(self, fan_in: usize) -> usize {
         match self {
             Self::GateMixture { .. } => 16,
+            Self::MicroMlp { units, .. } => units.saturating_mul(fan_in + 2).saturating_add(1),
             Self::Average | Self::Max => 0,
             _ => 1 << fan_in,
+        }
+    }
+
+    /// The file of its kernel, and two settings as that takes them.
+    pub(crate) fn kernel(self) -> (&'static str, f32, f32) {
+        let yes = |yes: bool| f32::from(u8::from(yes));
+        match self {
+            Self::Smoothed { bias, binarize_table } => ("smoothed", bias, yes(binarize_table)),
+            Self::HardTable { alpha, beta } => ("hard_table", alpha, beta),
+            Self::Light { sine } => ("light", yes(sine), 0.0),
+            Self::Walsh { temperature } => ("walsh", temperature, 0.0),
+            Self::GateMixture { temperature, hard } => ("gate_mixture", temperature, yes(hard)),
+            Self::MicroMlp { units, function } => {
+                ("micro_mlp", units as f32, f32::from(function as u8))
+            }
+            Self::Binary => ("binary", 0.0, 0.0),
+            Self::Average => ("average", 0.0, 0.0),
+            Self::Max => ("max", 0.0, 0.0),
         }
     }
 }
@@ -102,7 +136,8 @@ pub struct Running<'a> {
 /// the model is made of sums and products, the others agree within 1e-4.
 pub trait ModelKernels {
     /// Counts patterns, makes the entries of every table from them, and looks these up: bits, or for
-    /// `y` of f32 values clamped to 0 to 1. Writes all of `state`.
+    /// `y` of f32 values clamped to 0 to 1. Writes all of `state`. With `noise`,
+    /// entries are those of the parameters with this noise, which are written where it says.
     ///
     /// # Errors
     ///
@@ -112,8 +147,63 @@ pub trait ModelKernels {
         _x: &FrameBuffer,
         _sites: Sites<'_>,
         _nodes: Nodes<'_>,
+        _noise: Option<NodeNoise<'_>>,
         _state: BatchState<'_>,
         _y: &mut FrameBuffer,
+    ) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// [`choose`](crate::CandidateKernels::choose), then [`model_forward`](Self::model_forward) with what was
+    /// chosen, in one. None, as here, where the backend has none of this.
+    ///
+    /// # Errors
+    ///
+    /// As of the two.
+    fn learned_forward(
+        &self,
+        _x: &FrameBuffer,
+        _candidates: Candidates<'_>,
+        _nodes: Nodes<'_>,
+        _noise: Option<NodeNoise<'_>>,
+        _state: BatchState<'_>,
+        _y: &mut FrameBuffer,
+    ) -> Result<Option<Choice>> {
+        Ok(None)
+    }
+
+    /// The answer of nodes that learn nothing: as [`model_forward`](Self::model_forward), but with constants
+    /// for mean and variance, one of each a table. `state` is written in full, of any length before.
+    ///
+    /// # Errors
+    ///
+    /// As of [`model_forward`](Self::model_forward).
+    fn constant_forward(
+        &self,
+        _x: &FrameBuffer,
+        _sites: Sites<'_>,
+        _nodes: Nodes<'_>,
+        _moments: (&Array, &Array),
+        _state: &mut Array,
+        _y: &mut FrameBuffer,
+    ) -> Result<bool> {
+        Ok(false)
+    }
+
+    /// Adds the gradient of the inputs of such nodes to `dx`: through the model and, with a norm, through
+    /// its window, where `0 < v < 1`, and as through a constant factor.
+    ///
+    /// # Errors
+    ///
+    /// As of [`table_backward`](crate::TableKernels::table_backward).
+    fn constant_backward(
+        &self,
+        _x: &FrameBuffer,
+        _sites: Sites<'_>,
+        _dy: &FrameBuffer,
+        _nodes: Nodes<'_>,
+        _state: &Array,
+        _dx: &mut FrameBuffer,
     ) -> Result<bool> {
         Ok(false)
     }
@@ -154,7 +244,7 @@ pub(crate) fn check_model_forward(
 }
 
 fn check_nodes(op: &'static str, sites: Sites<'_>, nodes: Nodes<'_>) -> Result<()> {
-    let expected = sites.tables() * nodes.model.parameters(sites.fan_in());
+    let expected = sites.tables().saturating_mul(nodes.model.parameters(sites.fan_in()));
     check_size(op, "parameters", "values", expected, nodes.parameters.len())?;
     if matches!(nodes.model, TableModel::GateMixture { .. }) {
         check_size(op, "a gate mixture", "inputs", 2, sites.fan_in())?;
@@ -185,4 +275,30 @@ pub(crate) fn check_model_backward(
         check_size(op, "running variance", "values", tables, running.variance.len())?;
     }
     Ok(())
+}
+
+/// Checks the moments that are constants.
+pub(crate) fn check_moments(
+    op: &'static str,
+    sites: Sites<'_>,
+    (mean, variance): (&Array, &Array),
+) -> Result<()> {
+    check_size(op, "mean", "values", sites.tables(), mean.len())?;
+    check_size(op, "variance", "values", sites.tables(), variance.len())
+}
+
+/// Checks the operands of a backward pass of nodes that learn nothing; those of the gradient's way down are
+/// checked with it.
+pub(crate) fn check_constant_backward(
+    x: &FrameBuffer,
+    sites: Sites<'_>,
+    dy: &FrameBuffer,
+    nodes: Nodes<'_>,
+    state: &Array,
+) -> Result<()> {
+    let op = "constant backward";
+    check_input(op, x, sites)?;
+    check_rows(op, "dy", dy, DType::F32, sites.places(), x)?;
+    check_nodes(op, sites, nodes)?;
+    check_size(op, "state", "values", sites.entries() + MOMENTS * sites.tables(), state.len())
 }

@@ -1,9 +1,7 @@
-//! Noise on the parameters of a training step.
+//! Noise on the parameters of a training step, drawn where they are: see
+//! [`ModelKernels::model_forward`](crate::ModelKernels::model_forward).
 
 use lutweave_tensor::Array;
-
-use crate::Result;
-use crate::check::check_size;
 
 /// Most parts of a path that a kernel goes on with.
 pub(crate) const MOST_PARTS: usize = 4;
@@ -38,32 +36,14 @@ pub struct NodeStreams<'a> {
     pub after: &'a [u64],
 }
 
-/// Noise that is drawn where the parameters are.
-pub trait NoiseKernels {
-    /// `out = parameters + noise`, for nodes of `size` parameters each, with the draws of
-    /// [`rng::stream`](lutweave_tensor::rng::stream) in the order of the parameters; logarithms may
-    /// differ in their last bit. A backend that has none of this gives `false` and changes nothing, as the
-    /// method does here: whoever asks draws on the host.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Size`](crate::Error::Size) unless both arrays are of the same whole number of nodes.
-    fn add_noise(
-        &self,
-        _parameters: &Array,
-        _size: usize,
-        _noise: Noise,
-        _streams: NodeStreams<'_>,
-        _out: &mut Array,
-    ) -> Result<bool> {
-        Ok(false)
-    }
-}
-
-pub(crate) fn check_noise(parameters: &Array, size: usize, out: &Array) -> Result<()> {
-    let op = "add noise";
-    check_size(op, "a node", "parameters", size.max(1), size)?;
-    let whole = parameters.len() / size * size;
-    check_size(op, "parameters", "values", whole, parameters.len())?;
-    check_size(op, "out", "values", parameters.len(), out.len())
+/// Noise of a layer's nodes in one step, and where their parameters with it are wanted: they are those of
+/// the nodes plus the draws of [`rng::stream`](lutweave_tensor::rng::stream), one for each parameter in
+/// order; logarithms may differ from the host's in their last bit.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct NodeNoise<'a> {
+    pub noise: Noise,
+    pub streams: NodeStreams<'a>,
+    /// Of any length before.
+    pub noisy: &'a mut Array,
 }

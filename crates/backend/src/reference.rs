@@ -23,7 +23,10 @@ mod window;
 
 pub use multilinear::{DifferentiableLut, NodeGradient, multilinear, multilinear_gradient};
 
-use crate::{Backend, FiniteKernels, ModelKernels, NoiseKernels, RowNormKernels};
+use crate::{
+    Backend, FiniteKernels, MicroMlpKernels, ModelKernels, RowNormKernels, ThresholdKernels,
+    TieKernels,
+};
 
 /// The reference backend: one thread, one frame at a time.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,11 +34,15 @@ pub struct Reference;
 
 impl ModelKernels for Reference {}
 
-impl NoiseKernels for Reference {}
-
 impl RowNormKernels for Reference {}
 
 impl FiniteKernels for Reference {}
+
+impl MicroMlpKernels for Reference {}
+
+impl ThresholdKernels for Reference {}
+
+impl TieKernels for Reference {}
 
 impl Backend for Reference {
     fn name(&self) -> &'static str {

@@ -5,7 +5,8 @@
 mod common;
 
 use lutweave_backend::{
-    Backend, CandidateKernels, Candidates, Choice, Cpu, Isa, Reference, Sites, Slopes,
+    Backend, BatchState, CandidateGradient, CandidateKernels, Candidates, Choice, Cpu, Isa,
+    ModelKernels, Nodes, Reference, Sites, Slopes, TableKernels, TableModel,
 };
 use lutweave_lut::Wiring;
 use lutweave_tensor::{Array, DType, FrameBuffer, rng};
@@ -96,7 +97,8 @@ fn cpu_agrees_with_the_reference() {
 #[test]
 fn cuda_agrees_with_the_reference() {
     for cuda in common::devices() {
-        for (fan_in, frames, count) in [(1, 1, 1), (3, 63, 0), (6, 65, 8), (6, 700, 19), (8, 33, 9)]
+        for (fan_in, frames, count) in
+            [(1, 1, 1), (3, 63, 0), (6, 65, 8), (6, 1100, 19), (8, 33, 9)]
         {
             let case = Case { fan_in, sources: 17, nodes: 5, frames, count };
             let operands = Operands::of(case);
@@ -201,6 +203,64 @@ fn a_choice_is_read_as_a_wiring_is() {
         let got = run(backend, (&choice).into());
         let wiring = Wiring::explicit(9, 3, choice.fetch().unwrap().to_vec()).unwrap();
         assert!(got == run(backend, (&wiring).into()), "{backend:?}");
+    }
+}
+
+/// A whole layer of learned wiring, forward and backward: chosen, counted and looked up in one, errors,
+/// sums and the gradient of the inputs in one, where a backend has that, against the kernels one by one.
+#[test]
+fn a_layer_that_chooses_is_its_kernels_one_by_one() {
+    for (fan_in, nodes, frames, count) in [(1, 3, 33, 40), (3, 20, 70, 8), (6, 9, 1100, 9)] {
+        let case = Case { fan_in, sources: count + 1, nodes, frames, count };
+        let (operands, scored) = (Operands::of(case), scored(fan_in, nodes, count, 2));
+        let (of_slots, scores) = (&scored.0[..], &scored.1);
+        let candidates = Candidates { sources: count + 1, fan_in, count, of_slots, scores };
+        let parameters: Array = operands.scale.iter().map(|w| w.abs().min(1.0)).collect();
+        let model = TableModel::Smoothed { bias: 0.25, binarize_table: false };
+        let nodes_of = Nodes { model, parameters: &parameters, norm: Some((0.3, 0.5)) };
+        let (x, dy, slopes) = (&operands.x, &operands.dy, operands.slopes());
+        let down = |backend: &dyn Backend, choice: &Choice| {
+            let mut sums = operands.sums.clone();
+            let mut dx = FrameBuffer::zeros(DType::F32, &[count + 1], frames).unwrap();
+            let scores = CandidateGradient { of_slots, sums: &mut sums };
+            let sites = Sites::from(choice);
+            backend.candidate_backward(x, sites, dy, slopes, scores, Some(&mut dx)).unwrap();
+            (sums, dx)
+        };
+        for cuda in common::devices() {
+            let forward = |apart: bool| {
+                let (mut counts, mut state) = (Array::default(), Array::default());
+                let mut y = FrameBuffer::zeros(DType::Bit, &[nodes], frames).unwrap();
+                let own = BatchState { counts: &mut counts, state: &mut state };
+                let choice = if apart {
+                    let choice = cuda.choose(candidates).unwrap();
+                    let sites = Sites::from(&choice);
+                    assert!(cuda.model_forward(x, sites, nodes_of, None, own, &mut y).unwrap());
+                    choice
+                } else {
+                    let made = cuda.learned_forward(x, candidates, nodes_of, None, own, &mut y);
+                    made.unwrap().unwrap()
+                };
+                (choice, counts, state, y)
+            };
+            let (apart, one) = (forward(true), forward(false));
+            assert_eq!(one.0.fetch(), Reference.choose(candidates).unwrap().fetch());
+            assert_eq!(one.0.fetch(), apart.0.fetch());
+            assert!((&one.1, &one.2, &one.3) == (&apart.1, &apart.2, &apart.3), "{case:?}");
+            // The choice as it is after either, and as one of the host's.
+            let want = down(&Reference, &one.0);
+            let got = down(&cuda, &one.0);
+            close(case, &got.0, &want.0);
+            close(case, got.1.rows::<f32>().unwrap(), want.1.rows::<f32>().unwrap());
+            assert!(got == down(&cuda, &apart.0), "{case:?} {cuda:?}");
+            let wiring = one.0.fetch().unwrap().to_vec();
+            let wiring = Wiring::explicit(count + 1, fan_in, wiring).unwrap();
+            assert!(got == down(&cuda, &wiring.into()), "{case:?} {cuda:?}");
+            let mut dx = FrameBuffer::zeros(DType::F32, &[count + 1], frames).unwrap();
+            cuda.table_backward(x, (&one.0).into(), dy, slopes, &mut dx).unwrap();
+            assert!(dx == got.1, "{case:?} {cuda:?}");
+            cuda.synchronise().unwrap();
+        }
     }
 }
 

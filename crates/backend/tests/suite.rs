@@ -196,8 +196,7 @@ fn compare_ends(backend: &dyn Backend, frames: usize) {
     let pixels: Vec<u8> = (0..6 * frames).map(|_| rng::word(&mut stream) as u8).collect();
     let mut reals: Vec<f32> = pixels.iter().map(|&p| f32::from(p) - 99.5).collect();
     reals[0] = f32::NAN;
-    let thresholds: Vec<f32> =
-        (0..18).map(|_| rng::below(&mut stream, 256) as f32 - 20.0).collect();
+    let thresholds: Array = (0..18).map(|_| rng::below(&mut stream, 256) as f32 - 20.0).collect();
     for x in [
         FrameBuffer::from_frames(&[2, 3], &pixels).unwrap(),
         FrameBuffer::from_frames(&[2, 3], &reals).unwrap(),

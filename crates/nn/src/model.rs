@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use lutweave_backend::{Noise, TableModel};
+use lutweave_backend::{Noise, TableModel, UnitFunction};
 use lutweave_tensor::rng::Xoshiro256PlusPlus;
 
 use crate::Result;
@@ -115,6 +115,12 @@ pub enum RealInputs<'a> {
 
 /// One node on inputs that are real numbers.
 pub trait RealNode: Debug + Send + Sync {
+    /// Hidden units and their function, where the node is a small network as backends know it: its layers then
+    /// stay on a GPU. None, as here, for one that is computed on the host.
+    fn micro_mlp(&self) -> Option<(usize, UnitFunction)> {
+        None
+    }
+
     /// Writes the output of every frame; `x` has one row of frames an input.
     ///
     /// # Errors

@@ -8,8 +8,9 @@ use lutweave_nn::models::{
     Average, Binary, GateMixture, HardTable, Light, Max, MicroMlp, Smoothed, Walsh,
 };
 use lutweave_nn::{
-    BatchNorm, BatchNormalization, BitValues, Dense, GroupSum, LutLayer, Network, Precision,
-    Quantise, Relu, Sequential, StateData, StochasticBatchNormalization, WiringRule,
+    BatchNorm, BatchNormalization, BitValues, Dense, GroupSum, LutLayer, LutModel, Network,
+    Precision, Quantise, Relu, Sequential, StateData, StochasticBatchNormalization, Thermometer,
+    Tie, TiedTo, WiringRule,
 };
 use lutweave_tensor::{DType, Dataset, FrameBuffer, Target, Targets, Values, rng};
 use lutweave_train::metrics::{CategoricalAccuracy, Metric};
@@ -31,6 +32,13 @@ fn batch() -> (Arc<FrameBuffer>, Target) {
     (Arc::new(x), Target::Classes(labels))
 }
 
+/// The batch as a network reads it.
+fn batch_of(net: &Network) -> (Arc<FrameBuffer>, Target) {
+    let (x, target) = batch();
+    let dtype = net.input().dtype;
+    (if dtype == DType::Bit { x } else { Arc::new(x.convert(dtype).unwrap()) }, target)
+}
+
 /// One layer of the kind to be looked at between two others.
 fn network(middle: LutLayer) -> Network {
     Sequential::new(&[20])
@@ -47,7 +55,7 @@ fn network(middle: LutLayer) -> Network {
 fn step(net: &mut Network, optimizer: &mut dyn Optimizer, backend: &dyn Backend) -> (f32, f64) {
     let later = backend.step();
     let backend = later.as_deref().unwrap_or(backend);
-    let (x, target) = batch();
+    let (x, target) = batch_of(net);
     let (y, saved) = net.forward(x, backend).unwrap();
     let whole = SoftmaxCrossEntropy.weight(&target).unwrap();
     let (loss, dy) = SoftmaxCrossEntropy.evaluate_part_on(&y, &target, whole, backend).unwrap();
@@ -59,7 +67,35 @@ fn step(net: &mut Network, optimizer: &mut dyn Optimizer, backend: &dyn Backend)
     (loss.read().unwrap(), accuracy.value())
 }
 
+/// A model that no kernel knows.
+#[derive(Debug)]
+struct Own;
+
+impl LutModel for Own {
+    fn kind(&self) -> &'static str {
+        "own"
+    }
+
+    fn initialise(&self, rng: &mut rng::Xoshiro256PlusPlus, params: &mut [f32]) {
+        params.fill_with(|| rng::uniform(rng));
+    }
+
+    fn values(&self, params: &[f32], values: &mut [f32]) {
+        values.copy_from_slice(params);
+    }
+
+    fn backward(&self, _params: &[f32], dvalues: &[f32], _counts: &[u32], dparams: &mut [f32]) {
+        dparams.iter_mut().zip(dvalues).for_each(|(own, dvalue)| *own += dvalue);
+    }
+
+    fn slopes(&self, _params: &[f32], values: &[f32], i: usize, slopes: &mut [f32]) {
+        let slope = |k: usize| values[k | 1 << i] - values[k & !(1 << i)];
+        slopes.iter_mut().enumerate().for_each(|(k, own)| *own = slope(k));
+    }
+}
+
 fn layers() -> Vec<(LutLayer, bool)> {
+    use lutweave_nn::models::micro_mlp::Activation::{HardTanh, LeakyRelu, Relu, Sigmoid, Tanh};
     let lut = |fan_in| LutLayer::new(18).fan_in(fan_in);
     let mut layers: Vec<(LutLayer, bool)> = (1..=8).map(|n| (lut(n), true)).collect();
     layers.extend([
@@ -74,8 +110,13 @@ fn layers() -> Vec<(LutLayer, bool)> {
         (lut(3).model(Binary).batch_norm(None), true),
         (lut(3).model(Average).batch_norm(None), true),
         (lut(4).model(Max).batch_norm(None), true),
-        (lut(3).model(MicroMlp::default()), false), // the host's
     ]);
+    let units = [Relu, LeakyRelu, Tanh, HardTanh, Sigmoid];
+    for (number, activation) in units.into_iter().enumerate() {
+        let model = MicroMlp::new([1, 16, 5, 33, 64][number]).activation(activation);
+        layers.push((lut([1, 3, 6, 8, 2][number]).model(model), true));
+    }
+    layers.push((lut(3).model(Own), false)); // the host's
     layers
 }
 
@@ -134,6 +175,11 @@ fn staying() -> Vec<(&'static str, Network, Box<dyn Optimizer>)> {
         let net = body().then(Dense::new(&[12])).then(lut(18).fan_in(3).real_output(true));
         net.then(lut(9).fan_in(2))
     };
+    let encoded = |encoder: Thermometer| {
+        Sequential::new(&[20]).then(encoder).then(LutLayer::new(18).fan_in(3))
+    };
+    let micro = LutLayer::new(18).model(MicroMlp::new(5)).fan_in(3);
+    let micro = micro.real_inputs(true).real_output(true);
     let (light, walsh) = (Light::default(), Walsh { noise: 0.5, ..Walsh::default() });
     let builds: Vec<(&'static str, Sequential)> = vec![
         ("tables", net().then(LutLayer::new(24).fan_in(6)).then(LutLayer::new(18).fan_in(5))),
@@ -149,6 +195,11 @@ fn staying() -> Vec<(&'static str, Network, Box<dyn Optimizer>)> {
         ),
         ("logistic noise", body().then(LutLayer::new(18).model(light.noise(0.5)))),
         ("noise of coefficients", body().then(LutLayer::new(18).fan_in(5).model(walsh))),
+        ("micro-MLP", body().then(LutLayer::new(18).fan_in(3).model(MicroMlp::new(5)))),
+        ("thresholds", encoded(Thermometer::uniform(&samples(), 3).unwrap().learn(0.4))),
+        ("one threshold", encoded(Thermometer::fit(&samples(), 1).unwrap().learn(0.4))),
+        ("fixed thresholds", encoded(Thermometer::uniform(&samples(), 2).unwrap())),
+        ("micro-MLP of reals", body().then(Dense::new(&[12])).then(micro)),
         ("reals", reals(Smoothed::default(), Some(BatchNorm::default()))),
         ("reals without a norm", reals(Smoothed::stochastic(), None)),
         ("bits of reals", body().then(GroupSum::new(6)).then(LutLayer::new(18).fan_in(2))),
@@ -164,6 +215,13 @@ fn staying() -> Vec<(&'static str, Network, Box<dyn Optimizer>)> {
     let (net, scored) = (plain(), build(learns()));
     let penalty = Box::new(WalshPenalty::new(adam(), 0.1, &net));
     all.push(("penalty of degree", net, penalty));
+    all.push(("ties", tied(body(), "1.tie"), Box::new(adam())));
+    for (name, path) in [("frozen below", "0.lut"), ("frozen between", "1.lut")] {
+        let middle = LutLayer::new(18).fan_in(3).wiring(learned.clone());
+        let mut net = build(body().then(middle).then(LutLayer::new(12).fan_in(3)));
+        assert_eq!(net.freeze(|layer| layer.base().path() == path), 1);
+        all.push((name, net, Box::new(adam())));
+    }
     let cost = Box::new(EncoderCost::new(adam(), 0.1, &scored));
     all.push(("cost of the encoder", scored, cost));
     all
@@ -181,7 +239,7 @@ fn a_step_copies_its_batch_in_and_its_loss_out() {
         step(&mut net, &mut *optimizer, &cuda);
         let crossed = cuda.traffic() - before;
         let Traffic { sent, fetched, launches, lists, repeated, .. } = crossed;
-        let (x, _) = batch();
+        let (x, _) = batch_of(&net);
         let labels = 2 * 4 * FRAMES as u64; // for the loss, and for the share that is right
         assert_eq!(sent, x.bytes() as u64 + labels, "{name}: {crossed:?}");
         // The loss, two counts, and flags that say whether all is finite.
@@ -206,6 +264,74 @@ fn what_stays_trains_as_on_the_host() {
         }
         cuda.synchronise().unwrap();
     }
+}
+
+/// Kernels that the one layer of a network launches, forward and backward.
+fn launches(mut net: Network, path: &str, want_dx: bool) -> (u64, u64) {
+    let cuda = Cuda::emulated(Schedule::Rising, 1).unwrap();
+    let (x, _) = batch_of(&net);
+    let mut counts = (0, 0);
+    net.for_each_mut(|layer| {
+        if layer.base().path() != path {
+            return;
+        }
+        for _ in 0..2 {
+            let start = cuda.traffic();
+            let (y, saved) = layer.forward(Arc::clone(&x), &cuda).unwrap();
+            let between = cuda.traffic();
+            let dy = FrameBuffer::zeros(DType::F32, y.shape(), FRAMES).unwrap();
+            layer.backward(saved, &dy, want_dx, &cuda).unwrap();
+            counts = ((between - start).launches, (cuda.traffic() - between).launches);
+        }
+    });
+    counts
+}
+
+#[test]
+fn a_layer_is_three_launches_each_way() {
+    let lut = |fan_in| LutLayer::new(18).fan_in(fan_in);
+    for (name, layer) in [
+        ("tables", lut(6)),
+        ("real output", lut(5).real_output(true)),
+        ("micro-MLP", lut(3).model(MicroMlp::default())),
+        ("noise", lut(2).model(GateMixture::default().noise(0.5))),
+        ("wiring", lut(3).wiring(WiringRule::Learned { candidates: Some(9) })),
+    ] {
+        let net = || Sequential::new(&[20]).reading(DType::Bit).then(layer.clone()).build(5);
+        assert_eq!(launches(net().unwrap(), "0.lut", true), (3, 3), "{name}");
+        let first = if name == "wiring" { 2 } else { 1 }; // sums of candidates
+        assert_eq!(launches(net().unwrap(), "0.lut", false), (3, first), "{name}, the first");
+        let mut frozen = net().unwrap();
+        frozen.freeze(|_| true);
+        let chosen = if name == "wiring" { 2 } else { 0 }; // apart, and turned around
+        assert_eq!(launches(frozen, "0.lut", true), (2 + chosen, 3), "{name}, frozen");
+    }
+    let tied = tied(Sequential::new(&[20]).reading(DType::Bit), "0.tie");
+    assert_eq!(launches(tied, "0.tie", true), (3 + 1, 3 + 2), "tie");
+    let encoder = Thermometer::uniform(&samples(), 3).unwrap();
+    let net = |encoder| Sequential::new(&[20]).then(encoder).build(5).unwrap();
+    assert_eq!(launches(net(encoder.clone()), "0.thermometer", false), (1, 0));
+    // With one look at whether the thresholds are finite.
+    assert_eq!(launches(net(encoder.learn(0.4)), "0.thermometer", false), (3, 2));
+}
+
+/// A network with a layer some of whose nodes are tied to constants and inputs.
+fn tied(below: Sequential, path: &str) -> Network {
+    let net = below.then(Tie::of(LutLayer::new(18).fan_in(3))).then(Dense::new(&[3]));
+    let mut net = net.build(5).unwrap();
+    let input = |node: usize, inverted: bool| Some(TiedTo::Input { node, inverted });
+    let constant = |one: bool| Some(TiedTo::Constant(one));
+    let ties = [None, constant(true), input(3, false), input(5, true), input(3, true)];
+    let ties: Vec<Option<TiedTo>> = (0..18).map(|node| ties[node % 5]).collect();
+    let mut found = 0;
+    net.for_each_mut(|layer| {
+        if layer.base().path() == path {
+            layer.restore(&[Tie::state(&ties)]).unwrap();
+            found += 1;
+        }
+    });
+    assert_eq!(found, 1);
+    net
 }
 
 /// Samples of three classes, by which bits are set.

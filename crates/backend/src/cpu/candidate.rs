@@ -9,7 +9,9 @@ use rayon::prelude::*;
 
 use super::node::Node;
 use super::{Cpu, Dispatch, Kernel, portable};
-use crate::candidate::{CandidateKernels, Candidates, Choice, check_candidates, check_choice};
+use crate::candidate::{
+    CandidateKernels, Candidates, Choice, Made, check_candidates, check_choice,
+};
 use crate::sites::Rows;
 use crate::{Result, Sites, Slopes};
 
@@ -63,7 +65,7 @@ impl CandidateKernels for Cpu {
         let nodes = table.par_chunks_mut(fan_in).zip(of_slots.par_chunks(fan_in * count));
         let nodes = nodes.zip(scores.par_chunks(fan_in * count));
         nodes.for_each(|((chosen, candidates), scores)| choose(candidates, scores, count, chosen));
-        Ok(Choice::of((sources, fan_in), table, None))
+        Ok(Choice::of((sources, fan_in), table, Made::Nothing))
     }
 
     fn candidate_sums(

@@ -1,6 +1,6 @@
 //! Threshold encoding and group sums, a packed word at a time.
 
-use lutweave_tensor::{DType, Element, FrameBuffer, WORD};
+use lutweave_tensor::{Array, DType, Element, FrameBuffer, WORD};
 use rayon::prelude::*;
 
 use super::Cpu;
@@ -12,7 +12,7 @@ impl EncodeKernels for Cpu {
     fn threshold(
         &self,
         x: &FrameBuffer,
-        thresholds: &[f32],
+        thresholds: &Array,
         levels: usize,
         y: &mut FrameBuffer,
     ) -> Result<()> {

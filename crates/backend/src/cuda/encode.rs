@@ -1,7 +1,7 @@
 //! Threshold encoding and group sums.
 
 use lutweave_kernels::ENCODE;
-use lutweave_tensor::{DType, FrameBuffer};
+use lutweave_tensor::{Array, DType, FrameBuffer};
 
 use super::Cuda;
 use super::device::{Shape, arguments};
@@ -13,13 +13,13 @@ impl EncodeKernels for Cuda {
     fn threshold(
         &self,
         x: &FrameBuffer,
-        thresholds: &[f32],
+        thresholds: &Array,
         levels: usize,
         y: &mut FrameBuffer,
     ) -> Result<()> {
         let points = check_threshold(x, thresholds, levels, y)?;
         let (there, out) = (self.input(x)?, self.output(y)?);
-        let thresholds = self.memory.send(thresholds)?;
+        let thresholds = self.input(thresholds)?;
         let kernel = if x.dtype() == DType::U8 { "threshold_bytes" } else { "threshold_reals" };
         self.launch(
             &ENCODE,

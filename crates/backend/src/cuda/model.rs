@@ -1,17 +1,23 @@
 //! Layers of LUTs whose model kernels know: their numbers stay on the device.
 
-use lutweave_kernels::TABLE_VALUES;
-use lutweave_tensor::{DType, FrameBuffer};
+use std::sync::Arc;
+
+use lutweave_kernels::{MODELS, TABLE_FORWARD, TABLE_VALUES, VALUE_FORWARD};
+use lutweave_tensor::{Array, DType, FrameBuffer};
 
 use super::Cuda;
 use super::device::{Argument, Shape, arguments};
+use super::memory::Buffer;
+use super::noise::{is_known, noise_arguments};
 use super::operands::{count, give};
+use crate::candidate::{Candidates, Choice, Made, check_choice};
 use crate::model::{
-    BatchGradient, BatchState, MOMENTS, ModelKernels, Nodes, TableModel, check_model_backward,
-    check_model_forward,
+    BatchGradient, BatchState, MOMENTS, ModelKernels, Nodes, TableModel, check_constant_backward,
+    check_model_backward, check_model_forward, check_moments,
 };
-use crate::table::table_words;
-use crate::{Result, Sites};
+use crate::noise::NodeNoise;
+use crate::table::{Slopes, TableKernels, table_words};
+use crate::{Error, Result, Sites};
 
 /// Threads of a block, which sees to a table.
 const THREADS: u32 = 64;
@@ -19,51 +25,55 @@ const THREADS: u32 = 64;
 const NONE: u64 = 0;
 
 /// What `pattern_sums` is given where sums are all that is wanted of it.
-pub(super) fn no_model() -> [Argument; 17] {
+pub(super) fn no_model() -> Result<[Argument; 17]> {
     let (none, zero): (Argument, Argument) = (NONE.into(), 0.0f32.into());
     let mut all = [none; 17];
-    all[0] = 8u32.into();
+    all[0] = count(MODELS.len())?.into();
     all[1] = 0u32.into();
     all[6] = 0u32.into();
     for number in [2, 3, 7, 8, 16] {
         all[number] = zero;
     }
-    all
+    Ok(all)
 }
 
-/// A model as kernels take it: kind, parameters of a node, two settings.
+/// A model as kernels take it: number, parameters of a node, two settings.
 fn model(model: TableModel, fan_in: usize) -> Result<[Argument; 4]> {
-    let yes = |yes: bool| f32::from(u8::from(yes));
-    let (kind, first, second) = match model {
-        TableModel::Smoothed { bias, binarize_table } => (0u32, bias, yes(binarize_table)),
-        TableModel::HardTable { alpha, beta } => (1, alpha, beta),
-        TableModel::Light { sine } => (2, yes(sine), 0.0),
-        TableModel::Walsh { temperature } => (3, temperature, 0.0),
-        TableModel::GateMixture { temperature, hard } => (4, temperature, yes(hard)),
-        TableModel::Binary => (5, 0.0, 0.0),
-        TableModel::Average => (6, 0.0, 0.0),
-        TableModel::Max => (7, 0.0, 0.0),
-    };
+    let (name, first, second) = model.kernel();
+    let number = MODELS.iter().position(|known| *known == name);
+    let missing = || Error::Device { op: "launch", why: format!("there is no model {name}") };
+    let number = count(number.ok_or_else(missing)?)?;
     let size = count(model.parameters(fan_in))?;
-    Ok([kind.into(), size.into(), first.into(), second.into()])
+    Ok([number.into(), size.into(), first.into(), second.into()])
 }
 
-impl ModelKernels for Cuda {
-    fn model_forward(
+/// Where mean and variance of each table come from.
+enum Moments<'a> {
+    /// Counts of patterns in the batch.
+    Batch(&'a Buffer),
+    /// Given.
+    Constant([Arc<Buffer>; 2]),
+}
+
+/// Whether kernels know the noise, where there is any.
+fn knows(noise: Option<&NodeNoise<'_>>, nodes: Nodes<'_>, fan_in: usize) -> bool {
+    let size = nodes.model.parameters(fan_in);
+    noise.is_none_or(|noise| is_known(noise, size, 1 << fan_in))
+}
+
+impl Cuda {
+    /// Values of the nodes, and what of them is looked up: bits or numbers.
+    fn values(
         &self,
-        x: &FrameBuffer,
         sites: Sites<'_>,
         nodes: Nodes<'_>,
-        state: BatchState<'_>,
-        y: &mut FrameBuffer,
-    ) -> Result<bool> {
-        check_model_forward(x, sites, nodes, y)?;
+        mut noise: Option<NodeNoise<'_>>,
+        moments: &Moments<'_>,
+        (state, bits): (&mut Array, bool),
+    ) -> Result<Buffer> {
         let (tables, entries) = (sites.tables(), sites.entries());
-        state.counts.resize(entries)?;
-        state.state.resize(entries + MOMENTS * tables)?;
-        let counts = self.counted(x, sites)?;
-        let (parameters, out) = (self.input(nodes.parameters)?, self.output(&*state.state)?);
-        let bits = y.dtype() == DType::Bit;
+        state.resize(entries + MOMENTS * tables)?;
+        let (parameters, out) = (self.input(nodes.parameters)?, self.output(&*state)?);
         let bytes = if bits { 8 * tables * table_words(sites.fan_in()) } else { 4 * entries };
         let looked_up = self.memory.allocate(bytes)?;
         let pointers: [Argument; 2] = if bits {
@@ -74,16 +84,135 @@ impl ModelKernels for Cuda {
         let (gamma, beta) = nodes.norm.unwrap_or((1.0, 0.0));
         let mut all = arguments![count(sites.fan_in())?].to_vec();
         all.extend(model(nodes.model, sites.fan_in())?);
+        all.extend(arguments![&parameters]);
+        all.extend(match moments {
+            Moments::Batch(counts) => arguments![*counts, NONE, NONE].to_vec(),
+            Moments::Constant([mean, variance]) => arguments![NONE, mean, variance].to_vec(),
+        });
         let normed = u32::from(nodes.norm.is_some());
-        all.extend(arguments![&parameters, &counts, normed, gamma, beta, &out]);
+        all.extend(arguments![normed, gamma, beta, &out]);
         all.extend(pointers);
+        let noisy = self.noisy(noise.as_mut(), nodes.parameters.len())?;
+        all.extend(noise_arguments(noise.as_ref(), noisy.as_ref())?);
         let shape = Shape::blocks([tables, 1, 1], THREADS)?;
         self.launch(&TABLE_VALUES, "table_values", shape, &all)?;
+        give(state, out);
+        if let (Some(noise), Some(noisy)) = (noise, noisy) {
+            give(noise.noisy, noisy);
+        }
+        Ok(looked_up)
+    }
+
+    /// The look-up of what was made of the values.
+    fn answered(
+        &self,
+        x: &FrameBuffer,
+        sites: Sites<'_>,
+        looked_up: &Buffer,
+        y: &mut FrameBuffer,
+    ) -> Result<()> {
+        let bits = y.dtype() == DType::Bit;
+        let source = if bits { &TABLE_FORWARD } else { &VALUE_FORWARD };
+        self.looked_up(source, x, sites, looked_up, y)
+    }
+}
+
+impl ModelKernels for Cuda {
+    fn model_forward(
+        &self,
+        x: &FrameBuffer,
+        sites: Sites<'_>,
+        nodes: Nodes<'_>,
+        noise: Option<NodeNoise<'_>>,
+        state: BatchState<'_>,
+        y: &mut FrameBuffer,
+    ) -> Result<bool> {
+        check_model_forward(x, sites, nodes, y)?;
+        if !knows(noise.as_ref(), nodes, sites.fan_in()) {
+            return Ok(false);
+        }
+        state.counts.resize(sites.entries())?;
+        let (counts, bits) = (self.counted(x, sites)?, y.dtype() == DType::Bit);
+        let moments = Moments::Batch(&counts);
+        let looked_up = self.values(sites, nodes, noise, &moments, (state.state, bits))?;
         give(state.counts, counts);
-        give(state.state, out);
-        let source =
-            if bits { &lutweave_kernels::TABLE_FORWARD } else { &lutweave_kernels::VALUE_FORWARD };
-        self.looked_up(source, x, sites, &looked_up, y)?;
+        self.answered(x, sites, &looked_up, y)?;
+        Ok(true)
+    }
+
+    fn learned_forward(
+        &self,
+        x: &FrameBuffer,
+        candidates: Candidates<'_>,
+        nodes: Nodes<'_>,
+        noise: Option<NodeNoise<'_>>,
+        state: BatchState<'_>,
+        y: &mut FrameBuffer,
+    ) -> Result<Option<Choice>> {
+        let slots = check_choice(candidates)?;
+        let ends = (candidates.sources, candidates.fan_in);
+        let blank = Choice::of(ends, Array::zeros(slots)?, Made::Nothing);
+        check_model_forward(x, Sites::from(&blank), nodes, y)?;
+        if !knows(noise.as_ref(), nodes, candidates.fan_in) {
+            return Ok(None);
+        }
+        state.counts.resize(Sites::from(&blank).entries())?;
+        let (choice, counts) = self.chosen_counts(x, candidates, slots)?;
+        let (sites, bits) = (Sites::from(&choice), y.dtype() == DType::Bit);
+        let moments = Moments::Batch(&counts);
+        let looked_up = self.values(sites, nodes, noise, &moments, (state.state, bits))?;
+        give(state.counts, counts);
+        self.answered(x, sites, &looked_up, y)?;
+        Ok(Some(choice))
+    }
+
+    fn constant_forward(
+        &self,
+        x: &FrameBuffer,
+        sites: Sites<'_>,
+        nodes: Nodes<'_>,
+        moments: (&Array, &Array),
+        state: &mut Array,
+        y: &mut FrameBuffer,
+    ) -> Result<bool> {
+        check_model_forward(x, sites, nodes, y)?;
+        check_moments("constant forward", sites, moments)?;
+        let moments = Moments::Constant([self.input(moments.0)?, self.input(moments.1)?]);
+        let bits = y.dtype() == DType::Bit;
+        let looked_up = self.values(sites, nodes, None, &moments, (state, bits))?;
+        self.answered(x, sites, &looked_up, y)?;
+        Ok(true)
+    }
+
+    fn constant_backward(
+        &self,
+        x: &FrameBuffer,
+        sites: Sites<'_>,
+        dy: &FrameBuffer,
+        nodes: Nodes<'_>,
+        state: &Array,
+        dx: &mut FrameBuffer,
+    ) -> Result<bool> {
+        check_constant_backward(x, sites, dy, nodes, state)?;
+        let entries = sites.entries();
+        let [mut scale, mut offset] = [Array::zeros(entries)?, Array::zeros(entries)?];
+        let mut slopes = Array::zeros(entries * sites.fan_in())?;
+        let (parameters, state) = (self.input(nodes.parameters)?, self.input(state)?);
+        let made = [self.output(&scale)?, self.output(&offset)?, self.output(&slopes)?];
+        let (gamma, beta) = nodes.norm.unwrap_or((1.0, 0.0));
+        let mut all = arguments![count(sites.fan_in())?].to_vec();
+        all.extend(model(nodes.model, sites.fan_in())?);
+        let normed = u32::from(nodes.norm.is_some());
+        all.extend(arguments![&parameters, normed, gamma, beta, &state]);
+        all.extend(made.iter().map(Argument::from));
+        let shape = Shape::blocks([sites.tables(), 1, 1], THREADS)?;
+        self.launch(&TABLE_VALUES, "table_slopes", shape, &all)?;
+        let [scale_there, offset_there, slopes_there] = made;
+        give(&mut scale, scale_there);
+        give(&mut offset, offset_there);
+        give(&mut slopes, slopes_there);
+        let slopes = Slopes { scale: &scale, offset: &offset, slopes: &slopes, folded: false };
+        self.table_backward(x, sites, dy, slopes, dx)?;
         Ok(true)
     }
 

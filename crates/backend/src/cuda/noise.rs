@@ -1,57 +1,64 @@
-//! Noise on parameters.
+//! Noise on parameters, as kernels take it.
 
-use lutweave_kernels::NOISE;
-use lutweave_tensor::{Array, rng};
+use lutweave_tensor::rng;
 
 use super::Cuda;
-use super::device::{Shape, arguments};
-use super::operands::{count, give};
+use super::device::{Argument, arguments};
+use super::memory::Buffer;
+use super::operands::count;
 use crate::Result;
-use crate::noise::{Draw, MOST_PARTS, NodeStreams, Noise, NoiseKernels, check_noise};
+use crate::noise::{Draw, MOST_PARTS, NodeNoise, NodeStreams};
 
-/// Threads of a block, a parameter each: nodes of more are not known to the kernel.
-const THREADS: u32 = 256;
+/// Most parameters of a node that kernels draw for.
+const MOST_SIZE: usize = 256;
 
-impl NoiseKernels for Cuda {
-    fn add_noise(
+/// Whether kernels can draw it for nodes of `size` parameters and as many `entries`.
+pub(super) fn is_known(noise: &NodeNoise<'_>, size: usize, entries: usize) -> bool {
+    let NodeNoise { noise, streams, .. } = noise;
+    let fits = size <= MOST_SIZE && streams.after.len() <= MOST_PARTS;
+    fits && (!noise.transformed || size == entries)
+}
+
+/// Arguments of `NOISE_ARGUMENTS`; `out` is where noisy parameters go.
+pub(super) fn noise_arguments(
+    noise: Option<&NodeNoise<'_>>,
+    out: Option<&Buffer>,
+) -> Result<Vec<Argument>> {
+    const NONE: u64 = 0;
+    let (Some(NodeNoise { noise, streams, .. }), Some(out)) = (noise, out) else {
+        return Ok(arguments![0u32, 0u32, 0f32, NONE, 0u32, NONE, NONE, NONE, NONE, NONE].to_vec());
+    };
+    let draw = match noise.draw {
+        Draw::Gumbel => 1u32,
+        Draw::Logistic => 2,
+    };
+    let NodeStreams { seed, before, after } = *streams;
+    let mut parts = [0u64; MOST_PARTS];
+    parts[..after.len()].copy_from_slice(after);
+    Ok(arguments![
+        draw,
+        u32::from(noise.transformed),
+        noise.scale,
+        rng::key(seed, before),
+        count(after.len())?,
+        parts[0],
+        parts[1],
+        parts[2],
+        parts[3],
+        out,
+    ]
+    .to_vec())
+}
+
+impl Cuda {
+    /// Memory for the parameters with noise, where there is noise.
+    pub(super) fn noisy(
         &self,
-        parameters: &Array,
-        size: usize,
-        noise: Noise,
-        streams: NodeStreams<'_>,
-        out: &mut Array,
-    ) -> Result<bool> {
-        check_noise(parameters, size, out)?;
-        let NodeStreams { seed, before, after } = streams;
-        let known = size.is_power_of_two() && size <= THREADS as usize;
-        if !known || after.len() > MOST_PARTS || parameters.is_empty() {
-            return Ok(false);
-        }
-        let mut parts = [0u64; MOST_PARTS];
-        parts[..after.len()].copy_from_slice(after);
-        let (there, made) = (self.input(parameters)?, self.output(&*out)?);
-        let blocks = parameters.len().div_ceil(THREADS as usize);
-        self.launch(
-            &NOISE,
-            "add_noise",
-            Shape::blocks([blocks, 1, 1], THREADS)?,
-            arguments![
-                &there,
-                parameters.len() as u64,
-                count(size)?,
-                u32::from(noise.draw == Draw::Gumbel),
-                u32::from(noise.transformed),
-                noise.scale,
-                rng::key(seed, before),
-                count(after.len())?,
-                parts[0],
-                parts[1],
-                parts[2],
-                parts[3],
-                &made,
-            ],
-        )?;
-        give(out, made);
-        Ok(true)
+        noise: Option<&mut NodeNoise<'_>>,
+        length: usize,
+    ) -> Result<Option<Buffer>> {
+        let Some(noise) = noise else { return Ok(None) };
+        noise.noisy.resize(length)?;
+        Ok(Some(self.output(&*noise.noisy)?))
     }
 }

@@ -1,7 +1,7 @@
 //! The table kernels.
 
 use lutweave_kernels as kernels;
-use lutweave_tensor::{DType, FrameBuffer};
+use lutweave_tensor::{Array, DType, FrameBuffer};
 use rayon::prelude::*;
 
 use super::Cuda;
@@ -9,6 +9,7 @@ use super::device::{Argument, Shape, arguments};
 use super::memory::Buffer;
 use super::model::no_model;
 use super::operands::{count, give, stride, words};
+use super::tables::Inputs;
 use crate::table::{
     Entries, MakeEntries, MakeGradient, Slopes, TableGradient, TableKernels, check_counts,
     check_gradient, check_parts, check_sums, check_table_backward, check_table_forward,
@@ -56,8 +57,7 @@ impl Cuda {
         let wiring = self.sources_of(sites)?;
         let (x_there, dy_there) = (self.input(x)?, self.input(dy)?);
         let (scale, offset) = (self.input(slopes.scale)?, self.input(slopes.offset)?);
-        let errors = self.memory.allocate(dy.bytes())?;
-        let patterns = self.memory.allocate(dy.bytes() / size_of::<f32>())?;
+        let own = self.blank_errors(dy)?;
         let (nodes, frames) = (count(x.nodes())?, count(x.frames())?);
         self.launch(
             &kernels::TABLE_ERRORS,
@@ -75,11 +75,50 @@ impl Cuda {
                 stride(dy)?,
                 &scale,
                 &offset,
-                &errors,
-                &patterns,
+                &own.errors,
+                &own.patterns,
             ],
         )?;
+        Ok(own)
+    }
+
+    /// Memory for them.
+    pub(super) fn blank_errors(&self, dy: &FrameBuffer) -> Result<PlaceErrors> {
+        let errors = self.memory.allocate(dy.bytes())?;
+        let patterns = self.memory.allocate(dy.bytes() / size_of::<f32>())?;
         Ok(PlaceErrors { errors, patterns, stride: stride(dy)? })
+    }
+
+    /// Adds the gradient of the sources to `dx`, from errors.
+    pub(super) fn gathered(
+        &self,
+        sites: Sites<'_>,
+        inputs: &Inputs,
+        own: &PlaceErrors,
+        slopes: &Array,
+        dx: &mut FrameBuffer,
+    ) -> Result<()> {
+        let (slopes, out) = (self.input(slopes)?, self.changed(dx)?);
+        self.launch(
+            &kernels::TABLE_BACKWARD,
+            "table_backward",
+            Shape::rows(sites.sources(), dx.frames())?,
+            arguments![
+                inputs.first,
+                inputs.end,
+                inputs.readers,
+                &own.errors,
+                &own.patterns,
+                &slopes,
+                count(sites.fan_in())?,
+                count(sites.sources())?,
+                count(dx.frames())?,
+                own.stride,
+                &out,
+            ],
+        )?;
+        give(dx, out);
+        Ok(())
     }
 }
 
@@ -121,7 +160,7 @@ impl TableKernels for Cuda {
         sums: &mut [f32],
     ) -> Result<()> {
         check_sums(x, sites, dy, sums)?;
-        self.summed(x, sites, dy, &no_model())?.read_to(sums)
+        self.summed(x, sites, dy, &no_model()?)?.read_to(sums)
     }
 
     fn table_backward(
@@ -133,30 +172,9 @@ impl TableKernels for Cuda {
         dx: &mut FrameBuffer,
     ) -> Result<()> {
         check_table_backward(x, sites, dy, slopes, dx)?;
-        let (sources, fan_in) = (sites.sources(), sites.fan_in());
         let inputs = self.inputs_of(sites)?;
         let own = self.place_errors(x, sites, dy, slopes)?;
-        let (slopes, out) = (self.input(slopes.slopes)?, self.changed(dx)?);
-        self.launch(
-            &kernels::TABLE_BACKWARD,
-            "table_backward",
-            Shape::rows(sources, x.frames())?,
-            arguments![
-                inputs.first,
-                inputs.end,
-                inputs.readers,
-                &own.errors,
-                &own.patterns,
-                &slopes,
-                count(fan_in)?,
-                count(sources)?,
-                count(x.frames())?,
-                own.stride,
-                &out,
-            ],
-        )?;
-        give(dx, out);
-        Ok(())
+        self.gathered(sites, &inputs, &own, slopes.slopes, dx)
     }
 
     /// As in general, with the tables made by all threads of the host.
@@ -223,10 +241,7 @@ impl Cuda {
     pub(super) fn counted(&self, x: &FrameBuffer, sites: Sites<'_>) -> Result<Buffer> {
         let (wiring, there) = (self.sources_of(sites)?, self.input(x)?);
         let units = sites.share() * words(x);
-        let out = match splits(units) {
-            1 => self.memory.allocate(4 * sites.entries())?,
-            _ => self.memory.zeroed(4 * sites.entries())?,
-        };
+        let out = self.memory_of_counts(sites.entries(), splits(units))?;
         count(units)?;
         self.launch(
             &kernels::PATTERN_COUNTS,
@@ -243,6 +258,15 @@ impl Cuda {
             ],
         )?;
         Ok(out)
+    }
+
+    /// Memory for counts, zero where several blocks add to it.
+    pub(super) fn memory_of_counts(&self, entries: usize, splits: usize) -> Result<Buffer> {
+        if splits == 1 {
+            self.memory.allocate(4 * entries)
+        } else {
+            self.memory.zeroed(4 * entries)
+        }
     }
 
     /// The sums of `dy` by pattern, on the device; what the last block of each table goes on with is

@@ -6,7 +6,8 @@ use lutweave_lut::NO_SOURCE;
 
 use super::Cuda;
 use super::memory::Buffer;
-use crate::{Choice, Result, Sites};
+use crate::candidate::Made;
+use crate::{Result, Sites};
 
 /// Most tables kept, the latest used first, and most entries of all of them: wiring that is learned
 /// changes in the course of training.
@@ -165,15 +166,23 @@ pub(super) struct Inputs {
     _arrays: Vec<Arc<Buffer>>,
 }
 
+impl Inputs {
+    /// Those that lie where kernels wrote them: beginnings, ends, inputs.
+    pub(super) fn of(arrays: [Arc<Buffer>; 3]) -> Self {
+        let [first, end, readers] = [0, 1, 2].map(|at: usize| arrays[at].address_of::<u32>(0));
+        Self { first, end, readers, _table: None, _arrays: arrays.into() }
+    }
+}
+
 impl Cuda {
     /// What reads each source: of a choice, as it was turned around where it was made.
     pub(super) fn inputs_of(&self, sites: Sites<'_>) -> Result<Inputs> {
-        if let Some(readers) = sites.chosen().and_then(Choice::readers) {
-            let arrays =
-                [&readers.first, &readers.end, &readers.slots].map(|array| self.input(array));
-            let arrays: Vec<Arc<Buffer>> = arrays.into_iter().collect::<Result<_>>()?;
-            let [first, end, readers] = [0, 1, 2].map(|at: usize| arrays[at].address_of::<u32>(0));
-            return Ok(Inputs { first, end, readers, _table: None, _arrays: arrays });
+        if let Some(choice) = sites.chosen() {
+            if let Made::Readers(readers) = choice.made() {
+                let [first, end] = [self.input(&readers.first)?, self.input(&readers.end)?];
+                return Ok(Inputs::of([first, end, self.input(&readers.slots)?]));
+            }
+            choice.fetch()?; // on the host then
         }
         let (sources, fan_in, share) = (sites.sources(), sites.fan_in(), sites.share());
         let table = self.prepared(sites.table(), Kind::Inputs { sources, fan_in, share })?;

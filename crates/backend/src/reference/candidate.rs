@@ -3,7 +3,9 @@
 use lutweave_tensor::{Array, FrameBuffer};
 
 use super::Reference;
-use crate::candidate::{CandidateKernels, Candidates, Choice, check_candidates, check_choice};
+use crate::candidate::{
+    CandidateKernels, Candidates, Choice, Made, check_candidates, check_choice,
+};
 use crate::{Result, Sites, Slopes};
 
 /// The best of the candidates that are not taken.
@@ -42,7 +44,7 @@ impl CandidateKernels for Reference {
                 }
             }
         }
-        Ok(Choice::of((sources, fan_in), table.into(), None))
+        Ok(Choice::of((sources, fan_in), table.into(), Made::Nothing))
     }
 
     fn candidate_sums(

@@ -1,6 +1,6 @@
 //! Threshold encoding and group sums, one frame at a time.
 
-use lutweave_tensor::{DType, FrameBuffer};
+use lutweave_tensor::{Array, DType, FrameBuffer};
 
 use super::Reference;
 use crate::Result;
@@ -10,7 +10,7 @@ impl EncodeKernels for Reference {
     fn threshold(
         &self,
         x: &FrameBuffer,
-        thresholds: &[f32],
+        thresholds: &Array,
         levels: usize,
         y: &mut FrameBuffer,
     ) -> Result<()> {

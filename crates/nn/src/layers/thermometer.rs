@@ -14,9 +14,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lutweave_backend::Backend;
+use lutweave_backend::{Backend, Cpu};
 use lutweave_lut::{Net, NetlistBuilder, Role, bits_for};
-use lutweave_tensor::{DType, Dataset, FrameBuffer, Values};
+use lutweave_tensor::{Array, DType, Dataset, FrameBuffer, Values};
 use serde::{Deserialize, Serialize};
 
 use self::learned::Learned;
@@ -269,7 +269,7 @@ impl LayerSpec for Thermometer {
         Ok(Box::new(Encoder {
             base: Base::new(self.clone(), site, Signal::bits(&shape)),
             spec: self.clone(),
-            thresholds,
+            thresholds: thresholds.into(),
             learned,
         }))
     }
@@ -281,19 +281,19 @@ struct Encoder {
     base: Base,
     spec: Thermometer,
     /// `[inputs][levels]`, as they were fitted.
-    thresholds: Vec<f32>,
+    thresholds: Array,
     /// What has taken their place.
     learned: Option<Learned>,
 }
 
 /// What a learning encoder remembers: its input, and the thresholds that it was compared with.
-type Seen = (Arc<FrameBuffer>, Vec<f32>);
+type Seen = (Arc<FrameBuffer>, Array);
 
 impl Encoder {
     /// The thresholds as they are now, `[inputs][levels]`.
-    fn thresholds(&self) -> Result<Cow<'_, [f32]>> {
+    fn thresholds(&self, backend: &dyn Backend) -> Result<Cow<'_, Array>> {
         Ok(match &self.learned {
-            Some(learned) => Cow::Owned(learned.thresholds(self.base.path())?),
+            Some(learned) => Cow::Owned(learned.thresholds(self.base.path(), backend)?),
             None => Cow::Borrowed(&self.thresholds),
         })
     }
@@ -301,7 +301,7 @@ impl Encoder {
     fn compare(
         &self,
         x: &FrameBuffer,
-        thresholds: &[f32],
+        thresholds: &Array,
         backend: &dyn Backend,
     ) -> Result<FrameBuffer> {
         self.base.check(x)?;
@@ -339,11 +339,11 @@ impl Layer for Encoder {
     }
 
     fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
-        self.compare(x, &self.thresholds()?, backend)
+        self.compare(x, self.thresholds(backend)?.as_ref(), backend)
     }
 
     fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
-        let thresholds = self.thresholds()?;
+        let thresholds = self.thresholds(backend)?;
         let y = self.compare(&x, &thresholds, backend)?;
         let saved: Saved = match self.learned {
             Some(_) => Box::new((x, thresholds.into_owned())),
@@ -357,12 +357,12 @@ impl Layer for Encoder {
         saved: Saved,
         dy: &FrameBuffer,
         _want_dx: bool,
-        _backend: &dyn Backend,
+        backend: &dyn Backend,
     ) -> Result<Option<FrameBuffer>> {
         if let Some(learned) = &mut self.learned {
             let (x, thresholds) = *saved_as::<Seen>(saved, self.base.path())?;
             self.base.check_gradient(dy)?;
-            learned.backward(&x, &thresholds, dy)?;
+            learned.backward(&x, &thresholds, dy, backend)?;
         }
         Ok(None)
     }
@@ -402,7 +402,7 @@ impl Layer for Encoder {
         let mut made: BTreeMap<(usize, u64), Net> = BTreeMap::new();
         let mut constants: BTreeMap<bool, Net> = BTreeMap::new();
         let largest = (1u64 << self.spec.width) - 1;
-        let thresholds = self.thresholds()?;
+        let thresholds = self.thresholds(&Cpu::new())?;
         let mut words = Vec::with_capacity(self.base.output().nodes());
         for (node, level) in self.outputs() {
             let threshold = thresholds[node * self.spec.levels + level];

@@ -207,40 +207,29 @@ impl Tied {
         self.inner.as_ref().map_or_else(String::new, |inner| inner.base().spec().kind().to_owned())
     }
 
+    /// What each node is tied to, in numbers; none where all are free.
+    fn ties(&self) -> Option<Vec<u32>> {
+        let number = |tied: &Option<TiedTo>| tied.map_or(0, TiedTo::number);
+        let any = self.nodes.iter().any(Option::is_some);
+        any.then(|| self.nodes.iter().map(number).collect())
+    }
+
     /// What is given, of what the layer inside gives and reads.
-    fn hold(&self, mut y: FrameBuffer, x: &FrameBuffer) -> Result<FrameBuffer> {
+    fn hold(
+        &self,
+        mut y: FrameBuffer,
+        x: &FrameBuffer,
+        backend: &dyn Backend,
+    ) -> Result<FrameBuffer> {
         if y.frames() != x.frames() {
             let what = "its layer must give a frame for each it reads";
             return Err(self.base.state_error(what));
         }
-        for (node, &tied) in self.nodes.iter().enumerate() {
-            match tied {
-                None => {}
-                Some(TiedTo::Constant(one)) => fill(&mut y, node, one)?,
-                Some(TiedTo::Input { node: source, inverted }) => {
-                    let row = source * x.stride()..(source + 1) * x.stride();
-                    let mut words = x.rows::<u64>()?[row].to_vec();
-                    if inverted {
-                        for (place, word) in words.iter_mut().enumerate() {
-                            *word = !*word & x.frame_mask(place);
-                        }
-                    }
-                    let row = node * y.stride()..(node + 1) * y.stride();
-                    y.rows_mut::<u64>()?[row].copy_from_slice(&words);
-                }
-            }
+        if let Some(ties) = self.ties() {
+            backend.tie(x, &ties, &mut y)?;
         }
         Ok(y)
     }
-}
-
-/// Makes a row of bits a constant.
-fn fill(y: &mut FrameBuffer, node: usize, one: bool) -> Result<()> {
-    let stride = y.stride();
-    let masks: Vec<u64> =
-        (0..stride).map(|word| if one { y.frame_mask(word) } else { 0 }).collect();
-    y.rows_mut::<u64>()?[node * stride..(node + 1) * stride].copy_from_slice(&masks);
-    Ok(())
 }
 
 impl Layer for Tied {
@@ -262,7 +251,7 @@ impl Layer for Tied {
             Some(inner) => inner.evaluate(x, backend)?,
             None => x.clone(),
         };
-        self.hold(y, x)
+        self.hold(y, x, backend)
     }
 
     fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
@@ -274,7 +263,7 @@ impl Layer for Tied {
             }
             None => (FrameBuffer::clone(&x), None),
         };
-        Ok((self.hold(y, &x)?, Box::new(tape)))
+        Ok((self.hold(y, &x, backend)?, Box::new(tape)))
     }
 
     fn backward(
@@ -289,23 +278,17 @@ impl Layer for Tied {
         if tape.is_none() && !want_dx {
             return Ok(None);
         }
+        let ties = self.ties();
         let mut down = dy.clone();
-        for (node, tied) in self.nodes.iter().enumerate() {
-            if tied.is_some() {
-                down.row_mut::<f32>(node)?.fill(0.0);
-            }
+        if let Some(ties) = &ties {
+            backend.untie(dy, ties, &mut down)?;
         }
         let (Some(saved), Some(inner)) = (tape, &mut self.inner) else {
             return Ok(Some(down));
         };
         let Some(mut dx) = inner.backward(saved, &down, want_dx, backend)? else { return Ok(None) };
-        for (node, tied) in self.nodes.iter().enumerate() {
-            if let Some(TiedTo::Input { node: source, inverted }) = *tied {
-                let sign = if inverted { -1.0 } else { 1.0 };
-                for (dx, dy) in dx.row_mut::<f32>(source)?.iter_mut().zip(dy.row::<f32>(node)?) {
-                    *dx += sign * dy;
-                }
-            }
+        if let Some(ties) = &ties {
+            backend.tied_inputs(dy, ties, &mut dx)?;
         }
         Ok(Some(dx))
     }

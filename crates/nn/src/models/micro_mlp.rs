@@ -31,6 +31,7 @@
 
 mod real;
 
+use lutweave_backend::{TableModel, UnitFunction};
 use lutweave_tensor::rng::{self, Xoshiro256PlusPlus};
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +63,17 @@ pub enum Activation {
 }
 
 impl Activation {
+    /// As backends know it.
+    fn unit(self) -> UnitFunction {
+        match self {
+            Self::Relu => UnitFunction::Relu,
+            Self::LeakyRelu => UnitFunction::LeakyRelu,
+            Self::Tanh => UnitFunction::Tanh,
+            Self::HardTanh => UnitFunction::HardTanh,
+            Self::Sigmoid => UnitFunction::Sigmoid,
+        }
+    }
+
     /// `f(a)` and `f′(a)`; at a kink the derivative of the flatter side.
     fn at(self, a: f32) -> (f32, f32) {
         const LEAK: f32 = 0.01;
@@ -219,6 +231,10 @@ fn fold(e: &mut [f32], dweights: &mut [f32]) -> f32 {
 }
 
 impl RealNode for MicroMlp {
+    fn micro_mlp(&self) -> Option<(usize, UnitFunction)> {
+        Some((self.hidden, self.activation.unit()))
+    }
+
     fn forward(&self, params: &[f32], x: &[&[f32]], y: &mut [f32]) -> Result<()> {
         forward_real(self, params, x, y)
     }
@@ -242,6 +258,10 @@ impl LutModel for MicroMlp {
 
     fn kind(&self) -> &'static str {
         Self::KIND
+    }
+
+    fn kernel(&self, _fan_in: usize) -> Option<TableModel> {
+        Some(TableModel::MicroMlp { units: self.hidden, function: self.activation.unit() })
     }
 
     fn config(&self) -> serde_json::Value {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lutweave_backend::{Backend, Choice, Cpu, NodeStreams, Running, Sites, finite};
+use lutweave_backend::{Backend, Candidates, Choice, Cpu, NodeStreams, Running, Sites, finite};
 use lutweave_lut::Wiring;
 use lutweave_tensor::{Array, DType, rng};
 
@@ -100,31 +100,37 @@ impl Body {
         body
     }
 
+    /// Whether the model has noise.
+    pub(super) fn has_noise(&self) -> bool {
+        let mut any = vec![0.0; self.size()]; // those of the nodes may lie on a device
+        self.spec.model.perturb(&mut rng::stream(self.seed, &[]), &mut any)
+    }
+
     /// The parameters with this step's noise, where the model has noise. Every node has a stream
     /// of its own, so threads may share the work.
-    pub(super) fn noisy(&self, backend: &dyn Backend) -> Result<Option<Array>> {
-        let (size, model) = (self.size(), &self.spec.model);
-        let mut first = vec![0.0; size]; // any numbers: those of the nodes may lie on a device
-        if !model.perturb(&mut rng::stream(self.seed, &[]), &mut first) {
-            return Ok(None);
+    pub(super) fn noisy(&self) -> Option<Array> {
+        if !self.has_noise() {
+            return None;
         }
-        let before = [rng::NOISE, self.steps];
-        if let Some(noise) = model.noise() {
-            let streams = NodeStreams { seed: self.seed, before: &before, after: &self.place };
-            let mut noisy = Array::zeros(self.weights.values.len())?;
-            if backend.add_noise(&self.weights.values, size, noise, streams, &mut noisy)? {
-                return Ok(Some(noisy));
-            }
-        }
-        let mut noisy = self.weights.values.clone();
+        let (size, mut noisy) = (self.size(), self.weights.values.clone());
         for node in 0..self.spec.nodes {
-            let mut path = before.to_vec();
+            let mut path = self.noise_path().to_vec();
             path.push(node as u64);
             path.extend(&self.place);
-            let mut stream = rng::stream(self.seed, &path);
-            model.perturb(&mut stream, &mut noisy[node * size..(node + 1) * size]);
+            let own = &mut noisy[node * size..(node + 1) * size];
+            self.spec.model.perturb(&mut rng::stream(self.seed, &path), own);
         }
-        Ok(Some(noisy))
+        Some(noisy)
+    }
+
+    /// What the paths of the nodes' random streams begin with in this step.
+    pub(super) fn noise_path(&self) -> [u64; 2] {
+        [rng::NOISE, self.steps]
+    }
+
+    /// The random streams of the nodes, of which `before` is what their paths begin with.
+    pub(super) fn streams<'a>(&'a self, before: &'a [u64]) -> NodeStreams<'a> {
+        NodeStreams { seed: self.seed, before, after: &self.place }
     }
 
     /// The trained map of one node, from the running statistics.
@@ -144,15 +150,16 @@ impl Body {
         choice.map_or_else(|| self.sites(&self.fixed), |choice| Ok(choice.into()))
     }
 
-    /// The wiring that is still being learned, as the scores choose it now.
+    /// What the wiring is chosen from, where it is still being learned.
+    pub(super) fn candidates(&self) -> Option<Candidates<'_>> {
+        let learned = self.learned.as_ref().filter(|learned| !learned.frozen)?;
+        Some(learned.candidates(self.base.input().nodes(), self.spec.fan_in))
+    }
+
+    /// The wiring that is still being learned, as the scores choose it now. Costs about two comparisons a
+    /// candidate.
     pub(super) fn choice(&self, backend: &dyn Backend) -> Result<Option<Choice>> {
-        match &self.learned {
-            Some(learned) if !learned.frozen => {
-                let sources = self.base.input().nodes();
-                Ok(Some(learned.choice(sources, self.spec.fan_in, backend)?))
-            }
-            _ => Ok(None),
-        }
+        Ok(self.candidates().map(|candidates| backend.choose(candidates)).transpose()?)
     }
 
     /// The same on the host.

@@ -12,7 +12,7 @@
 //! a straight-through estimator: what the loss would do if the input were that candidate's bit a
 //! little more. Candidate 0 is the balanced choice and begins ahead, the others are random.
 
-use lutweave_backend::{Backend, Candidates, Choice};
+use lutweave_backend::Candidates;
 use lutweave_lut::Wiring;
 
 use crate::layer::{state_f32, state_u32};
@@ -80,15 +80,10 @@ impl Learned {
         })
     }
 
-    /// The wiring that the scores choose, where they are. Costs about two comparisons a candidate.
-    pub(super) fn choice(
-        &self,
-        sources: usize,
-        fan_in: usize,
-        backend: &dyn Backend,
-    ) -> Result<Choice> {
+    /// What there is to choose from, for nodes of so many inputs that may read so many sources.
+    pub(super) fn candidates(&self, sources: usize, fan_in: usize) -> Candidates<'_> {
         let (count, of_slots, scores) = (self.count, &self.candidates, &self.scores.values);
-        Ok(backend.choose(Candidates { sources, fan_in, count, of_slots, scores })?)
+        Candidates { sources, fan_in, count, of_slots, scores }
     }
 
     pub(super) fn state(&self) -> Vec<StateTensor> {

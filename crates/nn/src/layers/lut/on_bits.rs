@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use lutweave_backend::{
-    Backend, BatchGradient, BatchState, Choice, Entries, MOMENTS, Running, Sites, Slopes,
-    TableGradient, table_words,
+    Backend, BatchGradient, BatchState, CandidateGradient, Choice, Entries, MOMENTS, NodeNoise,
+    Running, Sites, Slopes, TableGradient, table_words,
 };
 use lutweave_lut::{MAX_FAN_IN, Net, NetlistBuilder, Role, TruthTable, Wiring};
 use lutweave_tensor::{Array, DType, FrameBuffer};
@@ -30,8 +30,17 @@ pub(super) struct OnBits(pub(super) Body);
 /// What backward needs.
 enum Tape {
     Step(Box<Step>),
-    /// Of a frozen layer: the input as bits.
-    Frozen(Arc<FrameBuffer>),
+    Frozen(Box<Still>),
+}
+
+/// What backward needs of a frozen layer.
+struct Still {
+    /// The input as bits.
+    x: Arc<FrameBuffer>,
+    /// `V` of each node, then its moments, where a backend has them.
+    state: Option<Array>,
+    /// The choice of this step, where wiring is not final.
+    choice: Option<Choice>,
 }
 
 /// What backward needs of a step that the layer learns from.
@@ -138,12 +147,18 @@ impl OnBits {
     /// The gradient of the inputs of a frozen layer: through the window and constant statistics.
     fn frozen_backward(
         &self,
-        x: &FrameBuffer,
+        Still { x, state, choice }: &Still,
         dy: &FrameBuffer,
         backend: &dyn Backend,
     ) -> Result<FrameBuffer> {
         let (body, spec, entries) = (&self.0, &self.0.spec, self.entries());
-        let size = body.size();
+        let (size, sites) = (body.size(), body.sites_of(choice.as_ref())?);
+        let mut dx = FrameBuffer::zeros(DType::F32, &body.base.input().shape, x.frames())?;
+        if let (Some(state), Some(nodes)) = (state, spec.known(&body.weights.values))
+            && backend.constant_backward(x, sites, dy, nodes, state, &mut dx)?
+        {
+            return Ok(dx);
+        }
         let mut scale = Array::from(vec![1f32; spec.nodes * entries]);
         let mut slopes = Array::zeros(spec.nodes * entries * spec.fan_in)?;
         let nodes = scale.par_chunks_mut(entries).zip(slopes.par_chunks_mut(entries * spec.fan_in));
@@ -159,11 +174,9 @@ impl OnBits {
                 spec.model.slopes(parameters, values, i, slopes);
             }
         });
-        let wiring = body.wiring()?;
         let (offset, folded) = (Array::zeros(scale.len())?, spec.model.is_multilinear());
         let slopes = Slopes { scale: &scale, offset: &offset, slopes: &slopes, folded };
-        let mut dx = FrameBuffer::zeros(DType::F32, &body.base.input().shape, x.frames())?;
-        backend.table_backward(x, body.sites(&wiring)?, dy, slopes, &mut dx)?;
+        backend.table_backward(x, sites, dy, slopes, &mut dx)?;
         Ok(dx)
     }
 }
@@ -177,7 +190,66 @@ enum Which {
     Soft,
 }
 
+/// The parameters with noise and the choice of a step, each where there is one.
+type Drawn = (Option<Array>, Option<Choice>);
+
 impl OnBits {
+    /// The forward pass where the backend knows the model, and its noise where it has some.
+    fn known_forward(
+        &self,
+        x: &FrameBuffer,
+        Scratch { counts, state, .. }: &mut Scratch,
+        y: &mut FrameBuffer,
+        backend: &dyn Backend,
+    ) -> Result<Option<Drawn>> {
+        let (body, spec) = (&self.0, &self.0.spec);
+        let Some(nodes) = spec.known(&body.weights.values) else { return Ok(None) };
+        let (has_noise, described) = (body.has_noise(), spec.model.noise());
+        if has_noise && described.is_none() {
+            return Ok(None);
+        }
+        let (before, mut noisy) = (body.noise_path(), Array::default());
+        let streams = body.streams(&before);
+        let noise = described.filter(|_| has_noise);
+        let noise = noise.map(|noise| NodeNoise { noise, streams, noisy: &mut noisy });
+        let state = BatchState { counts, state };
+        let choice = if let Some(candidates) = body.candidates() {
+            let choice = backend.learned_forward(x, candidates, nodes, noise, state, y)?;
+            let Some(choice) = choice else { return Ok(None) };
+            Some(choice)
+        } else {
+            let sites = body.sites(&body.fixed)?;
+            if !backend.model_forward(x, sites, nodes, noise, state, y)? {
+                return Ok(None);
+            }
+            None
+        };
+        Ok(Some((has_noise.then_some(noisy), choice)))
+    }
+
+    /// The forward pass of a frozen layer.
+    fn frozen_forward(
+        &self,
+        x: Arc<FrameBuffer>,
+        backend: &dyn Backend,
+    ) -> Result<(FrameBuffer, Saved)> {
+        let (body, mut state) = (&self.0, Array::default());
+        if let Some(nodes) = body.spec.known(&body.weights.values) {
+            let output = body.base.output();
+            let mut y = FrameBuffer::zeros(output.dtype, &output.shape, x.frames())?;
+            let moments = (&body.running_mean, &body.running_variance);
+            let choice = body.choice(backend)?;
+            let sites = body.sites_of(choice.as_ref())?;
+            if backend.constant_forward(&x, sites, nodes, moments, &mut state, &mut y)? {
+                let still = Still { x, state: Some(state), choice };
+                return Ok((y, Box::new(Tape::Frozen(Box::new(still)))));
+            }
+        }
+        let y = self.trained_answer(&x, Which::Soft, backend)?;
+        let still = Still { x, state: None, choice: body.choice(backend)? };
+        Ok((y, Box::new(Tape::Frozen(Box::new(still)))))
+    }
+
     /// The nets of the input, and after them those of the constants where the wiring has them.
     fn with_constants(
         &self,
@@ -231,24 +303,19 @@ impl Layer for OnBits {
     fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
         let x = self.bits(x, backend)?;
         if self.0.base.frozen() {
-            let y = self.trained_answer(&x, Which::Soft, backend)?;
-            return Ok((y, Box::new(Tape::Frozen(x))));
+            return self.frozen_forward(x, backend);
         }
         let (body, spec, entries) = (&self.0, &self.0.spec, self.entries());
-        let choice = body.choice(backend)?;
-        let sites = body.sites_of(choice.as_ref())?;
-        let noisy = body.noisy(backend)?;
-        let weights = noisy.as_ref().unwrap_or(&body.weights.values);
         let mut scratch = body.take_scratch();
         let mut y =
             FrameBuffer::zeros(body.base.output().dtype, &body.base.output().shape, x.frames())?;
-        if let Some(nodes) = spec.known(weights) {
-            let Scratch { counts, state, .. } = &mut scratch;
-            let state = BatchState { counts, state };
-            if backend.model_forward(&x, sites, nodes, state, &mut y)? {
-                return Ok((y, Box::new(Tape::Step(Box::new(Step { x, noisy, scratch, choice })))));
-            }
+        if let Some((noisy, choice)) = self.known_forward(&x, &mut scratch, &mut y, backend)? {
+            return Ok((y, Box::new(Tape::Step(Box::new(Step { x, noisy, scratch, choice })))));
         }
+        let choice = body.choice(backend)?;
+        let sites = body.sites_of(choice.as_ref())?;
+        let noisy = body.noisy();
+        let weights = noisy.as_ref().unwrap_or(&body.weights.values);
         let faulty = AtomicBool::new(false);
         let make = |node: usize, counts: &[u32], state: &mut [f32], output: Entries<'_>| {
             let Some(parameters) = body.finite(weights, node, &faulty) else { return };
@@ -278,9 +345,10 @@ impl Layer for OnBits {
     ) -> Result<Option<FrameBuffer>> {
         let mut tape = match *saved_as::<Tape>(saved, self.0.base.path())? {
             Tape::Step(step) => *step,
-            Tape::Frozen(x) => {
+            Tape::Frozen(still) => {
                 self.0.base.check_gradient(dy)?;
-                return want_dx.then(|| self.frozen_backward(&x, dy, backend)).transpose();
+                let down = || self.frozen_backward(&still, dy, backend);
+                return want_dx.then(down).transpose();
             }
         };
         let (entries, size) = (self.entries(), self.0.size());
@@ -346,10 +414,10 @@ impl Layer for OnBits {
         }
         let slopes = Slopes { scale, offset, slopes, folded };
         if let Some(learned) = learned {
-            let sums = &mut learned.scores.gradient;
-            backend.candidate_sums(&tape.x, sites, dy, slopes, &learned.candidates, sums)?;
-        }
-        if let Some(dx) = &mut dx {
+            let of_slots = &learned.candidates;
+            let scores = CandidateGradient { of_slots, sums: &mut learned.scores.gradient };
+            backend.candidate_backward(&tape.x, sites, dy, slopes, scores, dx.as_mut())?;
+        } else if let Some(dx) = &mut dx {
             backend.table_backward(&tape.x, sites, dy, slopes, dx)?;
         }
         if !done {

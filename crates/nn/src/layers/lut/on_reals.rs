@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use lutweave_backend::{Backend, RowNorm, WeightForm, frame_blocks};
+use lutweave_backend::{Backend, MicroMlps, RowNorm, WeightForm, frame_blocks};
 use lutweave_lut::NetlistBuilder;
 use lutweave_tensor::{Array, DType, FrameBuffer};
 use rayon::prelude::*;
@@ -145,6 +145,11 @@ impl OnReals {
                 backend.real_forward(x, sites, &tables, &mut u)?;
             }
             RealInputs::Own(model) => {
+                if let Some(nodes) = body.micro_mlps(model)
+                    && backend.micro_forward(x, body.sites(&body.fixed)?, nodes, &mut u)?
+                {
+                    return Ok(u);
+                }
                 let (size, frames, stride) = (body.size(), x.frames(), u.stride());
                 let constants = body.constant_rows(frames);
                 let rows = u.rows_mut::<f32>()?.par_chunks_mut(stride).enumerate();
@@ -184,7 +189,7 @@ impl OnReals {
             return Ok(v);
         }
         let mut y = FrameBuffer::zeros(DType::Bit, &self.0.base.output().shape, frames)?;
-        backend.threshold(&v, &vec![0.5; v.nodes()], 1, &mut y)?;
+        backend.threshold(&v, &vec![0.5; v.nodes()].into(), 1, &mut y)?;
         Ok(y)
     }
 
@@ -210,7 +215,15 @@ impl OnReals {
                 backend.real_backward(x, sites, &tables, du, gradient, want_dx.then_some(dx))?;
                 Ok(())
             }
-            RealInputs::Own(model) => self.own_backward(model, x, du, gradient, dx),
+            RealInputs::Own(model) => {
+                if let Some(nodes) = body.micro_mlps(model) {
+                    let (sites, down) = (body.sites(&body.fixed)?, want_dx.then_some(&mut *dx));
+                    if backend.micro_backward(x, sites, nodes, du, gradient, down)? {
+                        return Ok(());
+                    }
+                }
+                self.own_backward(model, x, du, gradient, dx)
+            }
             RealInputs::None => Err(self.bits_only()),
         }
     }
@@ -260,6 +273,12 @@ impl OnReals {
 }
 
 impl Body {
+    /// The nodes as backends know them, where they are micro-MLPs.
+    fn micro_mlps(&self, model: &dyn RealNode) -> Option<MicroMlps<'_>> {
+        let (units, function) = model.micro_mlp()?;
+        Some(MicroMlps { units, function, parameters: &self.weights.values })
+    }
+
     /// Rows of zeros and of ones where the wiring has constants, one after the other.
     fn constant_rows(&self, frames: usize) -> Vec<f32> {
         let mut rows = Vec::new();

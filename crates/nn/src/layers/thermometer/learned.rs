@@ -26,14 +26,14 @@
 //! lies between them; in hardware it is a comparison with `floor(t) + 1`, and those of an input that
 //! lie between the same bytes are one.
 //!
-//! Costs a multiplication and a few additions for each frame and threshold, on the host.
+//! Costs a multiplication and a few additions for each frame and threshold.
 //!
 //! Source: the form of thresholds is that of the WARP logic gate networks, whose step is a sigmoid;
 //! the triangular window is the surrogate of Esser et al., "Convolutional networks for fast,
 //! energy-efficient neuromorphic computing" (PNAS 2016).
 
-use lutweave_tensor::{DType, FrameBuffer};
-use rayon::prelude::*;
+use lutweave_backend::{Backend, RisingThresholds, ThresholdGradient, Watched, softplus};
+use lutweave_tensor::{Array, DType, FrameBuffer};
 
 use crate::layer::state_f32;
 use crate::{Error, Parameter, Result, Site, StateTensor};
@@ -105,36 +105,28 @@ impl Learned {
         Ok(Self { width, levels, share, first, gaps })
     }
 
-    /// The parameters of the gaps of a group.
-    fn gaps_of(&self, group: usize) -> &[f32] {
-        let count = self.levels - 1;
-        self.gaps.as_ref().map_or(&[], |gaps| &gaps.values[group * count..][..count])
+    /// The parameters as backends take them.
+    fn rising(&self) -> RisingThresholds<'_> {
+        let gaps = self.gaps.as_ref().map(|gaps| &gaps.values);
+        let Self { width, levels, share, first, .. } = self;
+        let (width, levels, share) = (*width, *levels, *share);
+        RisingThresholds { width, levels, share, first: &first.values, gaps }
     }
 
-    /// The thresholds as they are now, `[inputs][levels]`.
+    /// The thresholds as they are now, `[inputs][levels]`, where the parameters are.
     ///
     /// # Errors
     ///
-    /// [`Error::NotFinite`] in the name of `layer` where parameters are not.
-    pub(super) fn thresholds(&self, layer: &str) -> Result<Vec<f32>> {
-        let mut all = Vec::with_capacity(self.first.values.len() * self.share * self.levels);
-        let mut group = Vec::with_capacity(self.levels);
-        for (number, &first) in self.first.values.iter().enumerate() {
-            let mut widths = f64::from(first);
-            group.clear();
-            group.push((f64::from(self.width) * widths) as f32);
-            for &gap in self.gaps_of(number) {
-                widths += softplus(f64::from(gap));
-                group.push((f64::from(self.width) * widths) as f32);
-            }
-            for _ in 0..self.share {
-                all.extend_from_slice(&group);
-            }
+    /// [`Error::NotFinite`] in the name of `layer` where parameters are not; from a device it may come at the
+    /// end of the step.
+    pub(super) fn thresholds(&self, layer: &str, backend: &dyn Backend) -> Result<Array> {
+        let mut all = Array::zeros(self.first.values.len() * self.share * self.levels)?;
+        backend.make_thresholds(self.rising(), &mut all)?;
+        let what = "learned thresholds";
+        match backend.watch_all(&[Watched { numbers: &all, layer, what }])? {
+            None => Ok(all),
+            Some(_) => Err(Error::NotFinite { layer: layer.to_owned(), what: what.to_owned() }),
         }
-        if all.iter().all(|value| value.is_finite()) {
-            return Ok(all);
-        }
-        Err(Error::NotFinite { layer: layer.to_owned(), what: "learned thresholds".to_owned() })
     }
 
     /// Adds the gradient of the parameters, given the input, the thresholds of `forward` and the
@@ -142,43 +134,20 @@ impl Learned {
     pub(super) fn backward(
         &mut self,
         x: &FrameBuffer,
-        thresholds: &[f32],
+        thresholds: &Array,
         dy: &FrameBuffer,
+        backend: &dyn Backend,
     ) -> Result<()> {
-        let (levels, points) = (self.levels, x.nodes() / x.shape()[0]);
-        let mut sums = vec![0f64; thresholds.len()];
-        let each = sums.par_chunks_mut(levels).zip(thresholds.par_chunks(levels)).enumerate();
-        each.try_for_each(|(node, (sums, thresholds))| -> Result<()> {
-            let bytes: Vec<f32>;
-            let row = if x.dtype() == DType::U8 {
-                bytes = x.row::<u8>(node)?.iter().map(|&byte| f32::from(byte)).collect();
-                &bytes
-            } else {
-                x.row::<f32>(node)?
-            };
-            let (channel, point) = (node / points, node % points);
-            for (level, (sum, &threshold)) in sums.iter_mut().zip(thresholds).enumerate() {
-                let dy = dy.row::<f32>((channel * levels + level) * points + point)?;
-                *sum = window_sum(row, dy, threshold, self.width);
-            }
-            Ok(())
-        })?;
-        let Self { share, first, gaps, .. } = self;
-        let groups = sums.chunks(levels * *share);
-        for (number, (inputs, first)) in groups.zip(&mut *first.gradient).enumerate() {
-            // Each level moves all above it, so sums run down from the last.
-            let mut above = 0.0;
-            for level in (0..levels).rev() {
-                above += inputs.iter().skip(level).step_by(levels).sum::<f64>();
-                if let (Some(gaps), 1..) = (gaps.as_mut(), level) {
-                    let place = number * (levels - 1) + level - 1;
-                    let slope = sigmoid(f64::from(gaps.values[place]));
-                    gaps.gradient[place] -= (slope * above) as f32;
-                }
-            }
-            *first -= above as f32;
-        }
-        Ok(())
+        let Self { width, levels, share, first, gaps } = self;
+        let (values, dfirst) = (&first.values, &mut first.gradient);
+        let (gaps, dgaps) = match gaps {
+            Some(gaps) => (Some(&gaps.values), Some(&mut gaps.gradient)),
+            None => (None, None),
+        };
+        let (width, levels, share) = (*width, *levels, *share);
+        let of = RisingThresholds { width, levels, share, first: values, gaps };
+        let gradient = ThresholdGradient { first: dfirst, gaps: dgaps };
+        Ok(backend.threshold_backward(x, thresholds, dy, of, gradient)?)
     }
 
     pub(super) fn parameters(&self) -> Vec<&Parameter> {
@@ -206,24 +175,9 @@ impl Learned {
     }
 }
 
-/// `Σ dy · max(0, 1 − |x − t| / w)` over the frames.
-fn window_sum(x: &[f32], dy: &[f32], threshold: f32, width: f32) -> f64 {
-    let scale = 1.0 / width;
-    let window = |x: f32| (1.0 - ((x - threshold) * scale).abs()).max(0.0);
-    x.iter().zip(dy).map(|(&x, &dy)| f64::from(dy * window(x))).sum()
-}
-
-fn softplus(p: f64) -> f64 {
-    p.max(0.0) + libm::log1p(libm::exp(-p.abs()))
-}
-
 /// The `p` of a positive `softplus(p)`.
 fn inverse_softplus(y: f64) -> f64 {
     y + libm::log(-libm::expm1(-y))
-}
-
-fn sigmoid(p: f64) -> f64 {
-    1.0 / (1.0 + libm::exp(-p))
 }
 
 #[cfg(test)]
