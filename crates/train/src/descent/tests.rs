@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use lutweave_backend::Cpu;
 use lutweave_nn::{Convolution, GroupSum, LutLayer, Sequential, Thermometer, models::Binary};
-use lutweave_tensor::{DType, Target, Targets, Values};
+use lutweave_tensor::{DType, Targets, Values};
 use proptest::prelude::*;
 
 use super::*;
