@@ -74,6 +74,35 @@ __device__ __forceinline__ float unit_input(const float *x, u32 stride, u32 node
   return value < 0.0f ? 0.0f : value > 1.0f ? 1.0f : value;
 }
 
+// x to the nearest multiple of a step, from low to high; NaN as it is.
+__device__ __forceinline__ float rounded(float x, float step, float low, float high) {
+  if (x < low) x = low;
+  if (x > high) x = high;
+  return floorf(x / step + 0.5f) * step;
+}
+
+// What is made of a number before it is multiplied: itself, its sign (that of NaN is -1), the number
+// rounded, or whether it is above 0.5. Packed bits count as low and high.
+#define FORM_SIGN 1u
+#define FORM_ROUNDED 2u
+#define FORM_BIT 3u
+#define FORM_PACKED 4u
+struct Form {
+  u32 kind;
+  float step, low, high;
+};
+
+// A form among the arguments of a kernel, and what they are together.
+#define FORM(name) u32 name##_kind, float name##_step, float name##_low, float name##_high
+#define FORM_OF(name) Form{name##_kind, name##_step, name##_low, name##_high}
+
+__device__ __forceinline__ float formed(Form form, float value) {
+  if (form.kind == FORM_SIGN) return value >= 0.0f ? 1.0f : -1.0f;
+  if (form.kind == FORM_ROUNDED) return rounded(value, form.step, form.low, form.high);
+  if (form.kind == FORM_BIT) return value > 0.5f ? 1.0f : 0.0f;
+  return value;
+}
+
 // The sum over the lanes of a warp, in all of them; its order is that of the lanes.
 template <class T>
 __device__ __forceinline__ T warp_sum(T value) {

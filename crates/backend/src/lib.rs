@@ -11,6 +11,7 @@ mod dense;
 mod encode;
 mod error;
 mod finite;
+mod form;
 mod gradient;
 mod loss;
 mod model;
@@ -36,10 +37,11 @@ pub use backend::Backend;
 pub use candidate::{CandidateKernels, Candidates, Choice};
 pub use cpu::{Cpu, Dispatch, Kernel};
 pub use cuda::{Cuda, Schedule, Traffic};
-pub use dense::DenseKernels;
+pub use dense::{Affine, DenseKernels, Forms};
 pub use encode::EncodeKernels;
 pub use error::{Error, Result};
 pub use finite::{Fault, FiniteKernels, Watched, all_finite, finite};
+pub use form::Form;
 pub use gradient::GradientKernels;
 pub use loss::{ElementLoss, Layout, LossKernels, PROBABILITY_FLOOR, Row, Wanted};
 pub use lutweave_lut::Isa;
@@ -60,5 +62,5 @@ pub use switch::SwitchKernels;
 pub use table::{
     Entries, MakeEntries, MakeGradient, Slopes, TableGradient, TableKernels, table_words,
 };
-pub use weights::{WeightForm, WeightKernels};
+pub use weights::WeightKernels;
 pub use window::WindowKernels;

@@ -6,7 +6,7 @@
 mod common;
 
 use lutweave_backend::{
-    ActivationKernels, Backend, Cuda, GroupMap, Reference, Schedule, Sites, Slopes,
+    ActivationKernels, Affine, Backend, Cuda, Forms, GroupMap, Reference, Schedule, Sites, Slopes,
 };
 use lutweave_lut::Wiring;
 use lutweave_tensor::{Array, DType, FrameBuffer, rng};
@@ -44,7 +44,9 @@ fn sums(backend: &dyn Backend) -> (Vec<Array>, Vec<FrameBuffer>) {
     backend.moments(&x, 3, &mut mean, &mut variance).unwrap();
     let lengths = [sources * tables * SHARE, dy.nodes()];
     let [mut dweights, mut dbias] = lengths.map(|length| Array::zeros(length).unwrap());
-    backend.affine_backward_weights(&x, &dy, 1, &mut dweights, &mut dbias).unwrap();
+    let (forms, bias) = (Forms::default(), None);
+    let map = Affine { groups: 1, weights: &dweights.clone(), bias, forms };
+    backend.affine_backward_weights(&x, &dy, map, &mut dweights, Some(&mut dbias)).unwrap();
     (vec![Array::from(by_pattern), dtables, mean, variance, dweights, dbias], vec![dx, dreal])
 }
 

@@ -299,3 +299,36 @@ impl Loss for Broken {
         Ok((f32::NAN, y.clone()))
     }
 }
+
+/// Launches of one layer forward and backward, where those before and behind it want their gradients.
+fn launches(layer: impl Fn(Sequential) -> Sequential) -> [u64; 2] {
+    let run = |net: Sequential| {
+        let mut net = net.then(Dense::new(&[3])).build(5).unwrap();
+        let cuda = Cuda::emulated(Schedule::Rising, 1).unwrap();
+        let later = cuda.step().unwrap();
+        let (x, dy) = (batch().0, FrameBuffer::zeros(DType::F32, &[3], FRAMES).unwrap());
+        let mut passes = [0; 2];
+        for _ in 0..2 {
+            let before = cuda.traffic().launches;
+            let (_, saved) = net.forward(x.clone(), &*later).unwrap();
+            let between = cuda.traffic().launches;
+            net.backward(saved, &dy, &*later).unwrap();
+            passes = [between - before, cuda.traffic().launches - between];
+        }
+        passes
+    };
+    let first = || Sequential::new(&[20]).reading(DType::Bit).then(Dense::new(&[12]));
+    let (with, without) = (run(layer(first())), run(first()));
+    [with[0] - without[0], with[1] - without[1]]
+}
+
+#[test]
+fn layers_take_as_few_launches_as_plain_products() {
+    let eight = Some(Precision { bits: 8, step: None });
+    let rounded = Quantise { weights: eight, inputs: eight, outputs: eight };
+    let binary = || Dense::new(&[12]).binary_weights(true).binary_inputs(true);
+    // One launch forward and three backward, besides those that look for numbers that are not finite.
+    let plain = launches(|net| net.then(Dense::new(&[12])));
+    assert_eq!(launches(|net| net.then(binary())), plain);
+    assert_eq!(launches(|net| net.then(Dense::new(&[12]).quantise(rounded))), plain);
+}

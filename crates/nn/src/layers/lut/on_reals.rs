@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use lutweave_backend::{Backend, RowNorm, WeightForm, frame_blocks};
+use lutweave_backend::{Backend, Form, RowNorm, frame_blocks};
 use lutweave_lut::NetlistBuilder;
 use lutweave_tensor::{Array, DType, FrameBuffer};
 use rayon::prelude::*;
@@ -121,7 +121,7 @@ impl OnReals {
             return Ok(Cow::Borrowed(values));
         }
         let mut bits = Array::zeros(values.len())?;
-        backend.form_weights(values, WeightForm::Bit, 1.0, &mut bits)?;
+        backend.form_weights(values, Form::Bit, 1.0, &mut bits)?;
         Ok(Cow::Owned(bits))
     }
 
