@@ -19,6 +19,7 @@ mod optimizer;
 mod pool;
 mod portable;
 mod real;
+mod row_norm;
 mod rows;
 mod sum;
 mod switch;
@@ -30,7 +31,7 @@ use dispatch::TableDispatch;
 pub use dispatch::{Dispatch, Kernel};
 use lutweave_lut::Isa;
 
-use crate::{Backend, Error, FiniteKernels, ModelKernels, NoiseKernels, Result, RowNormKernels};
+use crate::{Backend, Error, FiniteKernels, ModelKernels, NoiseKernels, Result};
 
 /// Runs kernels on the threads of the current rayon pool, with one instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +73,6 @@ impl Default for Cpu {
 impl ModelKernels for Cpu {}
 
 impl NoiseKernels for Cpu {}
-
-impl RowNormKernels for Cpu {}
 
 impl FiniteKernels for Cpu {}
 

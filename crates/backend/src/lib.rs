@@ -54,7 +54,7 @@ pub use pool::{Divisor, PoolKernels};
 pub use real::{RealKernels, frame_blocks};
 pub use reduce::{HostReduce, Nccl, Reduce};
 pub use reference::Reference;
-pub use row_norm::{RowNorm, RowNormKernels};
+pub use row_norm::{RowGradient, RowNorm, RowNormKernels, RowPass};
 pub use rows::RowKernels;
 pub use sites::Sites;
 pub use sum::{RowSums, SumKernels};

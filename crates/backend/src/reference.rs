@@ -14,6 +14,7 @@ mod norm;
 mod optimizer;
 mod pool;
 mod real;
+mod row_norm;
 mod rows;
 mod sum;
 mod switch;
@@ -23,7 +24,7 @@ mod window;
 
 pub use multilinear::{DifferentiableLut, NodeGradient, multilinear, multilinear_gradient};
 
-use crate::{Backend, FiniteKernels, ModelKernels, NoiseKernels, RowNormKernels};
+use crate::{Backend, FiniteKernels, ModelKernels, NoiseKernels};
 
 /// The reference backend: one thread, one frame at a time.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,8 +33,6 @@ pub struct Reference;
 impl ModelKernels for Reference {}
 
 impl NoiseKernels for Reference {}
-
-impl RowNormKernels for Reference {}
 
 impl FiniteKernels for Reference {}
 

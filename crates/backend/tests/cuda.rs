@@ -6,7 +6,8 @@
 mod common;
 
 use lutweave_backend::{
-    ActivationKernels, Affine, Backend, Cuda, Forms, GroupMap, Reference, Schedule, Sites, Slopes,
+    ActivationKernels, Affine, Backend, Cuda, Forms, GroupMap, Reference, RowGradient, Schedule,
+    Sites, Slopes,
 };
 use lutweave_lut::Wiring;
 use lutweave_tensor::{Array, DType, FrameBuffer, rng};
@@ -39,7 +40,8 @@ fn sums(backend: &dyn Backend) -> (Vec<Array>, Vec<FrameBuffer>) {
     let mut dx = x.clone();
     backend.table_backward(&bits, sites, &dy, own, &mut dx).unwrap();
     let (mut dtables, mut dreal) = (scale.clone(), x.clone());
-    backend.real_backward(&x, sites, &scale, &dy, &mut dtables, Some(&mut dreal)).unwrap();
+    let back = RowGradient { dy: &dy, norm: None };
+    backend.real_backward(&x, sites, &scale, back, &mut dtables, Some(&mut dreal)).unwrap();
     let (mut mean, mut variance) = (Array::zeros(10).unwrap(), Array::zeros(10).unwrap());
     backend.moments(&x, 3, &mut mean, &mut variance).unwrap();
     let lengths = [sources * tables * SHARE, dy.nodes()];

@@ -331,4 +331,10 @@ fn layers_take_as_few_launches_as_plain_products() {
     let plain = launches(|net| net.then(Dense::new(&[12])));
     assert_eq!(launches(|net| net.then(binary())), plain);
     assert_eq!(launches(|net| net.then(Dense::new(&[12]).quantise(rounded))), plain);
+    // Three and three; a dense layer without bias is one and two, and looked at as much.
+    let alone = launches(|net| net.then(Dense::new(&[12]).bias(false)));
+    let lut = || LutLayer::new(12).fan_in(3).model(Smoothed::default()).real_inputs(true);
+    let (reals, bits) = (lut().real_output(true), lut());
+    assert_eq!(launches(|net| net.then(reals.clone())), [alone[0] + 2, alone[1] + 1]);
+    assert_eq!(launches(|net| net.then(bits.clone()))[0], 3); // bits are not looked at
 }
