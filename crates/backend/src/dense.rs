@@ -58,10 +58,10 @@ impl Forms {
 }
 
 impl Affine<'_> {
-    /// What is added to the sum of an output; none without a bias.
+    /// What is added to the sum of an output; none without a bias, or where there is no such output.
     #[inline(always)]
     pub fn bias_of(&self, output: usize) -> Option<f32> {
-        self.bias.map(|bias| self.forms.bias().of(bias[output]))
+        self.bias?.get(output).map(|&bias| self.forms.bias().of(bias))
     }
 
     /// What is given for a sum without bias.
