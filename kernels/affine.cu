@@ -4,10 +4,10 @@
 //
 // Costs 2 operations a weight and frame, 60 TFLOP/s without tensor cores; a tile reads 32 KiB of
 // shared memory for 131 k operations and 8 KiB of memory for each 16 inputs, 16 operations a byte:
-// with the second-level cache in between arithmetic is the bound from about 64 frames on. A form costs a
-// thread 4 to 20 instructions a number it loads, 4 of each operand against 256 multiplications and additions: at
-// most a third of them where both are rounded. Inputs of bits are an eighth of a byte instead of 4. Sums over
-// inputs or frames are in their order, so results are the same bits each time.
+// with the second-level cache in between arithmetic is the bound from about 64 frames on. For every 256
+// multiplications and additions a thread loads 4 numbers of each operand: a sign costs 2 instructions, a bit 4,
+// rounding some 20, so up to 160 beside the 256 where both are rounded. Inputs of bits are an eighth of a byte
+// instead of 4. Sums over inputs or frames are in their order, so results are the same bits each time.
 
 #define TILE 64
 #define DEPTH 16
