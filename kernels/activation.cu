@@ -107,12 +107,7 @@ KERNEL(256, quantise, const float *x, float step, float low, float high, u32 nod
   u32 node = row(), frame = column();
   if (node >= nodes || frame >= stride) return;
   float out = 0;
-  if (frame < frames) {
-    out = at(x, stride, node)[frame];
-    if (out < low) out = low;
-    if (out > high) out = high;
-    out = floorf(out / step + 0.5f) * step;
-  }
+  if (frame < frames) out = rounded(at(x, stride, node)[frame], step, low, high);
   at(y, stride, node)[frame] = out;
 }
 

@@ -75,12 +75,118 @@ __device__ __forceinline__ float unit_input(const float *x, u32 stride, u32 node
   return value < 0.0f ? 0.0f : value > 1.0f ? 1.0f : value;
 }
 
+// x to the nearest multiple of a step, from low to high; NaN as it is.
+__device__ __forceinline__ float rounded(float x, float step, float low, float high) {
+  if (x < low) x = low;
+  if (x > high) x = high;
+  return floorf(x / step + 0.5f) * step;
+}
+
+// What is made of a number before it is multiplied: itself, its sign (that of NaN is -1), the number
+// rounded, or whether it is above 0.5. Packed bits count as low and high.
+#define FORM_SIGN 1u
+#define FORM_ROUNDED 2u
+#define FORM_BIT 3u
+#define FORM_PACKED 4u
+struct Form {
+  u32 kind;
+  float step, low, high;
+};
+
+// A form among the arguments of a kernel, and what they are together.
+#define FORM(name) u32 name##_kind, float name##_step, float name##_low, float name##_high
+#define FORM_OF(name) Form{name##_kind, name##_step, name##_low, name##_high}
+
+__device__ __forceinline__ float formed(Form form, float value) {
+  if (form.kind == FORM_SIGN) return value >= 0.0f ? 1.0f : -1.0f;
+  if (form.kind == FORM_ROUNDED) return rounded(value, form.step, form.low, form.high);
+  if (form.kind == FORM_BIT) return value > 0.5f ? 1.0f : 0.0f;
+  return value;
+}
+
 // The sum over the lanes of a warp, in all of them; its order is that of the lanes.
 template <class T>
 __device__ __forceinline__ T warp_sum(T value) {
 #pragma unroll
   for (u32 far = 16; far > 0; far /= 2) value += __shfl_xor_sync(ALL_LANES, value, far);
   return value;
+}
+
+// The sum over a block of whole warps, 32 at most, in all threads; its order is that of lanes, then warps.
+// `shared` is a number a warp.
+__device__ __forceinline__ double block_sum(double value, double *shared) {
+  u32 lane = threadIdx.x & 31, warp = threadIdx.x / 32;
+  value = warp_sum(value);
+  __syncthreads(); // the last sum has been read
+  if (lane == 0) shared[warp] = value;
+  __syncthreads();
+  double total = 0;
+  for (u32 i = 0; i < blockDim.x / 32; i++) total += shared[i];
+  return total;
+}
+
+// Mean and variance over some rows of frames, in all threads of a block.
+__device__ __forceinline__ void block_moments(const float *x, u32 stride, u32 rows, u32 frames, double *shared,
+                                              double *mean, double *variance) {
+  double count = (double)rows * (double)frames, sum = 0, squares = 0;
+  for (u32 row = 0; row < rows; row++) {
+    for (u32 f = threadIdx.x; f < frames; f += blockDim.x) sum += (double)at(x, stride, row)[f];
+  }
+  double centre = block_sum(sum, shared) / count;
+  for (u32 row = 0; row < rows; row++) {
+    for (u32 f = threadIdx.x; f < frames; f += blockDim.x) {
+      double off = (double)at(x, stride, row)[f] - centre;
+      squares += off * off;
+    }
+  }
+  *mean = centre;
+  *variance = block_sum(squares, shared) / count;
+}
+
+// The norm of LUT nodes on rows of values u (row_norm.cu), and what goes through its statistics: for each node
+// Σ g / n and Σ g · (u − mean) / n, each times what the gradient has of it. None without u or mean.
+struct RowNorm {
+  const float *u, *mean, *variance;
+  float gamma, beta;
+  const float2 *slopes; // none where statistics are constant
+};
+
+// A norm among the arguments of a kernel, and what they are together.
+#define ROW_NORM(name)                                                                                     \
+  const float *name##_u, const float *name##_mean, const float *name##_variance, float name##_gamma,       \
+      float name##_beta, const float2 *name##_slopes
+#define ROW_NORM_OF(name) \
+  { name##_u, name##_mean, name##_variance, name##_gamma, name##_beta, name##_slopes }
+
+// The same for one node.
+struct RowMap {
+  float mean, root, gamma, beta, shift, slope;
+};
+
+__device__ __forceinline__ RowMap row_map(RowNorm norm, u32 node) {
+  RowMap map = {0, 1, norm.gamma, norm.beta, 0, 0};
+  if (!norm.mean) return map;
+  map.mean = norm.mean[node];
+  map.root = (float)(1.0 / sqrt((double)norm.variance[node]));
+  if (norm.slopes) map.shift = norm.slopes[node].x, map.slope = norm.slopes[node].y;
+  return map;
+}
+
+// v of a value: the roundings of the CPU, in its order.
+__device__ __forceinline__ float row_value(RowMap map, float u) {
+  return (u - map.mean) * map.root * map.gamma + map.beta;
+}
+
+// Whether v lies outside of the window that gradients pass.
+__device__ __forceinline__ bool row_outside(RowMap map, float u) {
+  float v = row_value(map, u);
+  return v <= 0.0f || v >= 1.0f;
+}
+
+// The gradient of a value from that of what the node gives.
+__device__ __forceinline__ float row_gradient(RowMap map, float u, float dy) {
+  float g = row_outside(map, u) ? 0 : map.gamma * map.root * dy;
+  return g + map.shift + (u - map.mean) * map.slope;
 }
 
 // Units of work of a table: unit u is word u % words of its place u / words. The words of every

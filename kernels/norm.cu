@@ -6,38 +6,14 @@
 
 #define NORM_WARPS 8
 
-// The sum over a block, in all threads.
-__device__ __forceinline__ double block_sum(double value, double *shared) {
-  u32 lane = threadIdx.x & 31, warp = threadIdx.x / 32;
-  value = warp_sum(value);
-  __syncthreads(); // the last sum has been read
-  if (lane == 0) shared[warp] = value;
-  __syncthreads();
-  double total = 0;
-  for (u32 i = 0; i < NORM_WARPS; i++) total += shared[i];
-  return total;
-}
-
 // A block a group.
 KERNEL(256, moments, const float *x, u32 stride, u32 share, u32 frames, float *mean, float *variance) {
   SHARED(double, shared, NORM_WARPS);
-  const float *rows = at(x, stride, blockIdx.x * share);
-  double count = (double)share * (double)frames, sum = 0;
-  for (u32 node = 0; node < share; node++) {
-    for (u32 f = threadIdx.x; f < frames; f += 256) sum += (double)at(rows, stride, node)[f];
-  }
-  double centre = block_sum(sum, shared) / count;
-  sum = 0;
-  for (u32 node = 0; node < share; node++) {
-    for (u32 f = threadIdx.x; f < frames; f += 256) {
-      double off = (double)at(rows, stride, node)[f] - centre;
-      sum += off * off;
-    }
-  }
-  sum = block_sum(sum, shared);
+  double centre, spread;
+  block_moments(at(x, stride, blockIdx.x * share), stride, share, frames, shared, &centre, &spread);
   if (threadIdx.x != 0) return;
   mean[blockIdx.x] = (float)centre;
-  variance[blockIdx.x] = (float)(sum / count);
+  variance[blockIdx.x] = (float)spread;
 }
 
 // rstd = 1 / √(variance + epsilon), scale = rstd · γ. A thread a group.

@@ -19,6 +19,7 @@ mod optimizer;
 mod pool;
 mod portable;
 mod real;
+mod row_norm;
 mod rows;
 mod sum;
 mod switch;
@@ -31,8 +32,8 @@ pub use dispatch::{Dispatch, Kernel};
 use lutweave_lut::Isa;
 
 use crate::{
-    Backend, Error, FiniteKernels, MicroMlpKernels, ModelKernels, Result, RowNormKernels,
-    ThresholdKernels, TieKernels,
+    Backend, Error, FiniteKernels, MicroMlpKernels, ModelKernels, Result, ThresholdKernels,
+    TieKernels,
 };
 
 /// Runs kernels on the threads of the current rayon pool, with one instruction set.
@@ -73,8 +74,6 @@ impl Default for Cpu {
 }
 
 impl ModelKernels for Cpu {}
-
-impl RowNormKernels for Cpu {}
 
 impl FiniteKernels for Cpu {}
 

@@ -28,8 +28,8 @@ pub trait NormKernels {
     ) -> Result<()>;
 
     /// What a normalisation by these variances multiplies with: `rstd = 1 / √(variance + epsilon)` in
-    /// f64, rounded once, and `scale = rstd · gamma`. One number a group; the same bits for every
-    /// backend.
+    /// f64, rounded once, and `scale = rstd · gamma` in f32. One number a group; the same bits on every
+    /// device.
     ///
     /// # Errors
     ///
@@ -44,9 +44,9 @@ pub trait NormKernels {
     ) -> Result<()>;
 
     /// Takes the mean and the variance of a batch over into running ones,
-    /// `r = r · keep + batch · (1 − keep)`, where the variance of the batch is `factor` times what is
-    /// given; none where it is not known, which leaves the running one as it is. The same bits for every
-    /// backend.
+    /// `r = r · keep + batch · (1 − keep)` in f32, where the variance of the batch is `factor` times what is
+    /// given; none where it is not known, which leaves the running one as it is. The same bits on every
+    /// device.
     ///
     /// # Errors
     ///

@@ -3,6 +3,8 @@
 use lutweave_tensor::{Array, DType, FrameBuffer};
 
 use crate::check::{check_dtype, check_rows, check_size};
+use crate::norm::check_keep;
+use crate::row_norm::{RowGradient, RowPass, check_row_backward};
 use crate::{Result, Sites};
 
 /// Multilinear look-up tables whose inputs are real numbers in `[0, 1]`.
@@ -26,17 +28,17 @@ pub trait RealKernels {
     ) -> Result<()>;
 
     /// Adds the gradient of the tables to `dtables`, and that of the inputs to `dx` where there is
-    /// one (constants have none).
+    /// one (constants have none), from that of the values, or of what a norm made of these.
     ///
     /// # Errors
     ///
-    /// As [`real_forward`](Self::real_forward), for `dy` and `dx` too.
+    /// As [`real_forward`](Self::real_forward), for the gradient and `dx` too.
     fn real_backward(
         &self,
         x: &FrameBuffer,
         sites: Sites<'_>,
         tables: &Array,
-        dy: &FrameBuffer,
+        gradient: RowGradient<'_>,
         dtables: &mut Array,
         dx: Option<&mut FrameBuffer>,
     ) -> Result<()>;
@@ -75,13 +77,21 @@ pub(crate) fn check_real(
 }
 
 /// Checks the gradients of a layer on real inputs.
-pub(crate) fn check_real_gradients(
-    op: &'static str,
+pub(crate) fn check_real_backward(
     x: &FrameBuffer,
     sites: Sites<'_>,
+    tables: &Array,
+    gradient: &RowGradient<'_>,
     dtables: &Array,
     dx: Option<&FrameBuffer>,
 ) -> Result<()> {
+    let op = "real backward";
+    check_real(op, x, sites, tables, gradient.dy)?;
+    if let Some(RowPass { u, norm, running }) = &gradient.norm {
+        check_row_backward(u, *norm, gradient.dy, u)?;
+        check_size(op, "a node", "rows", sites.share(), norm.share)?;
+        running.as_ref().map_or(Ok(()), |own| check_keep(norm.mean, norm.variance, own))?;
+    }
     check_size(op, "dtables", "values", sites.entries(), dtables.len())?;
     dx.map_or(Ok(()), |dx| check_rows(op, "dx", dx, DType::F32, sites.sources(), x))
 }

@@ -14,6 +14,7 @@ mod norm;
 mod optimizer;
 mod pool;
 mod real;
+mod row_norm;
 mod rows;
 mod sum;
 mod switch;
@@ -23,18 +24,13 @@ mod window;
 
 pub use multilinear::{DifferentiableLut, NodeGradient, multilinear, multilinear_gradient};
 
-use crate::{
-    Backend, FiniteKernels, MicroMlpKernels, ModelKernels, RowNormKernels, ThresholdKernels,
-    TieKernels,
-};
+use crate::{Backend, FiniteKernels, MicroMlpKernels, ModelKernels, ThresholdKernels, TieKernels};
 
 /// The reference backend: one thread, one frame at a time.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reference;
 
 impl ModelKernels for Reference {}
-
-impl RowNormKernels for Reference {}
 
 impl FiniteKernels for Reference {}
 

@@ -1,12 +1,15 @@
 //! Batch norm of LUT nodes, frame by frame: where tables read real numbers there are no patterns to count.
 
+use std::borrow::Cow;
+
 use lutweave_tensor::{Array, DType, FrameBuffer};
 
-use crate::Result;
 use crate::check::{check_dtype, check_rows, check_size};
+use crate::norm::NormKernels;
+use crate::{Result, Running};
 
-/// The map of each node from its values `u` to `v = (u − mean) / √variance · γ + β`. `share` rows that
-/// follow one another are of one node.
+/// The map of each node from its values `u` to `v = (u − mean) · rstd · γ + β` with `rstd = 1 / √variance`.
+/// `share` rows that follow one another are of one node.
 #[derive(Debug, Clone, Copy)]
 pub struct RowNorm<'a> {
     /// Rows of a node.
@@ -23,10 +26,76 @@ pub struct RowNorm<'a> {
     pub constant: bool,
 }
 
-/// Batch norm and the window of the straight-through estimator, on rows.
-///
-/// A backend that has none of this gives `false` and changes nothing, as the methods here do; the layer then
-/// computes on the host. Sums are in f64 and in fixed order.
+/// The map of one node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NodeMap {
+    pub(crate) mean: f32,
+    pub(crate) rstd: f32,
+    pub(crate) gamma: f32,
+    pub(crate) beta: f32,
+}
+
+impl NodeMap {
+    /// `v` of a value: four roundings, in this order, for every backend.
+    #[inline(always)]
+    pub(crate) fn of(self, value: f32) -> f32 {
+        (value - self.mean) * self.rstd * self.gamma + self.beta
+    }
+}
+
+impl RowNorm<'_> {
+    /// The map of one node; `rstd` is rounded once.
+    pub(crate) fn node(&self, node: usize) -> NodeMap {
+        let rstd = (1.0 / f64::from(self.variance[node]).sqrt()) as f32;
+        NodeMap { mean: self.mean[node], rstd, gamma: self.gamma, beta: self.beta }
+    }
+}
+
+/// The gradient that comes back to the values of nodes.
+#[derive(Debug)]
+pub struct RowGradient<'a> {
+    /// That of what the nodes give; without a norm, of the values themselves.
+    pub dy: &'a FrameBuffer,
+    /// What it goes back through.
+    pub norm: Option<RowPass<'a>>,
+}
+
+/// The norm that a batch went through, [`RowNormKernels::row_backward`].
+#[derive(Debug)]
+pub struct RowPass<'a> {
+    /// The values.
+    pub u: &'a FrameBuffer,
+    /// The map of their nodes.
+    pub norm: RowNorm<'a>,
+    /// Averages that take over the statistics of this batch, as
+    /// [`keep_statistics`](NormKernels::keep_statistics) does with a factor of one.
+    pub running: Option<Running<'a>>,
+}
+
+impl<'a> RowGradient<'a> {
+    /// The gradient of the values by itself.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`row_backward`](RowNormKernels::row_backward) and
+    /// [`keep_statistics`](NormKernels::keep_statistics).
+    pub fn of_values(
+        self,
+        on: &(impl RowNormKernels + NormKernels + ?Sized),
+    ) -> Result<Cow<'a, FrameBuffer>> {
+        let Some(RowPass { u, norm, running }) = self.norm else {
+            return Ok(Cow::Borrowed(self.dy));
+        };
+        let mut du = FrameBuffer::zeros(DType::F32, u.shape(), u.frames())?;
+        on.row_backward(u, norm, self.dy, &mut du)?;
+        if let Some(running) = running {
+            on.keep_statistics(norm.mean, norm.variance, Some(1.0), running)?;
+        }
+        Ok(Cow::Owned(du))
+    }
+}
+
+/// Batch norm and the window of the straight-through estimator, on rows. Sums are in f64 and in fixed order.
 pub trait RowNormKernels {
     /// Mean and variance of the values of every node; variances are at least 1e-5.
     ///
@@ -36,28 +105,24 @@ pub trait RowNormKernels {
     /// [`Error::Size`](crate::Error::Size) where sizes do not agree.
     fn row_moments(
         &self,
-        _u: &FrameBuffer,
-        _share: usize,
-        _mean: &mut Array,
-        _variance: &mut Array,
-    ) -> Result<bool> {
-        Ok(false)
-    }
+        u: &FrameBuffer,
+        share: usize,
+        mean: &mut Array,
+        variance: &mut Array,
+    ) -> Result<()>;
 
     /// What the nodes give: `v > 0.5` for `y` of bits, `v` clamped to 0 to 1 for `y` of f32; without a norm
-    /// `v` is `u`.
+    /// `v` is `u`. The same bits for every backend.
     ///
     /// # Errors
     ///
     /// As [`row_moments`](Self::row_moments), for `y` too.
     fn row_output(
         &self,
-        _u: &FrameBuffer,
-        _norm: Option<RowNorm<'_>>,
-        _y: &mut FrameBuffer,
-    ) -> Result<bool> {
-        Ok(false)
-    }
+        u: &FrameBuffer,
+        norm: Option<RowNorm<'_>>,
+        y: &mut FrameBuffer,
+    ) -> Result<()>;
 
     /// The gradient of `u` from that of what the nodes give, which passes where `0 < v < 1`:
     ///
@@ -74,13 +139,11 @@ pub trait RowNormKernels {
     /// As [`row_moments`](Self::row_moments), for `dy` and `du` too.
     fn row_backward(
         &self,
-        _u: &FrameBuffer,
-        _norm: RowNorm<'_>,
-        _dy: &FrameBuffer,
-        _du: &mut FrameBuffer,
-    ) -> Result<bool> {
-        Ok(false)
-    }
+        u: &FrameBuffer,
+        norm: RowNorm<'_>,
+        dy: &FrameBuffer,
+        du: &mut FrameBuffer,
+    ) -> Result<()>;
 }
 
 /// Checks values and the statistics of their nodes.

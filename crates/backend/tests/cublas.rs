@@ -9,7 +9,9 @@ mod compiled;
 use std::path::Path;
 
 use compiled::compile;
-use lutweave_backend::{Cuda, DenseKernels, Error, Reference, Schedule};
+use lutweave_backend::{
+    Affine, Cuda, DenseKernels, Error, FixedPoint, Form, Forms, Reference, Schedule,
+};
 use lutweave_tensor::{Array, FrameBuffer, rng};
 
 /// Relative tolerance of f32 sums against the f64 reference.
@@ -19,6 +21,7 @@ const LOOSE: f32 = 1e-4;
 fn run(
     backend: &impl DenseKernels,
     (groups, inputs, outputs, frames): (usize, usize, usize, usize),
+    forms: Forms,
 ) -> (FrameBuffer, FrameBuffer, Array, Array) {
     let mut stream = rng::stream(5, &[groups as u64, inputs as u64, frames as u64]);
     let mut draw = |n: usize| -> Vec<f32> { (0..n).map(|_| rng::normal(&mut stream)).collect() };
@@ -28,9 +31,10 @@ fn run(
     let (weights, bias) = (Array::from(draw(y_nodes * inputs)), Array::from(draw(y_nodes)));
     let (mut y, mut dx) = (dy.clone(), x.clone());
     let (mut dweights, mut dbias) = (weights.clone(), bias.clone());
-    backend.affine_forward(&x, &weights, &bias, groups, &mut y).unwrap();
-    backend.affine_backward_input(&dy, &weights, groups, &mut dx).unwrap();
-    backend.affine_backward_weights(&x, &dy, groups, &mut dweights, &mut dbias).unwrap();
+    let map = Affine { groups, weights: &weights, bias: Some(&bias), forms };
+    backend.affine_forward(&x, map, &mut y).unwrap();
+    backend.affine_backward_input(&x, &dy, map, &mut dx).unwrap();
+    backend.affine_backward_weights(&x, &dy, map, &mut dweights, Some(&mut dbias)).unwrap();
     (y, dx, dweights, dbias)
 }
 
@@ -50,7 +54,7 @@ fn products_are_those_of_our_own_kernels() {
     let library = unsafe { libloading::Library::new(&path) }.unwrap();
     // SAFETY: it is of this type.
     let calls = unsafe { library.get::<unsafe extern "C" fn() -> i32>(b"fake_calls") }.unwrap();
-    for (called, lists) in [(15, false), (30, true)] {
+    for (called, lists) in [(45, false), (90, true)] {
         let emulated = if lists { Cuda::emulated_lists } else { Cuda::emulated };
         let plain = emulated(Schedule::Shuffled(1), 1).unwrap();
         assert!(plain.cublas().is_err());
@@ -58,9 +62,15 @@ fn products_are_those_of_our_own_kernels() {
         let cuda = unsafe { plain.with_cublas(&path) }.unwrap();
         cuda.cublas().unwrap();
         let cases = [(1, 1, 1, 1), (1, 7, 5, 63), (3, 2, 1, 65), (2, 65, 70, 64), (1, 30, 67, 140)];
-        for case in cases {
-            let (got, want) = (run(&cuda, case), run(&Reference, case));
-            let what = format!("{case:?}");
+        let fine = Form::Rounded(FixedPoint::new(6, None).unwrap());
+        let signs = Forms { inputs: Form::Sign, weights: Form::Sign, outputs: fine };
+        let rounded = Forms { inputs: fine, weights: fine, outputs: fine };
+        for (case, forms) in cases
+            .into_iter()
+            .flat_map(|case| [Forms::default(), signs, rounded].map(|forms| (case, forms)))
+        {
+            let (got, want) = (run(&cuda, case, forms), run(&Reference, case, forms));
+            let what = format!("{case:?} {forms:?}");
             // Padding is part of what is compared, and zero in the reference.
             close(&what, got.0.rows::<f32>().unwrap(), want.0.rows::<f32>().unwrap());
             close(&what, got.1.rows::<f32>().unwrap(), want.1.rows::<f32>().unwrap());

@@ -6,7 +6,8 @@
 mod common;
 
 use lutweave_backend::{
-    ActivationKernels, Backend, Cuda, GroupMap, Reference, Schedule, Sites, Slopes,
+    ActivationKernels, Affine, Backend, Cuda, Forms, GroupMap, Reference, RowGradient, Schedule,
+    Sites, Slopes,
 };
 use lutweave_lut::Wiring;
 use lutweave_tensor::{Array, DType, FrameBuffer, rng};
@@ -39,12 +40,15 @@ fn sums(backend: &dyn Backend) -> (Vec<Array>, Vec<FrameBuffer>) {
     let mut dx = x.clone();
     backend.table_backward(&bits, sites, &dy, own, &mut dx).unwrap();
     let (mut dtables, mut dreal) = (scale.clone(), x.clone());
-    backend.real_backward(&x, sites, &scale, &dy, &mut dtables, Some(&mut dreal)).unwrap();
+    let back = RowGradient { dy: &dy, norm: None };
+    backend.real_backward(&x, sites, &scale, back, &mut dtables, Some(&mut dreal)).unwrap();
     let (mut mean, mut variance) = (Array::zeros(10).unwrap(), Array::zeros(10).unwrap());
     backend.moments(&x, 3, &mut mean, &mut variance).unwrap();
     let lengths = [sources * tables * SHARE, dy.nodes()];
     let [mut dweights, mut dbias] = lengths.map(|length| Array::zeros(length).unwrap());
-    backend.affine_backward_weights(&x, &dy, 1, &mut dweights, &mut dbias).unwrap();
+    let (forms, bias) = (Forms::default(), None);
+    let map = Affine { groups: 1, weights: &dweights.clone(), bias, forms };
+    backend.affine_backward_weights(&x, &dy, map, &mut dweights, Some(&mut dbias)).unwrap();
     (vec![Array::from(by_pattern), dtables, mean, variance, dweights, dbias], vec![dx, dreal])
 }
 

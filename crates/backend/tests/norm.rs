@@ -103,6 +103,31 @@ fn norm_agrees_with_the_reference() {
     }
 }
 
+/// What is made of statistics is near the reference, and the same bits on every device.
+#[test]
+fn statistics_are_the_same_bits_on_every_device() {
+    let numbers = |seed| draw(&[1], 300, seed).rows::<f32>().unwrap().to_vec();
+    let [mean, gamma] = [1, 2].map(|seed| Array::from(numbers(seed)));
+    let variance: Array = numbers(3).into_iter().map(|number| number * number).collect();
+    let run = |backend: &dyn Backend| {
+        let zeros = || Array::zeros(mean.len()).unwrap();
+        let (mut rstd, mut scale) = (zeros(), zeros());
+        backend.norm_scale(&variance, 1e-3, &gamma, &mut rstd, &mut scale).unwrap();
+        let (mut average, mut spread) = (gamma.clone(), variance.clone());
+        for factor in [Some(1.1), None] {
+            let running = Running { mean: &mut average, variance: &mut spread, keep: 0.9 };
+            backend.keep_statistics(&mean, &variance, factor, running).unwrap();
+        }
+        [rstd, scale, average, spread]
+    };
+    let (want, first) = (run(&Reference), run(&Cpu::new()));
+    for (name, backend) in backends() {
+        let got = run(&*backend);
+        assert!(got == first, "{name}");
+        got.iter().zip(&want).for_each(|(got, want)| close(&name, got, want, CLOSE));
+    }
+}
+
 /// Runs a kernel on both backends and compares the results, padding included.
 fn same(
     what: &str,

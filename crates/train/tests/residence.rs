@@ -306,6 +306,22 @@ fn a_layer_is_three_launches_each_way() {
         let chosen = if name == "wiring" { 2 } else { 0 }; // apart, and turned around
         assert_eq!(launches(frozen, "0.lut", true), (2 + chosen, 3), "{name}, frozen");
     }
+    let reals = || Sequential::new(&[20]).reading(DType::F32);
+    for model in [Smoothed::default(), Smoothed::stochastic()] {
+        for bits in [false, true] {
+            let lut = lut(3).model(model).real_inputs(true).real_output(!bits);
+            let net = reals().then(lut).build(5).unwrap();
+            assert_eq!(launches(net, "0.lut", true), (3, 3), "on reals: {model:?}");
+        }
+    }
+    let eight = Some(Precision { bits: 8, step: None });
+    let rounded = Quantise { weights: eight, inputs: eight, outputs: eight };
+    let dense = || Dense::new(&[12]);
+    let signs = dense().binary_weights(true).binary_inputs(true);
+    for dense in [dense(), signs, dense().quantise(rounded)] {
+        let net = reals().then(dense.clone()).build(5).unwrap();
+        assert_eq!(launches(net, "0.dense", true), (1, 3), "{dense:?}");
+    }
     let tied = tied(Sequential::new(&[20]).reading(DType::Bit), "0.tie");
     assert_eq!(launches(tied, "0.tie", true), (3 + 1, 3 + 2), "tie");
     let encoder = Thermometer::uniform(&samples(), 3).unwrap();

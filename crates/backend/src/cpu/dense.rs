@@ -9,10 +9,12 @@ use rayon::prelude::*;
 
 use super::gemm::{Matrix, Size, multiply};
 use super::norm::total;
+use super::weights::pass_gradient;
 use super::{Cpu, Dispatch, Isa, Kernel};
-use crate::Result;
-use crate::check::check_size;
-use crate::dense::{DenseKernels, Group, check_affine};
+use crate::dense::{
+    Affine, DenseKernels, Group, check_backward_input, check_backward_weights, check_forward,
+};
+use crate::{Form, Result};
 
 /// Fewest rows of the result in one unit of work: with fewer, packing the other operand again for
 /// each unit costs too much.
@@ -46,26 +48,24 @@ fn units(result: &mut [f32], rows: usize, stride: usize, least: usize) -> Vec<Un
 }
 
 impl DenseKernels for Cpu {
-    fn affine_forward(
-        &self,
-        x: &FrameBuffer,
-        weights: &Array,
-        bias: &Array,
-        groups: usize,
-        y: &mut FrameBuffer,
-    ) -> Result<()> {
-        let op = "affine forward";
-        let Group { inputs, outputs } = check_affine(op, ("x", x), ("y", y), weights, groups)?;
-        check_size(op, "bias", "values", y.nodes(), bias.len())?;
+    fn affine_forward(&self, x: &FrameBuffer, map: Affine<'_>, y: &mut FrameBuffer) -> Result<()> {
+        let Group { inputs, outputs } = check_forward(x, map, y)?;
+        let whole = map.forms.has_whole_weights();
+        let x = &*map.forms.inputs.of_rows(x, self)?;
+        let weights = &*map.forms.weights.of_weights(map.weights, 1.0, self)?;
+        // Where weights are whole numbers the bias is added last.
+        let first = |node| if whole { 0.0 } else { map.bias_of(node).unwrap_or(0.0) };
+        let starts: Vec<f32> = (0..y.nodes()).map(first).collect();
         if x.frames() == 1 {
-            return forward_one(self.isa(), x, weights, bias, outputs, y);
+            forward_one(self.isa(), x, weights, &starts, outputs, y)?;
+            return self.finish(map, y);
         }
         let (rows, x_stride, y_stride) = (x.rows::<f32>()?, x.stride(), y.stride());
         let frames = x.frames();
         units(y.rows_mut()?, outputs, y_stride, MIN_ROWS).into_par_iter().for_each(|unit| {
             let node = unit.group * outputs + unit.first;
-            for (y, &bias) in unit.rows.chunks_mut(y_stride).zip(&bias[node..]) {
-                y[..frames].fill(bias);
+            for (y, &start) in unit.rows.chunks_mut(y_stride).zip(&starts[node..]) {
+                y[..frames].fill(start);
             }
             let a = Matrix { values: &weights[node * inputs..], row: inputs, column: 1 };
             let x = &rows[unit.group * inputs * x_stride..];
@@ -73,20 +73,21 @@ impl DenseKernels for Cpu {
             let size = Size { rows: unit.rows.len() / y_stride, depth: inputs, columns: frames };
             multiply(a, b, size, unit.rows, y_stride, true);
         });
-        Ok(())
+        self.finish(map, y)
     }
 
     fn affine_backward_input(
         &self,
+        x: &FrameBuffer,
         dy: &FrameBuffer,
-        weights: &Array,
-        groups: usize,
+        map: Affine<'_>,
         dx: &mut FrameBuffer,
     ) -> Result<()> {
-        let op = "affine backward input";
-        let Group { inputs, outputs } = check_affine(op, ("dx", dx), ("dy", dy), weights, groups)?;
+        let Group { inputs, outputs } = check_backward_input(x, dy, map, dx)?;
+        let weights = &*map.forms.weights.of_weights(map.weights, map.forms.slope(x), self)?;
         if dy.frames() == 1 {
-            return backward_one(self.isa(), dy, weights, inputs, dx);
+            backward_one(self.isa(), dy, weights, inputs, dx)?;
+            return close_window(x, map, dx);
         }
         let (rows, y_stride, x_stride) = (dy.rows::<f32>()?, dy.stride(), dx.stride());
         let frames = dy.frames();
@@ -98,29 +99,67 @@ impl DenseKernels for Cpu {
             let size = Size { rows: unit.rows.len() / x_stride, depth: outputs, columns: frames };
             multiply(a, b, size, unit.rows, x_stride, false);
         });
-        Ok(())
+        close_window(x, map, dx)
     }
 
     fn affine_backward_weights(
         &self,
         x: &FrameBuffer,
         dy: &FrameBuffer,
-        groups: usize,
+        map: Affine<'_>,
         dweights: &mut Array,
-        dbias: &mut Array,
+        dbias: Option<&mut Array>,
     ) -> Result<()> {
-        let op = "affine backward weights";
-        let Group { inputs, outputs } = check_affine(op, ("x", x), ("dy", dy), dweights, groups)?;
-        check_size(op, "dbias", "values", dy.nodes(), dbias.len())?;
+        let group = check_backward_weights(x, dy, map, dweights, dbias.as_deref())?;
+        let (dy_rows, stride, frames) = (dy.rows::<f32>()?, dy.stride(), dy.frames());
+        if let Some(dbias) = dbias {
+            dbias.par_iter_mut().zip(dy_rows.par_chunks(stride)).for_each(|(dbias, dy)| {
+                *dbias = if frames == 1 {
+                    *dbias + dy[0]
+                } else {
+                    (f64::from(*dbias) + total(self.isa(), &dy[..frames])) as f32
+                };
+            });
+        }
+        let x = &*map.forms.inputs.of_rows(x, self)?;
+        if !map.forms.weights.has_window() {
+            return self.add_products(x, dy, group, dweights);
+        }
+        let mut of_signs = Array::zeros(dweights.len())?;
+        self.add_products(x, dy, group, &mut of_signs)?;
+        pass_gradient(map.weights, &of_signs, dweights);
+        Ok(())
+    }
+}
+
+impl Cpu {
+    /// What is given for sums.
+    fn finish(self, map: Affine<'_>, y: &mut FrameBuffer) -> Result<()> {
+        let (stride, frames, form) = (y.stride(), y.frames(), map.forms.outputs);
+        let bias = map.bias.filter(|_| map.forms.has_whole_weights());
+        if bias.is_none() && form == Form::Real {
+            return Ok(());
+        }
+        y.rows_mut::<f32>()?.par_chunks_mut(stride).enumerate().for_each(|(node, y)| {
+            let bias = bias.and_then(|_| map.bias_of(node));
+            self.isa().run(Finish { y: &mut y[..frames], bias, form });
+        });
+        Ok(())
+    }
+
+    /// Adds `dy xᵀ` of each group.
+    fn add_products(
+        self,
+        x: &FrameBuffer,
+        dy: &FrameBuffer,
+        Group { inputs, outputs }: Group,
+        dweights: &mut [f32],
+    ) -> Result<()> {
         if x.frames() == 1 {
-            return backward_weights_one(self.isa(), x, dy, (inputs, outputs), dweights, dbias);
+            return backward_weights_one(self.isa(), x, dy, (inputs, outputs), dweights);
         }
         let (x_rows, x_stride) = (x.rows::<f32>()?, x.stride());
-        let (dy_rows, y_stride) = (dy.rows::<f32>()?, dy.stride());
-        let frames = x.frames();
-        dbias.par_iter_mut().zip(dy_rows.par_chunks(y_stride)).for_each(|(dbias, dy)| {
-            *dbias = (f64::from(*dbias) + total(self.isa(), &dy[..frames])) as f32;
-        });
+        let (dy_rows, y_stride, frames) = (dy.rows::<f32>()?, dy.stride(), dy.frames());
         units(dweights, outputs, inputs, MIN_ROWS_ACROSS).into_par_iter().for_each(|unit| {
             let node = unit.group * outputs + unit.first;
             let a = Matrix { values: &dy_rows[node * y_stride..], row: y_stride, column: 1 };
@@ -130,6 +169,38 @@ impl DenseKernels for Cpu {
             multiply(a, b, size, unit.rows, inputs, true);
         });
         Ok(())
+    }
+}
+
+/// Gradients pass only to inputs from −1 to 1, where these count by their signs.
+fn close_window(x: &FrameBuffer, map: Affine<'_>, dx: &mut FrameBuffer) -> Result<()> {
+    if !map.forms.has_input_window(x) {
+        return Ok(());
+    }
+    let dx_rows = dx.rows_mut::<f32>()?.par_chunks_mut(x.stride());
+    dx_rows.zip(x.rows::<f32>()?.par_chunks(x.stride())).for_each(|(dx, x)| {
+        for (dx, x) in dx.iter_mut().zip(x) {
+            *dx = if x.abs() <= 1.0 { *dx } else { 0.0 };
+        }
+    });
+    Ok(())
+}
+
+/// A bias that is added last, and the form of answers.
+struct Finish<'a> {
+    y: &'a mut [f32],
+    bias: Option<f32>,
+    form: Form,
+}
+
+impl Kernel for Finish<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for y in self.y.iter_mut() {
+            *y = self.form.of(self.bias.map_or(*y, |bias| *y + bias));
+        }
     }
 }
 
@@ -191,14 +262,11 @@ fn backward_weights_one(
     dy: &FrameBuffer,
     (inputs, outputs): (usize, usize),
     dweights: &mut [f32],
-    dbias: &mut [f32],
 ) -> Result<()> {
     let (x, dy) = (column(x)?, column(dy)?);
-    let rows = dweights.par_chunks_mut(inputs).zip(dbias);
-    rows.enumerate().for_each(|(node, (dweights, dbias))| {
+    dweights.par_chunks_mut(inputs).enumerate().for_each(|(node, dweights)| {
         let x = &x[node / outputs * inputs..][..inputs];
         isa.run(Add { factor: dy[node], x, y: dweights });
-        *dbias += dy[node];
     });
     Ok(())
 }

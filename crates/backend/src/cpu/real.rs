@@ -6,9 +6,9 @@ use lutweave_tensor::{Array, FrameBuffer};
 use rayon::prelude::*;
 
 use super::{Cpu, Dispatch, Isa, Kernel};
-use crate::real::{RealKernels, check_real, check_real_gradients, frame_blocks};
+use crate::real::{RealKernels, check_real, check_real_backward, frame_blocks};
 use crate::sites::{Rows, real_ones};
-use crate::{Result, Sites};
+use crate::{Result, RowGradient, Sites};
 
 /// Frames in one step of the loops: a register of AVX-512.
 const LANES: usize = 16;
@@ -207,13 +207,12 @@ impl RealKernels for Cpu {
         x: &FrameBuffer,
         sites: Sites<'_>,
         tables: &Array,
-        dy: &FrameBuffer,
+        gradient: RowGradient<'_>,
         dtables: &mut Array,
         dx: Option<&mut FrameBuffer>,
     ) -> Result<()> {
-        let op = "real backward";
-        check_real(op, x, sites, tables, dy)?;
-        check_real_gradients(op, x, sites, dtables, dx.as_deref())?;
+        check_real_backward(x, sites, tables, &gradient, dtables, dx.as_deref())?;
+        let dy = &*gradient.of_values(self)?;
         let rows = Rows::new(x, sites, real_ones)?;
         let (isa, fan_in, share) = (self.isa(), sites.fan_in(), sites.share());
         let (dy_rows, stride) = (dy.rows::<f32>()?, dy.stride());

@@ -4,8 +4,8 @@ use lutweave_tensor::Array;
 use rayon::prelude::*;
 
 use super::Cpu;
-use crate::Result;
-use crate::weights::{WeightForm, WeightKernels, check_form, check_pass};
+use crate::weights::{WeightKernels, check_form};
+use crate::{Form, Result};
 
 /// Numbers of one thread at a time.
 const BLOCK: usize = 1 << 14;
@@ -14,7 +14,7 @@ impl WeightKernels for Cpu {
     fn form_weights(
         &self,
         weights: &Array,
-        form: WeightForm,
+        form: Form,
         factor: f32,
         out: &mut Array,
     ) -> Result<()> {
@@ -27,17 +27,16 @@ impl WeightKernels for Cpu {
         });
         Ok(())
     }
+}
 
-    fn pass_gradient(&self, weights: &Array, of_form: &Array, gradient: &mut Array) -> Result<()> {
-        check_pass(weights, of_form, gradient)?;
-        let blocks = gradient.par_chunks_mut(BLOCK).zip(of_form.par_chunks(BLOCK));
-        blocks.zip(weights.par_chunks(BLOCK)).for_each(|((gradient, of_form), weights)| {
-            for ((gradient, of_form), weight) in gradient.iter_mut().zip(of_form).zip(weights) {
-                if weight.abs() <= 1.0 {
-                    *gradient += of_form;
-                }
+/// The straight-through gradient of signs: `gradient += of_form` where a weight is from −1 to 1.
+pub(super) fn pass_gradient(weights: &[f32], of_form: &[f32], gradient: &mut [f32]) {
+    let blocks = gradient.par_chunks_mut(BLOCK).zip(of_form.par_chunks(BLOCK));
+    blocks.zip(weights.par_chunks(BLOCK)).for_each(|((gradient, of_form), weights)| {
+        for ((gradient, of_form), weight) in gradient.iter_mut().zip(of_form).zip(weights) {
+            if weight.abs() <= 1.0 {
+                *gradient += of_form;
             }
-        });
-        Ok(())
-    }
+        }
+    });
 }

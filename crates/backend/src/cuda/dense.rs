@@ -1,149 +1,81 @@
 //! Affine maps.
 
+#[cfg(feature = "cublas")]
+mod library;
+
 use lutweave_kernels::AFFINE;
 use lutweave_tensor::{Array, FrameBuffer};
 
 use super::Cuda;
-#[cfg(feature = "cublas")]
-use super::cublas::{Matrices, Product};
-use super::device::{Shape, arguments};
-#[cfg(feature = "cublas")]
-use super::memory::Buffer;
+use super::device::{Shape, arguments, joined};
 use super::operands::{count, give, stride};
+use super::weights::{of_numbers, of_rows};
 use crate::Result;
-use crate::check::check_size;
-use crate::dense::{DenseKernels, Group, check_affine};
+use crate::dense::{
+    Affine, DenseKernels, Group, check_backward_input, check_backward_weights, check_forward,
+};
 
 /// Rows and columns of results that a block computes.
 const TILE: usize = 64;
+/// No pointer.
+const NONE: u64 = 0;
 
 /// Blocks over tiles of `rows` × `columns` results in each group.
 fn tiles(rows: usize, columns: usize, groups: usize) -> Result<Shape> {
     Shape::blocks([columns.div_ceil(TILE), rows.div_ceil(TILE), groups], 256)
 }
 
-/// The sizes of a group, and how far apart rows of frames are.
-#[cfg(feature = "cublas")]
-struct Rows {
-    inputs: usize,
-    outputs: usize,
-    stride: usize,
-}
-
-#[cfg(feature = "cublas")]
-impl Rows {
-    /// Rows of frames, as columns.
-    fn of<'a>(&self, buffer: &'a Buffer, nodes: usize) -> Matrices<'a> {
-        let leading = self.stride;
-        Matrices { buffer, leading, group: nodes * leading, turned: false }
-    }
-
-    /// The weights of an output, as a column.
-    fn weights<'a>(&self, buffer: &'a Buffer, turned: bool) -> Matrices<'a> {
-        let leading = self.inputs;
-        Matrices { buffer, leading, group: self.outputs * leading, turned }
-    }
-}
-
 impl DenseKernels for Cuda {
-    fn affine_forward(
-        &self,
-        x: &FrameBuffer,
-        weights: &Array,
-        bias: &Array,
-        groups: usize,
-        y: &mut FrameBuffer,
-    ) -> Result<()> {
-        let op = "affine forward";
-        let Group { inputs, outputs } = check_affine(op, ("x", x), ("y", y), weights, groups)?;
-        check_size(op, "bias", "values", y.nodes(), bias.len())?;
-        let (there, out) = (self.input(x)?, self.output(y)?);
-        let (weights, bias) = (self.input(weights)?, self.input(bias)?);
+    fn affine_forward(&self, x: &FrameBuffer, map: Affine<'_>, y: &mut FrameBuffer) -> Result<()> {
+        let group = check_forward(x, map, y)?;
         #[cfg(feature = "cublas")]
         if let Some(products) = &self.products {
-            self.launch(
-                &AFFINE,
-                "fill_bias",
-                Shape::rows(y.nodes(), y.stride())?,
-                arguments![&bias, count(y.nodes())?, count(y.frames())?, &out, stride(y)?],
-            )?;
-            let (rows, weights) = (Rows { inputs, outputs, stride: y.stride() }, &*weights);
-            let product = Product {
-                rows: x.frames(),
-                columns: outputs,
-                depth: inputs,
-                a: rows.of(&there, inputs),
-                b: rows.weights(weights, false),
-                c: rows.of(&out, outputs),
-                adds: true,
-                groups,
-            };
-            products.multiply(self.memory.device(), &product)?;
-            give(y, out);
-            return Ok(());
+            return self.forward_by(products, x, (map, group), y);
         }
-        self.launch(
-            &AFFINE,
-            "affine_forward",
-            tiles(outputs, y.stride(), groups)?,
-            arguments![
-                &there,
-                stride(x)?,
-                &weights,
-                &bias,
-                count(inputs)?,
-                count(outputs)?,
-                count(x.frames())?,
-                &out,
-            ],
-        )?;
+        let Group { inputs, outputs } = group;
+        let (there, out, weights) = (self.input(x)?, self.output(y)?, self.input(map.weights)?);
+        let bias = map.bias.map(|bias| self.input(bias)).transpose()?;
+        let forms = map.forms;
+        let operands = joined(&[
+            arguments![&there, stride(x)?],
+            &of_rows(forms.inputs, x),
+            arguments![&weights],
+            &of_numbers(forms.weights),
+            &[bias.as_ref().map_or(NONE.into(), Into::into)],
+            &of_numbers(forms.bias()),
+            &of_numbers(forms.outputs),
+            arguments![count(inputs)?, count(outputs)?, count(x.frames())?, &out, stride(y)?],
+        ]);
+        let shape = tiles(outputs, y.stride(), map.groups)?;
+        self.launch(&AFFINE, "affine_forward", shape, &operands)?;
         give(y, out);
         Ok(())
     }
 
     fn affine_backward_input(
         &self,
+        x: &FrameBuffer,
         dy: &FrameBuffer,
-        weights: &Array,
-        groups: usize,
+        map: Affine<'_>,
         dx: &mut FrameBuffer,
     ) -> Result<()> {
-        let op = "affine backward input";
-        let Group { inputs, outputs } = check_affine(op, ("dx", dx), ("dy", dy), weights, groups)?;
-        let weights = self.input(weights)?;
+        let group = check_backward_input(x, dy, map, dx)?;
         #[cfg(feature = "cublas")]
         if let Some(products) = &self.products {
-            let (there, out) = (self.input(dy)?, self.memory.zeroed(dx.bytes())?);
-            let rows = Rows { inputs, outputs, stride: dx.stride() };
-            let product = Product {
-                rows: dx.frames(),
-                columns: inputs,
-                depth: outputs,
-                a: rows.of(&there, outputs),
-                b: rows.weights(&weights, true),
-                c: rows.of(&out, inputs),
-                adds: false,
-                groups,
-            };
-            products.multiply(self.memory.device(), &product)?;
-            give(dx, out);
-            return Ok(());
+            return self.backward_input_by(products, (x, dy), (map, group), dx);
         }
-        let (there, out) = (self.input(dy)?, self.output(dx)?);
-        self.launch(
-            &AFFINE,
-            "affine_backward_input",
-            tiles(inputs, dx.stride(), groups)?,
-            arguments![
-                &there,
-                stride(dy)?,
-                &weights,
-                count(inputs)?,
-                count(outputs)?,
-                count(dy.frames())?,
-                &out,
-            ],
-        )?;
+        let Group { inputs, outputs } = group;
+        let (there, out, weights) = (self.input(dy)?, self.output(dx)?, self.input(map.weights)?);
+        let window = map.forms.has_input_window(x).then(|| self.input(x)).transpose()?;
+        let operands = joined(&[
+            arguments![&there, stride(dy)?, &weights],
+            &of_numbers(map.forms.weights),
+            arguments![map.forms.slope(x)],
+            &[window.as_ref().map_or(NONE.into(), Into::into)],
+            arguments![count(inputs)?, count(outputs)?, count(dy.frames())?, &out],
+        ]);
+        let shape = tiles(inputs, dx.stride(), map.groups)?;
+        self.launch(&AFFINE, "affine_backward_input", shape, &operands)?;
         give(dx, out);
         Ok(())
     }
@@ -152,61 +84,36 @@ impl DenseKernels for Cuda {
         &self,
         x: &FrameBuffer,
         dy: &FrameBuffer,
-        groups: usize,
+        map: Affine<'_>,
         dweights: &mut Array,
-        dbias: &mut Array,
+        dbias: Option<&mut Array>,
     ) -> Result<()> {
-        let op = "affine backward weights";
-        let Group { inputs, outputs } = check_affine(op, ("x", x), ("dy", dy), dweights, groups)?;
-        check_size(op, "dbias", "values", dy.nodes(), dbias.len())?;
-        let (x_there, dy_there) = (self.input(x)?, self.input(dy)?);
-        let (weights, bias) = (self.changed(dweights)?, self.changed(dbias)?);
-        let frames = count(x.frames())?;
-        let by_library = {
-            #[cfg(feature = "cublas")]
-            {
-                let rows = Rows { inputs, outputs, stride: x.stride() };
-                let product = Product {
-                    rows: inputs,
-                    columns: outputs,
-                    depth: x.frames(),
-                    a: Matrices { turned: true, ..rows.of(&x_there, inputs) },
-                    b: rows.of(&dy_there, outputs),
-                    c: rows.weights(&weights, false),
-                    adds: true,
-                    groups,
-                };
-                let products = self.products.as_ref();
-                let done = products.map(|by| by.multiply(self.memory.device(), &product));
-                done.transpose()?.is_some()
-            }
-            #[cfg(not(feature = "cublas"))]
-            false
-        };
-        if !by_library {
-            self.launch(
-                &AFFINE,
-                "affine_backward_weights",
-                tiles(outputs, inputs, groups)?,
-                arguments![
-                    &x_there,
-                    &dy_there,
-                    stride(x)?,
-                    count(inputs)?,
-                    count(outputs)?,
-                    frames,
-                    &weights,
-                ],
-            )?;
+        let group = check_backward_weights(x, dy, map, dweights, dbias.as_deref())?;
+        let dy_there = self.input(dy)?;
+        if let Some(dbias) = dbias {
+            let out = self.changed(&*dbias)?;
+            let all = arguments![&dy_there, stride(dy)?, count(dy.frames())?, &out];
+            let shape = Shape::blocks([dy.nodes(), 1, 1], 32)?;
+            self.launch(&AFFINE, "affine_backward_bias", shape, all)?;
+            give(dbias, out);
         }
-        self.launch(
-            &AFFINE,
-            "affine_backward_bias",
-            Shape::blocks([dy.nodes(), 1, 1], 32)?,
-            arguments![&dy_there, stride(dy)?, frames, &bias],
-        )?;
-        give(dweights, weights);
-        give(dbias, bias);
+        #[cfg(feature = "cublas")]
+        if let Some(products) = &self.products {
+            return self.backward_weights_by(products, (x, dy), (map, group), dweights);
+        }
+        let Group { inputs, outputs } = group;
+        let (there, out) = (self.input(x)?, self.changed(&*dweights)?);
+        let window = map.forms.weights.has_window().then(|| self.input(map.weights)).transpose()?;
+        let operands = joined(&[
+            arguments![&there, stride(x)?],
+            &of_rows(map.forms.inputs, x),
+            arguments![&dy_there, stride(dy)?],
+            &[window.as_ref().map_or(NONE.into(), Into::into)],
+            arguments![count(inputs)?, count(outputs)?, count(x.frames())?, &out],
+        ]);
+        let shape = tiles(outputs, inputs, map.groups)?;
+        self.launch(&AFFINE, "affine_backward_weights", shape, &operands)?;
+        give(dweights, out);
         Ok(())
     }
 }

@@ -250,6 +250,11 @@ macro_rules! arguments {
 }
 pub(super) use arguments;
 
+/// Arguments that come in parts, in their order.
+pub(super) fn joined(parts: &[&[Argument]]) -> Vec<Argument> {
+    parts.concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,22 +1,41 @@
 //! Forms of weights.
 
 use lutweave_kernels::WEIGHTS;
-use lutweave_tensor::Array;
+use lutweave_tensor::{Array, DType, FrameBuffer};
 
 use super::Cuda;
-use super::device::{Shape, arguments};
+use super::device::{Argument, Shape, arguments, joined};
 use super::operands::give;
-use crate::Result;
-use crate::weights::{WeightForm, WeightKernels, check_form, check_pass};
+use crate::weights::{WeightKernels, check_form};
+use crate::{Form, Result};
 
 /// Threads of a block, a number each.
 const THREADS: u32 = 256;
+
+/// A form as kernels take it.
+pub(super) fn of_numbers(form: Form) -> [Argument; 4] {
+    let (kind, (step, low, high)) = match form {
+        Form::Real => (0u32, (1.0, 0.0, 0.0)),
+        Form::Sign => (1, (1.0, 0.0, 0.0)),
+        Form::Rounded(to) => (2, to.limits()),
+        Form::Bit => (3, (1.0, 0.0, 0.0)),
+    };
+    *arguments![kind, step, low, high]
+}
+
+/// The form of rows, which may be of bits.
+pub(super) fn of_rows(form: Form, x: &FrameBuffer) -> [Argument; 4] {
+    if x.dtype() == DType::F32 {
+        return of_numbers(form);
+    }
+    *arguments![4u32, 1.0f32, form.of_bit(false), form.of_bit(true)]
+}
 
 impl WeightKernels for Cuda {
     fn form_weights(
         &self,
         weights: &Array,
-        form: WeightForm,
+        form: Form,
         factor: f32,
         out: &mut Array,
     ) -> Result<()> {
@@ -24,39 +43,35 @@ impl WeightKernels for Cuda {
         if weights.is_empty() {
             return Ok(());
         }
-        let (kind, (step, low, high)) = match form {
-            WeightForm::Real => (0u32, (1.0, 0.0, 0.0)),
-            WeightForm::Sign => (1, (1.0, 0.0, 0.0)),
-            WeightForm::Rounded(to) => (2, to.limits()),
-            WeightForm::Bit => (3, (1.0, 0.0, 0.0)),
-        };
         let (there, formed) = (self.input(weights)?, self.output(&*out)?);
-        let blocks = weights.len().div_ceil(THREADS as usize);
-        self.launch(
-            &WEIGHTS,
-            "form_weights",
-            Shape::blocks([blocks, 1, 1], THREADS)?,
-            arguments![&there, weights.len() as u64, kind, step, low, high, factor, &formed],
-        )?;
+        let (kernel, shape) = ("form_weights", each(weights)?);
+        let operands = joined(&[
+            arguments![&there, weights.len() as u64],
+            &of_numbers(form),
+            arguments![factor, &formed],
+        ]);
+        self.launch(&WEIGHTS, kernel, shape, &operands)?;
         give(out, formed);
         Ok(())
     }
+}
 
-    fn pass_gradient(&self, weights: &Array, of_form: &Array, gradient: &mut Array) -> Result<()> {
-        check_pass(weights, of_form, gradient)?;
-        if weights.is_empty() {
-            return Ok(());
-        }
-        let (there, formed) = (self.input(weights)?, self.input(of_form)?);
-        let out = self.changed(&*gradient)?;
-        let blocks = weights.len().div_ceil(THREADS as usize);
-        self.launch(
-            &WEIGHTS,
-            "pass_gradient",
-            Shape::blocks([blocks, 1, 1], THREADS)?,
-            arguments![&there, &formed, weights.len() as u64, &out],
-        )?;
-        give(gradient, out);
-        Ok(())
+/// A thread for each number.
+fn each(weights: &Array) -> Result<Shape> {
+    Shape::blocks([weights.len().div_ceil(THREADS as usize), 1, 1], THREADS)
+}
+
+#[cfg(feature = "cublas")]
+impl Cuda {
+    /// The straight-through gradient of signs: `gradient += of_form` where a weight is from −1 to 1.
+    pub(super) fn pass_gradient(
+        &self,
+        weights: &Array,
+        of_form: &super::memory::Buffer,
+        gradient: &super::memory::Buffer,
+    ) -> Result<()> {
+        let (there, count) = (self.input(weights)?, weights.len() as u64);
+        let all = arguments![&there, of_form, count, gradient];
+        self.launch(&WEIGHTS, "pass_gradient", each(weights)?, all)
     }
 }

@@ -50,14 +50,15 @@ impl NormKernels for Reference {
         scale: &mut Array,
     ) -> Result<()> {
         check_scale(variance, gamma, rstd, scale)?;
-        let from = variance.iter().zip(gamma);
-        for ((&variance, &gamma), (rstd, scale)) in from.zip(rstd.iter_mut().zip(scale)) {
-            *rstd = (1.0 / (f64::from(variance) + epsilon).sqrt()) as f32;
-            *scale = *rstd * gamma;
+        for group in 0..variance.len() {
+            let deviation = (f64::from(variance[group]) + epsilon).sqrt();
+            rstd[group] = deviation.recip() as f32;
+            scale[group] = (f64::from(gamma[group]) / deviation) as f32;
         }
         Ok(())
     }
 
+    /// A running average goes the part `1 − keep` of the way from where it is to the batch.
     fn keep_statistics(
         &self,
         mean: &Array,
@@ -66,13 +67,14 @@ impl NormKernels for Reference {
         running: Running<'_>,
     ) -> Result<()> {
         check_keep(mean, variance, &running)?;
-        let keep = running.keep;
-        for (running, mean) in running.mean.iter_mut().zip(mean) {
-            *running = *running * keep + mean * (1.0 - keep);
-        }
-        let Some(factor) = factor else { return Ok(()) };
-        for (running, variance) in running.variance.iter_mut().zip(variance) {
-            *running = *running * keep + variance * factor * (1.0 - keep);
+        let part = 1.0 - f64::from(running.keep);
+        let moved =
+            |from: f32, batch: f64| (f64::from(from) + part * (batch - f64::from(from))) as f32;
+        for group in 0..mean.len() {
+            running.mean[group] = moved(running.mean[group], f64::from(mean[group]));
+            let Some(factor) = factor else { continue };
+            let batch = f64::from(factor) * f64::from(variance[group]);
+            running.variance[group] = moved(running.variance[group], batch);
         }
         Ok(())
     }

@@ -3,8 +3,8 @@
 use lutweave_tensor::{Array, FrameBuffer};
 
 use super::{Reference, multilinear, multilinear_gradient};
-use crate::real::{RealKernels, check_real, check_real_gradients};
-use crate::{Result, Sites};
+use crate::real::{RealKernels, check_real, check_real_backward};
+use crate::{Result, RowGradient, Sites};
 
 /// The clamped inputs at one place in one frame.
 fn inputs(x: &FrameBuffer, sites: Sites<'_>, place: usize, frame: usize) -> Result<Vec<f64>> {
@@ -46,13 +46,12 @@ impl RealKernels for Reference {
         x: &FrameBuffer,
         sites: Sites<'_>,
         tables: &Array,
-        dy: &FrameBuffer,
+        gradient: RowGradient<'_>,
         dtables: &mut Array,
         mut dx: Option<&mut FrameBuffer>,
     ) -> Result<()> {
-        let op = "real backward";
-        check_real(op, x, sites, tables, dy)?;
-        check_real_gradients(op, x, sites, dtables, dx.as_deref())?;
+        check_real_backward(x, sites, tables, &gradient, dtables, dx.as_deref())?;
+        let dy = &*gradient.of_values(self)?;
         let (fan_in, frames) = (sites.fan_in(), x.frames());
         let mut total = vec![0f64; sites.all_sources() * frames]; // those of constants unread
         for place in 0..sites.places() {

@@ -1,8 +1,8 @@
 //! A dense layer as hardware: bits counted with whole weights.
 
-use lutweave_backend::Cpu;
+use lutweave_backend::Form;
 use lutweave_lut::{NetlistBuilder, Role};
-use lutweave_tensor::{DType, FrameBuffer};
+use lutweave_tensor::DType;
 
 use super::matrix::Matrix;
 use crate::Result;
@@ -20,7 +20,7 @@ impl Matrix {
         build: &mut NetlistBuilder,
     ) -> Result<Frozen> {
         let base = &self.base;
-        if !self.has_whole_weights() {
+        if !self.forms.has_whole_weights() {
             let why = "its weights are real numbers, which have no form in hardware: make them \
                        binary (`binary_weights`), or quantise them";
             return Err(base.freeze_error(why));
@@ -29,7 +29,8 @@ impl Matrix {
             let (want, got) = (base.input().nodes(), input.words.len());
             return Err(base.freeze_error(format!("it reads {want} words, not {got}")));
         }
-        let weights = self.effective_weights(&Cpu::new())?;
+        let map = self.map();
+        let weights: Vec<f32> = map.weights.iter().map(|&w| self.forms.weights.of(w)).collect();
         let exponent = linear::exponent(weights.iter()).unwrap_or(0);
         let weights = linear::steps(&weights, exponent).ok_or_else(|| linear::inexact(base))?;
         let read = Whole::new(base, &self.entering_values(input)?)?;
@@ -53,34 +54,36 @@ impl Matrix {
         }
         let made = linear::sums(&mut cells, &sums)?;
         made.check(base)?;
-        // The sums without bias, as they are before the layer's own code finishes them.
         let most = made.most.iter().copied().max().unwrap_or(0) as usize + 1;
         crate::hardware::check_count(base, most.saturating_mul(sums.len()))?;
-        let mut y = FrameBuffer::zeros(DType::F32, &base.output().shape, most)?;
         let step = 2f64.powi(exponent) * 2f64.powi(read.exponent);
-        for node in 0..sums.len() {
-            let row = y.row_mut::<f32>(node)?;
-            made.values(node, step).zip(row).for_each(|(value, entry)| *entry = value);
-        }
-        let y = self.finish(y, &Cpu::new())?;
-        let values = (0..sums.len())
-            .map(|node| Ok(Values::from(&y.row::<f32>(node)?[..=made.most[node] as usize])));
-        let values = values.collect::<Result<Vec<Values>>>()?;
+        // What is given for every sum, by the code that the layer itself runs.
+        let values = (0..sums.len()).map(|node| {
+            let given: Vec<f32> =
+                made.values(node, step).map(|sum| map.finish(node, sum)).collect();
+            Values::from(&given[..=made.most[node] as usize])
+        });
+        let values: Vec<Values> = values.collect();
         Ok(input.with_values(made.words, values))
     }
 
     /// What its inputs count as, for each word.
     fn entering_values(&self, input: &Frozen) -> Result<Vec<Values>> {
         let base = &self.base;
+        let form = self.forms.inputs;
         if base.input().dtype == DType::Bit {
             input.bits(base.path())?;
-            let levels = self.levels();
-            return Ok(vec![Values::from([levels.low, levels.high]); input.words.len()]);
+            let levels = [false, true].map(|bit| form.of_bit(bit));
+            return Ok(vec![Values::from(levels); input.words.len()]);
         }
-        let Some(entered) = self.entering(&input.batch(base)?, &Cpu::new())? else {
+        if form == Form::Real {
             return Ok(input.reals(base.path())?.to_vec());
+        }
+        let batch = input.batch(base)?;
+        let value = |node: usize| {
+            let row = batch.row::<f32>(node)?.iter().take(input.count(node));
+            Ok(Values::from(row.map(|&value| form.of(value)).collect::<Vec<f32>>()))
         };
-        let value = |node: usize| Ok(Values::from(&entered.row::<f32>(node)?[..input.count(node)]));
         (0..input.words.len()).map(value).collect()
     }
 }

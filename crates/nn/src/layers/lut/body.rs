@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lutweave_backend::{Backend, Candidates, Choice, Cpu, NodeStreams, Running, Sites, finite};
+use lutweave_backend::{Backend, Candidates, Choice, Cpu, NodeStreams, Sites, finite};
 use lutweave_lut::Wiring;
 use lutweave_tensor::{Array, DType, rng};
 
@@ -137,7 +137,7 @@ impl Body {
     pub(super) fn trained_norm(&self, node: usize) -> Option<Norm> {
         let settings = self.spec.batch_norm?;
         let (mean, variance) = (self.running_mean[node], self.running_variance[node]);
-        Some(Norm::constant(Moments { mean, variance }, settings))
+        Some(Norm::new(Moments { mean, variance }, settings))
     }
 
     /// Where the tables are used, with this wiring.
@@ -222,21 +222,6 @@ impl Body {
             *mean = *mean * momentum + batch.mean * (1.0 - momentum);
             *variance = *variance * momentum + batch.variance * (1.0 - momentum);
         }
-    }
-
-    /// Takes over statistics that lie where the kernels left them.
-    pub(super) fn keep_statistics(
-        &mut self,
-        batch: Option<&[Array; 2]>,
-        backend: &dyn Backend,
-    ) -> Result<()> {
-        let (Some(norm), Some([mean, variance])) = (self.spec.batch_norm, batch) else {
-            return Ok(());
-        };
-        let (own_mean, own_variance) = (&mut self.running_mean, &mut self.running_variance);
-        let running = Running { mean: own_mean, variance: own_variance, keep: norm.momentum };
-        backend.keep_statistics(mean, variance, Some(1.0), running)?;
-        Ok(())
     }
 
     /// The parameters of one node, or none where one of them is not finite, which `faulty` then

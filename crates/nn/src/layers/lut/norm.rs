@@ -41,19 +41,12 @@ pub(super) struct Norm {
     rstd: f32,
     gamma: f32,
     beta: f32,
-    /// Whether the statistics are running ones, which do not depend on the batch.
-    constant: bool,
 }
 
 impl Norm {
     pub(super) fn new(moments: Moments, settings: BatchNorm) -> Self {
         let rstd = (1.0 / f64::from(moments.variance).sqrt()) as f32;
-        Self { moments, rstd, gamma: settings.gamma, beta: settings.beta, constant: false }
-    }
-
-    /// From running statistics: no gradient goes through them.
-    pub(super) fn constant(moments: Moments, settings: BatchNorm) -> Self {
-        Self { constant: true, ..Self::new(moments, settings) }
+        Self { moments, rstd, gamma: settings.gamma, beta: settings.beta }
     }
 
     /// From exact sums.
@@ -66,17 +59,6 @@ impl Norm {
     pub(super) fn of_patterns(values: &[f32], counts: &[u32], settings: BatchNorm) -> Self {
         let (mean, variance) = Isa::best().run(OfPatterns { values, counts });
         Self::of(mean, variance, settings)
-    }
-
-    /// Mean and variance of the values of one node in all frames, at each of its places a row.
-    pub(super) fn of_frames(values: Rows<'_>, settings: BatchNorm) -> Self {
-        let count = values.count() as f64;
-        let mean = values.sum(f64::from) / count;
-        let squares = values.sum(|value| {
-            let centred = f64::from(value) - mean;
-            centred * centred
-        });
-        Self::of(mean, squares / count, settings)
     }
 
     /// What a gradient at this value is multiplied with on its way through the window and the map.
@@ -107,26 +89,6 @@ fn sum(length: usize, f: impl Fn(usize) -> f64) -> f64 {
     lanes.iter().sum()
 }
 
-/// The rows of one node, one a place.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Rows<'a> {
-    /// With padding.
-    pub(super) values: &'a [f32],
-    pub(super) stride: usize,
-    pub(super) frames: usize,
-}
-
-impl Rows<'_> {
-    fn count(&self) -> usize {
-        self.values.len() / self.stride * self.frames
-    }
-
-    /// The sum of `f` of each value, row by row.
-    fn sum(&self, f: impl Fn(f32) -> f64) -> f64 {
-        self.values.chunks_exact(self.stride).map(|row| sum(self.frames, |k| f(row[k]))).sum()
-    }
-}
-
 struct OfPatterns<'a> {
     values: &'a [f32],
     counts: &'a [u32],
@@ -155,9 +117,8 @@ pub(super) fn output(values: &[f32], norm: Option<&Norm>, entries: Entries<'_>) 
         Entries::Bits(table) => pack(values, norm, table),
         Entries::Values(own) => {
             own.copy_from_slice(values);
-            apply(own, norm);
             for value in own {
-                *value = value.clamp(0.0, 1.0);
+                *value = norm.map_or(*value, |norm| norm.apply(*value)).clamp(0.0, 1.0);
             }
         }
     }
@@ -181,7 +142,7 @@ impl Kernel for Pack<'_> {
     fn run(self) {
         // Without batch norm the same expression passes a value through: x − 0, times 1, plus 0.
         let moments = Moments { mean: 0.0, variance: 1.0 };
-        let identity = Norm { moments, rstd: 1.0, gamma: 1.0, beta: 0.0, constant: true };
+        let identity = Norm { moments, rstd: 1.0, gamma: 1.0, beta: 0.0 };
         let norm = self.norm.copied().unwrap_or(identity);
         for (table, values) in self.table.iter_mut().zip(self.values.chunks(64)) {
             *table = values
@@ -254,52 +215,6 @@ impl Kernel for Backward<'_> {
             offset[k] = shift as f32;
             sums[k] =
                 (f64::from(scale[k]) * f64::from(sums[k]) + shift * f64::from(counts[k])) as f32;
-        }
-    }
-}
-
-/// Maps values to `v`, in place.
-pub(super) fn apply(values: &mut [f32], norm: Option<&Norm>) {
-    if let Some(norm) = norm {
-        for value in values {
-            *value = norm.apply(*value);
-        }
-    }
-}
-
-/// The gradient of the values of one node from that of the outputs, in place, frame by frame, one
-/// row a place; the formulas are those of [`backward`], without `dmean` and `dvar` where statistics
-/// are constant.
-pub(super) fn backward_frames(norm: Option<&Norm>, u: Rows<'_>, dy: &mut [f32]) {
-    let Some(norm) = norm else { return };
-    if norm.constant {
-        for (dy, &u) in dy.iter_mut().zip(u.values) {
-            *dy *= norm.slope(u); // padding is zero and stays so
-        }
-        return;
-    }
-    let rows = || u.values.chunks_exact(u.stride).map(|row| &row[..u.frames]);
-    for (dy, u) in dy.chunks_exact_mut(u.stride).zip(rows()) {
-        for (dy, &u) in dy.iter_mut().zip(u) {
-            let v = norm.apply(u);
-            if v <= 0.0 || v >= 1.0 {
-                *dy = 0.0;
-            }
-        }
-    }
-    let frames = u.count() as f64;
-    let (mean, rstd) = (f64::from(norm.moments.mean), f64::from(norm.rstd));
-    let gamma = f64::from(norm.gamma);
-    let pairs = || dy.chunks_exact(u.stride).zip(rows());
-    let total = gamma * pairs().map(|(dy, _)| sum(u.frames, |f| f64::from(dy[f]))).sum::<f64>();
-    let product =
-        |dy: &[f32], u: &[f32]| sum(u.len(), |f| f64::from(dy[f]) * (f64::from(u[f]) - mean));
-    let product = gamma * pairs().map(|(dy, u)| product(dy, u)).sum::<f64>();
-    let dvar = -rstd * rstd * rstd * product;
-    let dmean = (-rstd * total - mean * dvar) / frames;
-    for (dy, u) in dy.chunks_exact_mut(u.stride).zip(rows()) {
-        for (dy, &u) in dy.iter_mut().zip(u) {
-            *dy = (gamma * rstd * f64::from(*dy) + dmean + f64::from(u) * dvar / frames) as f32;
         }
     }
 }

@@ -4,13 +4,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use lutweave_backend::{Backend, MicroMlps, RowNorm, WeightForm, frame_blocks};
+use lutweave_backend::{
+    Backend, Cpu, Form, MicroMlps, RowGradient, RowNorm, RowPass, Running, frame_blocks,
+};
 use lutweave_lut::NetlistBuilder;
 use lutweave_tensor::{Array, DType, FrameBuffer};
 use rayon::prelude::*;
 
 use super::body::Body;
-use super::norm::{self, BatchNorm, Norm, Rows};
+use super::norm::BatchNorm;
 use crate::layer::{Ancestors, Base, Cost, Frozen, TrainedBits, saved_as};
 use crate::{Error, Layer, Parameter, RealInputs, RealNode, Result, Saved, StateTensor};
 
@@ -27,91 +29,53 @@ struct Tape {
     x: Arc<FrameBuffer>,
     /// The value of every node and frame, before batch norm.
     u: FrameBuffer,
-    norms: Norms,
-    /// Whether the layer was frozen.
+    /// Mean and variance of every node, none without batch norm.
+    statistics: Option<[Array; 2]>,
+    /// Whether the layer was frozen: the statistics are running ones.
     frozen: bool,
 }
 
-/// The map of each node, none without batch norm.
-enum Norms {
-    Host(Vec<Norm>),
-    /// Mean and variance, where the values are.
-    There(Option<[Array; 2]>),
-}
-
 impl OnReals {
-    /// The norm of a layer from the statistics of its nodes.
-    fn row_norm<'a>(
-        &self,
-        statistics: Option<&'a [Array; 2]>,
-        constant: bool,
-    ) -> Option<RowNorm<'a>> {
+    /// Where what follows values is computed: on the host where a model with a function of its own made
+    /// them there.
+    fn on<'b>(&self, u: &FrameBuffer, host: &'b Cpu, backend: &'b dyn Backend) -> &'b dyn Backend {
+        let own = matches!(self.0.spec.model.real(), RealInputs::Own(_));
+        if own && u.remote().is_none() { host } else { backend }
+    }
+
+    /// The map of the nodes with these statistics; none without batch norm.
+    fn norm<'a>(&self, statistics: [&'a Array; 2], constant: bool) -> Option<RowNorm<'a>> {
         let BatchNorm { gamma, beta, .. } = self.0.spec.batch_norm?;
-        let [mean, variance] = statistics?;
+        let [mean, variance] = statistics;
         Some(RowNorm { share: self.0.share, mean, variance, gamma, beta, constant })
     }
 
-    /// The answer, where a backend has kernels for all of it.
-    fn answer_there(
-        &self,
-        u: &FrameBuffer,
-        frozen: bool,
-        backend: &dyn Backend,
-    ) -> Result<Option<(FrameBuffer, Norms)>> {
+    /// The statistics to train with: those of the batch, or of a frozen layer its running ones.
+    fn statistics(&self, u: &FrameBuffer, backend: &dyn Backend) -> Result<Option<[Array; 2]>> {
         let body = &self.0;
-        if u.remote().is_none() {
+        if body.spec.batch_norm.is_none() {
             return Ok(None);
         }
-        let mut statistics = None;
-        if body.spec.batch_norm.is_some() {
-            let mut own = if frozen {
-                [body.running_mean.clone(), body.running_variance.clone()]
-            } else {
-                [Array::zeros(body.spec.nodes)?, Array::zeros(body.spec.nodes)?]
-            };
-            let [mean, variance] = &mut own;
-            if !frozen && !backend.row_moments(u, body.share, mean, variance)? {
-                return Ok(None);
-            }
-            statistics = Some(own);
+        if body.base.frozen() {
+            return Ok(Some([body.running_mean.clone(), body.running_variance.clone()]));
         }
-        let output = body.base.output();
-        let mut y = FrameBuffer::zeros(output.dtype, &output.shape, u.frames())?;
-        let norm = self.row_norm(statistics.as_ref(), frozen);
-        let done = backend.row_output(u, norm, &mut y)?;
-        Ok(done.then_some((y, Norms::There(statistics))))
+        let nodes = body.spec.nodes;
+        let (mut mean, mut variance) = (Array::zeros(nodes)?, Array::zeros(nodes)?);
+        backend.row_moments(u, body.share, &mut mean, &mut variance)?;
+        Ok(Some([mean, variance]))
     }
 
-    /// The gradient of the values from that of the answer.
-    fn backward_norms(
+    /// The answer from the values.
+    fn answer(
         &self,
-        tape: &Tape,
-        dy: &FrameBuffer,
+        u: &FrameBuffer,
+        norm: Option<RowNorm<'_>>,
         backend: &dyn Backend,
     ) -> Result<FrameBuffer> {
-        let norms = match &tape.norms {
-            Norms::Host(norms) => norms,
-            Norms::There(statistics) => {
-                let norm = self.row_norm(statistics.as_ref(), tape.frozen);
-                let Some(norm) = norm else { return Ok(dy.clone()) };
-                let mut du = FrameBuffer::zeros(DType::F32, dy.shape(), dy.frames())?;
-                if backend.row_backward(&tape.u, norm, dy, &mut du)? {
-                    return Ok(du);
-                }
-                let layer = self.0.base.path().to_owned();
-                let what = "it went forward on another backend than it goes back on".to_owned();
-                return Err(Error::State { layer, what });
-            }
-        };
-        let mut du = dy.clone();
-        let (frames, stride) = (du.frames(), du.stride());
-        let u = tape.u.rows::<f32>()?;
-        let all = stride * self.0.share;
-        let nodes = du.rows_mut::<f32>()?.par_chunks_mut(all).zip(u.par_chunks(all));
-        nodes.enumerate().for_each(|(node, (du, values))| {
-            norm::backward_frames(norms.get(node), Rows { values, stride, frames }, du);
-        });
-        Ok(du)
+        let output = self.0.base.output();
+        let mut y = FrameBuffer::zeros(output.dtype, &output.shape, u.frames())?;
+        backend.row_output(u, norm, &mut y)?;
+        Ok(y)
     }
 
     /// The parameters as multilinear tables.
@@ -121,7 +85,7 @@ impl OnReals {
             return Ok(Cow::Borrowed(values));
         }
         let mut bits = Array::zeros(values.len())?;
-        backend.form_weights(values, WeightForm::Bit, 1.0, &mut bits)?;
+        backend.form_weights(values, Form::Bit, 1.0, &mut bits)?;
         Ok(Cow::Owned(bits))
     }
 
@@ -170,59 +134,43 @@ impl OnReals {
         Error::State { layer, what: "its model takes bits only".to_owned() }
     }
 
-    /// The answer from the values and the map of each node.
-    fn answer(
-        &self,
-        u: &FrameBuffer,
-        norms: &[Norm],
-        backend: &dyn Backend,
-    ) -> Result<FrameBuffer> {
-        let mut v = u.clone();
-        let (frames, stride) = (v.frames(), v.stride());
-        v.rows_mut::<f32>()?.par_chunks_mut(stride).enumerate().for_each(|(place, row)| {
-            norm::apply(&mut row[..frames], norms.get(place / self.0.share));
-        });
-        if self.0.spec.real_output {
-            for value in v.rows_mut::<f32>()? {
-                *value = value.clamp(0.0, 1.0); // padding is zero and stays so
-            }
-            return Ok(v);
-        }
-        let mut y = FrameBuffer::zeros(DType::Bit, &self.0.base.output().shape, frames)?;
-        backend.threshold(&v, &vec![0.5; v.nodes()].into(), 1, &mut y)?;
-        Ok(y)
-    }
-
-    /// The trained map of each node; none without batch norm.
-    fn trained_norms(&self) -> Vec<Norm> {
-        (0..self.0.spec.nodes).map_while(|node| self.0.trained_norm(node)).collect()
-    }
-
-    /// Adds the gradients of parameters and inputs, given that of the values.
+    /// Adds the gradients of parameters and inputs, given that of the answer; running averages take over
+    /// the statistics of the batch.
     fn backward_values(
         &self,
-        x: &FrameBuffer,
-        du: &FrameBuffer,
+        tape: &Tape,
+        dy: &FrameBuffer,
         gradient: &mut Array,
+        [mean, variance]: [&mut Array; 2],
         (want_dx, dx): (bool, &mut FrameBuffer),
         backend: &dyn Backend,
     ) -> Result<()> {
-        let body = &self.0;
+        let (body, x) = (&self.0, &*tape.x);
+        let keep = body.spec.batch_norm.map_or(0.0, |norm| norm.momentum);
+        let norm = tape
+            .statistics
+            .as_ref()
+            .and_then(|[mean, variance]| self.norm([mean, variance], tape.frozen));
+        let running = (!tape.frozen).then_some(Running { mean, variance, keep });
+        let norm = norm.map(|norm| RowPass { u: &tape.u, norm, running });
+        let back = RowGradient { dy, norm };
         match body.spec.model.real() {
             RealInputs::Multilinear { binarize_table } => {
                 let tables = self.tables(binarize_table, backend)?;
                 let sites = body.sites(&body.fixed)?;
-                backend.real_backward(x, sites, &tables, du, gradient, want_dx.then_some(dx))?;
+                backend.real_backward(x, sites, &tables, back, gradient, want_dx.then_some(dx))?;
                 Ok(())
             }
             RealInputs::Own(model) => {
+                let host = Cpu::new();
+                let du = back.of_values(self.on(&tape.u, &host, backend))?;
                 if let Some(nodes) = body.micro_mlps(model) {
                     let (sites, down) = (body.sites(&body.fixed)?, want_dx.then_some(&mut *dx));
-                    if backend.micro_backward(x, sites, nodes, du, gradient, down)? {
+                    if backend.micro_backward(x, sites, nodes, &du, gradient, down)? {
                         return Ok(());
                     }
                 }
-                self.own_backward(model, x, du, gradient, dx)
+                self.own_backward(model, x, &du, gradient, dx)
             }
             RealInputs::None => Err(self.bits_only()),
         }
@@ -327,27 +275,20 @@ impl Layer for OnReals {
     }
 
     fn evaluate(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
-        self.answer(&self.values(x, backend)?, &self.trained_norms(), backend)
+        let (host, body) = (Cpu::new(), &self.0);
+        let norm = self.norm([&body.running_mean, &body.running_variance], true);
+        let u = self.values(x, backend)?;
+        self.answer(&u, norm, self.on(&u, &host, backend))
     }
 
     fn forward(&self, x: Arc<FrameBuffer>, backend: &dyn Backend) -> Result<(FrameBuffer, Saved)> {
-        let u = self.values(&x, backend)?;
-        let frozen = self.0.base.frozen();
-        if let Some((y, norms)) = self.answer_there(&u, frozen, backend)? {
-            return Ok((y, Box::new(Tape { x, u, norms, frozen })));
-        }
-        let mut norms = Vec::new();
-        if frozen {
-            norms = self.trained_norms();
-        } else if let Some(settings) = self.0.spec.batch_norm {
-            let (stride, frames) = (u.stride(), u.frames());
-            let nodes = u.rows::<f32>()?.par_chunks(stride * self.0.share);
-            let of_node = |values| Norm::of_frames(Rows { values, stride, frames }, settings);
-            norms = nodes.map(of_node).collect();
-        }
-        let y = self.answer(&u, &norms, backend)?;
-        let norms = Norms::Host(norms);
-        Ok((y, Box::new(Tape { x, u, norms, frozen })))
+        let (u, host, frozen) = (self.values(&x, backend)?, Cpu::new(), self.0.base.frozen());
+        let on = self.on(&u, &host, backend);
+        let statistics = self.statistics(&u, on)?;
+        let norm =
+            statistics.as_ref().and_then(|[mean, variance]| self.norm([mean, variance], frozen));
+        let y = self.answer(&u, norm, on)?;
+        Ok((y, Box::new(Tape { x, u, statistics, frozen })))
     }
 
     fn backward(
@@ -366,24 +307,20 @@ impl Layer for OnReals {
         if tape.frozen && !want_dx {
             return Ok(None);
         }
-        let du = self.backward_norms(&tape, dy, backend)?;
-        let mut dx = FrameBuffer::zeros(DType::F32, &self.0.base.input().shape, du.frames())?;
+        let mut dx = FrameBuffer::zeros(DType::F32, &self.0.base.input().shape, dy.frames())?;
+        let unused = if tape.frozen { self.0.weights.gradient.len() } else { 0 };
+        let mut unused = Array::zeros(unused)?;
         // Taken out to be written while the rest is read; that of a frozen layer stays as it is.
         let mut gradient = std::mem::take(&mut self.0.weights.gradient);
-        let mut unused = Array::zeros(if tape.frozen { gradient.len() } else { 0 })?;
+        let mut mean = std::mem::take(&mut self.0.running_mean);
+        let mut variance = std::mem::take(&mut self.0.running_variance);
         let target = if tape.frozen { &mut unused } else { &mut gradient };
-        let done = self.backward_values(&tape.x, &du, target, (want_dx, &mut dx), backend);
+        let running = [&mut mean, &mut variance];
+        let done = self.backward_values(&tape, dy, target, running, (want_dx, &mut dx), backend);
+        (self.0.running_mean, self.0.running_variance) = (mean, variance);
         self.0.weights.gradient = gradient;
         done?;
         if !tape.frozen {
-            match &tape.norms {
-                Norms::Host(norms) => {
-                    self.0.update_statistics(norms.iter().map(|norm| norm.moments));
-                }
-                Norms::There(statistics) => {
-                    self.0.keep_statistics(statistics.as_ref(), backend)?;
-                }
-            }
             self.0.end_step()?;
         }
         Ok(want_dx.then_some(dx))
