@@ -54,3 +54,15 @@ fn devices_side_by_side_give_the_bits_of_one() {
         }
     }
 }
+
+#[test]
+fn trainings_in_the_thread_pool_do_not_wait_for_each_other() {
+    let devices = [Cpu::new(), Cpu::new()];
+    let devices = [&devices[0] as &dyn Backend, &devices[1]];
+    let want = train(false, &devices, &HostReduce);
+    // As many as there are threads, and a pool of one.
+    let all = rayon::broadcast(|_| train(false, &devices, &HostReduce));
+    assert!(all.iter().all(|got| *got == want));
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    assert!(one.install(|| train(false, &devices, &HostReduce)) == want);
+}

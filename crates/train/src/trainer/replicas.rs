@@ -50,7 +50,8 @@ impl<'a> Replicas<'a> {
     }
 
     /// Runs the parts of a batch forward and back: part `i` on device `i mod devices`, the devices side
-    /// by side. The gradients of the network are then those of the whole batch.
+    /// by side, unless the caller is in the thread pool. The gradients of the network are then those of the
+    /// whole batch.
     pub(super) fn run(
         &mut self,
         (net, backend): (&mut Network, &dyn Backend),
@@ -63,20 +64,31 @@ impl<'a> Replicas<'a> {
         }
         let mut shares = shares.into_iter();
         let first = shares.next().unwrap_or_default();
-        let done = thread::scope(|scope| {
+        // A thread of the pool that waited for others could be the one that they need.
+        let done = if rayon::current_thread_index().is_some() {
             let others = self.copies.iter_mut().zip(shares);
-            let others: Vec<_> = others
-                .map(|((net, backend), parts)| {
-                    scope.spawn(|| run_whole(net, *backend, parts, (loss, whole)))
-                })
-                .collect();
             let mut done = vec![run_whole(net, backend, first, (loss, whole))];
-            let failed = || Err(Error::Callback("a thread of a device failed".into()));
             done.extend(
-                others.into_iter().map(|thread| thread.join().unwrap_or_else(|_| failed())),
+                others
+                    .map(|((net, backend), parts)| run_whole(net, *backend, parts, (loss, whole))),
             );
             done
-        });
+        } else {
+            thread::scope(|scope| {
+                let others = self.copies.iter_mut().zip(shares);
+                let others: Vec<_> = others
+                    .map(|((net, backend), parts)| {
+                        scope.spawn(|| run_whole(net, *backend, parts, (loss, whole)))
+                    })
+                    .collect();
+                let mut done = vec![run_whole(net, backend, first, (loss, whole))];
+                let failed = || Err(Error::Callback("a thread of a device failed".into()));
+                done.extend(
+                    others.into_iter().map(|thread| thread.join().unwrap_or_else(|_| failed())),
+                );
+                done
+            })
+        };
         let mut all = Vec::new();
         for done in done {
             all.extend(done?);

@@ -216,9 +216,8 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
         let (mut total, mut value) = (0f64, Sum::default());
         let weights: Result<Vec<f64>> = parts.iter().map(|part| loss.weight(&part.1)).collect();
         let weight: f64 = weights?.iter().sum();
-        // The whole step runs inside the thread pool: entering it once instead of once a kernel
-        // saves a wake-up each time.
-        rayon::scope(|_| -> Result<()> {
+        let several = replicas.is_some();
+        let step_of_all = || -> Result<()> {
             let loss = loss.as_ref();
             let done = if let Some(replicas) = replicas.as_mut() {
                 replicas.run((net, backend), parts, (loss, weight))?
@@ -247,7 +246,14 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
                 optimizer.update_on(net.parameters_mut(), rate, backend)?;
             }
             replicas.as_mut().map_or(Ok(()), |replicas| replicas.share(net))
-        })?;
+        };
+        // The whole step runs inside the thread pool: entering it once instead of once a kernel
+        // saves a wake-up each time. With several devices it waits for their threads, which need the pool.
+        if several {
+            step_of_all()?
+        } else {
+            rayon::scope(|_| step_of_all())?
+        }
         self.position.loss.add(total, weight);
         self.position.train.add(value.mean(), value.weight);
         self.position.step = step;
