@@ -1,11 +1,14 @@
 //! Where kernels run: `--device`, and `lutweave devices`.
 
+pub(crate) mod several;
+
 use std::fmt;
 use std::str::FromStr;
 
 use clap::Args;
 use lutweave::backend::{Backend, Cpu, Cuda, Isa};
 
+pub(crate) use self::several::{Devices, Driver, Exchange, Gpus, Opened};
 use crate::error::Result;
 
 /// The hardware to work on.
@@ -38,6 +41,10 @@ impl FromStr for Device {
             "cpu" => Ok(Self::Cpu),
             "auto" => Ok(Self::Auto),
             "cuda" => Ok(Self::Cuda(0)),
+            _ if text == several::ALL || text.contains(',') => Err(
+                "this command works on one device, such as cuda:0; several train together, with \
+                 `train`, `zoo train` and `bench train`",
+            ),
             _ => text
                 .strip_prefix("cuda:")
                 .filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
@@ -73,6 +80,26 @@ pub(crate) struct DeviceArguments {
     /// Where to run: cpu, cuda:N for a GPU, or auto for the first GPU there is.
     #[arg(long, value_name = "DEVICE", default_value_t)]
     pub(crate) device: Device,
+}
+
+/// The options of every command that trains.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TrainDeviceArguments {
+    /// Where to train: cpu, cuda:N for a GPU, auto for the first GPU there is, several GPUs such as
+    /// cuda:0,cuda:1, which share every batch, or cuda:all.
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    pub(crate) device: Devices,
+
+    /// How several GPUs exchange gradients [default: auto].
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub(crate) exchange: Option<Exchange>,
+}
+
+impl TrainDeviceArguments {
+    /// Makes the devices ready for batches of so many samples.
+    pub(crate) fn open(&self, gpus: &dyn Gpus, batch: usize) -> Result<Opened> {
+        self.device.open(self.exchange, gpus, batch)
+    }
 }
 
 /// Options of `lutweave devices`.
@@ -132,6 +159,9 @@ mod tests {
         assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
         for wrong in ["", "gpu", "cuda:", "cuda:-1", "cuda:+1", "cuda:x", "CPU"] {
             assert!(wrong.parse::<Device>().is_err(), "{wrong}");
+        }
+        for several in ["cuda:0,cuda:1", "cuda:all"] {
+            assert!(several.parse::<Device>().unwrap_err().contains("`bench train`"), "{several}");
         }
     }
 }

@@ -80,13 +80,20 @@ impl Folder {
         Ok(store::write_atomic(&self.file(name), bytes)?)
     }
 
-    /// Begins the log with the epochs that are done.
-    pub(super) fn log(&self, done: &[Epoch], luts: usize, part: &'static str) -> Result<Log> {
-        let lines: String = done.iter().map(|epoch| line(epoch, luts, part)).collect();
+    /// Begins the log with the epochs that are done, and goes on with those on a device.
+    pub(super) fn log(
+        &self,
+        done: &[Epoch],
+        luts: usize,
+        part: &'static str,
+        device: &str,
+    ) -> Result<Log> {
+        // Where earlier epochs were trained is not known.
+        let lines: String = done.iter().map(|epoch| line(epoch, luts, part, None)).collect();
         self.write(LOG, lines.as_bytes())?;
         let path = self.file(LOG);
         let file = File::options().append(true).open(&path).map_err(Error::io("open", &path))?;
-        Ok(Log { path, file, luts, part })
+        Ok(Log { path, file, luts, part, device: device.to_owned() })
     }
 }
 
@@ -98,11 +105,12 @@ pub(super) struct Log {
     luts: usize,
     /// What the samples are called on which the network is looked at.
     part: &'static str,
+    device: String,
 }
 
 impl Log {
     pub(super) fn add(&mut self, epoch: &Epoch) -> Result<()> {
-        let line = line(epoch, self.luts, self.part);
+        let line = line(epoch, self.luts, self.part, Some(&self.device));
         self.file.write_all(line.as_bytes()).map_err(Error::io("write", &self.path))
     }
 }
@@ -112,7 +120,7 @@ pub(super) fn key(epoch: &Epoch) -> String {
     epoch.metric.replace(' ', "_")
 }
 
-fn line(epoch: &Epoch, luts: usize, part: &str) -> String {
+fn line(epoch: &Epoch, luts: usize, part: &str, device: Option<&str>) -> String {
     let metric = key(epoch);
     let mut object = json!({
         "epoch": epoch.epoch,
@@ -124,6 +132,9 @@ fn line(epoch: &Epoch, luts: usize, part: &str) -> String {
         "luts": luts,
         "flip_ratio": epoch.flips,
     });
+    if let Some(device) = device {
+        object["device"] = json!(device);
+    }
     object[format!("train_{metric}")] = json!(epoch.train);
     object[format!("{part}_{metric}")] = json!(epoch.soft);
     object[format!("frozen_{metric}")] = json!(epoch.frozen);
@@ -166,7 +177,9 @@ mod tests {
             images_per_s: 100.0,
             flips: Some(0.03125),
         };
-        let line: serde_json::Value = serde_json::from_str(&line(&epoch, 900, "test")).unwrap();
+        let line = line(&epoch, 900, "test", Some("cuda:0,cuda:1"));
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(line["device"], "cuda:0,cuda:1");
         for (key, value) in [
             ("epoch", 3.0),
             ("seconds", 1.5),

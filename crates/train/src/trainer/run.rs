@@ -249,11 +249,8 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
         };
         // The whole step runs inside the thread pool: entering it once instead of once a kernel
         // saves a wake-up each time. With several devices it waits for their threads, which need the pool.
-        if several {
-            step_of_all()?
-        } else {
-            rayon::scope(|_| step_of_all())?
-        }
+        let done = if several { step_of_all() } else { rayon::scope(|_| step_of_all()) };
+        done?;
         self.position.loss.add(total, weight);
         self.position.train.add(value.mean(), value.weight);
         self.position.step = step;
