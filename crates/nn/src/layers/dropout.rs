@@ -25,7 +25,7 @@ use super::steps::Steps;
 use crate::hardware::{StageChain, elementwise};
 use crate::layer::{Ancestors, Base, Frozen, saved_as};
 use crate::settings::unknown;
-use crate::{Layer, LayerSpec, Result, Saved, Site, StateTensor};
+use crate::{Layer, LayerSpec, Result, Saved, Site, StateTensor, StepState};
 
 /// The use of this layer's random stream.
 const USE: u64 = u64::from_be_bytes(*b"dropout ");
@@ -168,6 +168,14 @@ impl Layer for Dropper {
         let mut dx = FrameBuffer::zeros(DType::F32, dy.shape(), dy.frames())?;
         backend.dropout(dy, &dropped, self.training, &mut dx)?;
         Ok(Some(dx))
+    }
+
+    fn before_step(&self) -> StepState {
+        self.steps.before_step()
+    }
+
+    fn undo_step(&mut self, before: StepState) {
+        self.steps.undo_step(&before);
     }
 
     fn state(&self) -> Vec<StateTensor> {

@@ -22,7 +22,7 @@ use super::steps::Steps;
 use crate::hardware::StageChain;
 use crate::layer::{Ancestors, Base, Frozen, saved_as};
 use crate::settings::unknown;
-use crate::{Layer, LayerSpec, Result, Saved, Site, StateTensor};
+use crate::{Layer, LayerSpec, Result, Saved, Site, StateTensor, StepState};
 
 /// The use of this layer's random stream.
 const USE: u64 = u64::from_be_bytes(*b"biterror");
@@ -163,6 +163,14 @@ impl Layer for Errors {
         let mut dx = FrameBuffer::zeros(DType::F32, &self.base.input().shape, dy.frames())?;
         backend.apply_errors_backward(dy, &errors, self.effect(), &mut dx)?;
         Ok(Some(dx))
+    }
+
+    fn before_step(&self) -> StepState {
+        self.steps.before_step()
+    }
+
+    fn undo_step(&mut self, before: StepState) {
+        self.steps.undo_step(&before);
     }
 
     fn state(&self) -> Vec<StateTensor> {

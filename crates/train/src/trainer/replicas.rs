@@ -159,8 +159,9 @@ pub(super) fn check(done: &[Done], backend: &dyn Backend) -> Result<()> {
     Err(lutweave_nn::Error::NotFinite { layer, what }.into())
 }
 
-/// Runs some parts one after the other. With `later`, losses are read by whoever gets them, and what
-/// follows a loss that is no number is computed and of no use.
+/// Runs some parts one after the other, to the first loss that is known to be no number. With `later`, losses
+/// that lie on a device are read by whoever gets them, and what follows one that is no number is computed
+/// and of no use.
 pub(super) fn run_parts(
     net: &mut Network,
     backend: &dyn Backend,
@@ -173,7 +174,7 @@ pub(super) fn run_parts(
         let (y, saved) = net.forward(batch, backend)?;
         let (loss, dy) = loss.evaluate_part_on(&y, &target, whole, backend)?;
         // A loss that is no number ends the training; its gradient would only hide where.
-        let goes_on = later || loss.read()?.is_finite();
+        let goes_on = if later { !loss.is_known_bad() } else { loss.read()?.is_finite() };
         if goes_on {
             net.backward(saved, &dy, backend)?;
         }
