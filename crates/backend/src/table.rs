@@ -2,7 +2,7 @@
 
 use lutweave_tensor::{Array, DType, FrameBuffer};
 
-use crate::check::{check_dtype, check_size};
+use crate::check::{check_dtype, check_rows, check_size};
 use crate::{Result, Sites};
 
 /// Training of look-up tables on packed bits.
@@ -236,6 +236,67 @@ pub const fn table_words(fan_in: usize) -> usize {
 pub(crate) fn check_input(op: &'static str, x: &FrameBuffer, sites: Sites<'_>) -> Result<()> {
     check_dtype(op, "x", x, DType::Bit)?;
     sites.check(op, x)
+}
+
+/// Checks the operands of [`TableKernels::pattern_counts`].
+pub(crate) fn check_counts(x: &FrameBuffer, sites: Sites<'_>, counts: &[u32]) -> Result<()> {
+    let op = "pattern counts";
+    check_input(op, x, sites)?;
+    check_size(op, "counts", "values", sites.entries(), counts.len())
+}
+
+/// Checks the operands of [`TableKernels::table_forward`].
+pub(crate) fn check_table_forward(
+    x: &FrameBuffer,
+    sites: Sites<'_>,
+    tables: &[u64],
+    y: &FrameBuffer,
+) -> Result<()> {
+    let op = "table forward";
+    check_input(op, x, sites)?;
+    check_rows(op, "y", y, DType::Bit, sites.places(), x)?;
+    check_size(op, "tables", "words", sites.tables() * table_words(sites.fan_in()), tables.len())
+}
+
+/// Checks the operands of [`TableKernels::value_forward`].
+pub(crate) fn check_value_forward(
+    x: &FrameBuffer,
+    sites: Sites<'_>,
+    values: &[f32],
+    y: &FrameBuffer,
+) -> Result<()> {
+    let op = "value forward";
+    check_input(op, x, sites)?;
+    check_rows(op, "y", y, DType::F32, sites.places(), x)?;
+    check_size(op, "values", "values", sites.entries(), values.len())
+}
+
+/// Checks the operands of [`TableKernels::pattern_sums`].
+pub(crate) fn check_sums(
+    x: &FrameBuffer,
+    sites: Sites<'_>,
+    dy: &FrameBuffer,
+    sums: &[f32],
+) -> Result<()> {
+    let op = "pattern sums";
+    check_input(op, x, sites)?;
+    check_rows(op, "dy", dy, DType::F32, sites.places(), x)?;
+    check_size(op, "sums", "values", sites.entries(), sums.len())
+}
+
+/// Checks the operands of [`TableKernels::table_backward`].
+pub(crate) fn check_table_backward(
+    x: &FrameBuffer,
+    sites: Sites<'_>,
+    dy: &FrameBuffer,
+    slopes: Slopes<'_>,
+    dx: &FrameBuffer,
+) -> Result<()> {
+    let op = "table backward";
+    check_input(op, x, sites)?;
+    check_rows(op, "dy", dy, DType::F32, sites.places(), x)?;
+    check_rows(op, "dx", dx, DType::F32, sites.sources(), x)?;
+    check_slopes(op, slopes, sites)
 }
 
 /// Checks the arrays of [`Slopes`].

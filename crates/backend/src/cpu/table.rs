@@ -10,8 +10,9 @@ use super::{Cpu, TableDispatch};
 use crate::check::{check_rows, check_size};
 use crate::sites::{Rows, bit_ones};
 use crate::table::{
-    Entries, MakeEntries, MakeGradient, Slopes, TableGradient, TableKernels, check_gradient,
-    check_input, check_parts, check_slopes, split, table_words,
+    Entries, MakeEntries, MakeGradient, Slopes, TableGradient, TableKernels, check_counts,
+    check_gradient, check_input, check_parts, check_sums, check_table_backward,
+    check_table_forward, check_value_forward, split, table_words,
 };
 use crate::{Result, Sites};
 
@@ -129,9 +130,7 @@ impl Tables for Backward<'_> {
 
 impl TableKernels for Cpu {
     fn pattern_counts(&self, x: &FrameBuffer, sites: Sites<'_>, counts: &mut [u32]) -> Result<()> {
-        let op = "pattern counts";
-        check_input(op, x, sites)?;
-        check_size(op, "counts", "values", sites.entries(), counts.len())?;
+        check_counts(x, sites, counts)?;
         let rows = rows(x, sites)?;
         let counts =
             counts.par_chunks_mut(1 << sites.fan_in()).with_min_len(min_tables(sites)).enumerate();
@@ -149,11 +148,8 @@ impl TableKernels for Cpu {
         tables: &[u64],
         y: &mut FrameBuffer,
     ) -> Result<()> {
-        let op = "table forward";
-        check_input(op, x, sites)?;
-        check_rows(op, "y", y, DType::Bit, sites.places(), x)?;
+        check_table_forward(x, sites, tables, y)?;
         let table_words = table_words(sites.fan_in());
-        check_size(op, "tables", "words", sites.tables() * table_words, tables.len())?;
         let rows = rows(x, sites)?;
         let stride = y.stride() * sites.share();
         let places =
@@ -172,10 +168,7 @@ impl TableKernels for Cpu {
         values: &[f32],
         y: &mut FrameBuffer,
     ) -> Result<()> {
-        let op = "value forward";
-        check_input(op, x, sites)?;
-        check_rows(op, "y", y, DType::F32, sites.places(), x)?;
-        check_size(op, "values", "values", sites.entries(), values.len())?;
+        check_value_forward(x, sites, values, y)?;
         let (rows, stride) = (rows(x, sites)?, y.stride());
         let places = y.rows_mut::<f32>()?.par_chunks_mut(stride * sites.share());
         let places = places.zip(values.par_chunks(1 << sites.fan_in()));
@@ -193,10 +186,7 @@ impl TableKernels for Cpu {
         dy: &FrameBuffer,
         sums: &mut [f32],
     ) -> Result<()> {
-        let op = "pattern sums";
-        check_input(op, x, sites)?;
-        check_rows(op, "dy", dy, DType::F32, sites.places(), x)?;
-        check_size(op, "sums", "values", sites.entries(), sums.len())?;
+        check_sums(x, sites, dy, sums)?;
         let (rows, stride) = (rows(x, sites)?, dy.stride());
         let places = dy.rows::<f32>()?.par_chunks(stride * sites.share());
         let sums = sums.par_chunks_mut(1 << sites.fan_in()).zip(places);
@@ -215,11 +205,7 @@ impl TableKernels for Cpu {
         slopes: Slopes<'_>,
         dx: &mut FrameBuffer,
     ) -> Result<()> {
-        let op = "table backward";
-        check_input(op, x, sites)?;
-        check_rows(op, "dy", dy, DType::F32, sites.places(), x)?;
-        check_rows(op, "dx", dx, DType::F32, sites.sources(), x)?;
-        check_slopes(op, slopes, sites)?;
+        check_table_backward(x, sites, dy, slopes, dx)?;
         let (threads, frames) = (rayon::current_num_threads(), x.frames());
         // Threads take blocks of frames; a block holds its part of every row. Frames are
         // independent here, so the size of a block changes no result.

@@ -9,10 +9,10 @@ use super::device::{Argument, Shape, arguments};
 use super::memory::Buffer;
 use super::model::no_model;
 use super::operands::{count, give, stride, words};
-use crate::check::{check_rows, check_size};
 use crate::table::{
-    Entries, MakeEntries, MakeGradient, Slopes, TableGradient, TableKernels, check_gradient,
-    check_input, check_parts, check_slopes, table_words,
+    Entries, MakeEntries, MakeGradient, Slopes, TableGradient, TableKernels, check_counts,
+    check_gradient, check_parts, check_sums, check_table_backward, check_table_forward,
+    check_value_forward, table_words,
 };
 use crate::{Result, Sites};
 
@@ -85,9 +85,7 @@ impl Cuda {
 
 impl TableKernels for Cuda {
     fn pattern_counts(&self, x: &FrameBuffer, sites: Sites<'_>, counts: &mut [u32]) -> Result<()> {
-        let op = "pattern counts";
-        check_input(op, x, sites)?;
-        check_size(op, "counts", "values", sites.entries(), counts.len())?;
+        check_counts(x, sites, counts)?;
         self.counted(x, sites)?.read_to(counts)
     }
 
@@ -98,11 +96,7 @@ impl TableKernels for Cuda {
         tables: &[u64],
         y: &mut FrameBuffer,
     ) -> Result<()> {
-        let op = "table forward";
-        check_input(op, x, sites)?;
-        check_rows(op, "y", y, DType::Bit, sites.places(), x)?;
-        let words = sites.tables() * table_words(sites.fan_in());
-        check_size(op, "tables", "words", words, tables.len())?;
+        check_table_forward(x, sites, tables, y)?;
         let tables = self.memory.send(tables)?;
         self.looked_up(&kernels::TABLE_FORWARD, x, sites, &tables, y)
     }
@@ -114,10 +108,7 @@ impl TableKernels for Cuda {
         values: &[f32],
         y: &mut FrameBuffer,
     ) -> Result<()> {
-        let op = "value forward";
-        check_input(op, x, sites)?;
-        check_rows(op, "y", y, DType::F32, sites.places(), x)?;
-        check_size(op, "values", "values", sites.entries(), values.len())?;
+        check_value_forward(x, sites, values, y)?;
         let values = self.memory.send(values)?;
         self.looked_up(&kernels::VALUE_FORWARD, x, sites, &values, y)
     }
@@ -129,10 +120,7 @@ impl TableKernels for Cuda {
         dy: &FrameBuffer,
         sums: &mut [f32],
     ) -> Result<()> {
-        let op = "pattern sums";
-        check_input(op, x, sites)?;
-        check_rows(op, "dy", dy, DType::F32, sites.places(), x)?;
-        check_size(op, "sums", "values", sites.entries(), sums.len())?;
+        check_sums(x, sites, dy, sums)?;
         self.summed(x, sites, dy, &no_model())?.read_to(sums)
     }
 
@@ -144,11 +132,7 @@ impl TableKernels for Cuda {
         slopes: Slopes<'_>,
         dx: &mut FrameBuffer,
     ) -> Result<()> {
-        let op = "table backward";
-        check_input(op, x, sites)?;
-        check_rows(op, "dy", dy, DType::F32, sites.places(), x)?;
-        check_rows(op, "dx", dx, DType::F32, sites.sources(), x)?;
-        check_slopes(op, slopes, sites)?;
+        check_table_backward(x, sites, dy, slopes, dx)?;
         let (sources, fan_in) = (sites.sources(), sites.fan_in());
         let inputs = self.inputs_of(sites)?;
         let own = self.place_errors(x, sites, dy, slopes)?;

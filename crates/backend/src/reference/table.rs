@@ -1,10 +1,12 @@
 //! The table kernels, one frame at a time.
 
-use lutweave_tensor::{DType, FrameBuffer};
+use lutweave_tensor::FrameBuffer;
 
 use super::Reference;
-use crate::check::{check_rows, check_size};
-use crate::table::{Slopes, TableKernels, check_input, check_slopes, table_words};
+use crate::table::{
+    Slopes, TableKernels, check_counts, check_sums, check_table_backward, check_table_forward,
+    check_value_forward, table_words,
+};
 use crate::{Result, Sites};
 
 /// The pattern at one place in `frame`: bit `i` is input `i`.
@@ -22,9 +24,7 @@ fn pattern(x: &FrameBuffer, sites: Sites<'_>, place: usize, frame: usize) -> Res
 
 impl TableKernels for Reference {
     fn pattern_counts(&self, x: &FrameBuffer, sites: Sites<'_>, counts: &mut [u32]) -> Result<()> {
-        let op = "pattern counts";
-        check_input(op, x, sites)?;
-        check_size(op, "counts", "values", sites.entries(), counts.len())?;
+        check_counts(x, sites, counts)?;
         counts.fill(0);
         for place in 0..sites.places() {
             let table = place / sites.share();
@@ -42,11 +42,8 @@ impl TableKernels for Reference {
         tables: &[u64],
         y: &mut FrameBuffer,
     ) -> Result<()> {
-        let op = "table forward";
-        check_input(op, x, sites)?;
-        check_rows(op, "y", y, DType::Bit, sites.places(), x)?;
+        check_table_forward(x, sites, tables, y)?;
         let words = table_words(sites.fan_in());
-        check_size(op, "tables", "words", sites.tables() * words, tables.len())?;
         let stride = y.stride();
         y.rows_mut::<u64>()?.fill(0);
         for place in 0..sites.places() {
@@ -67,10 +64,7 @@ impl TableKernels for Reference {
         values: &[f32],
         y: &mut FrameBuffer,
     ) -> Result<()> {
-        let op = "value forward";
-        check_input(op, x, sites)?;
-        check_rows(op, "y", y, DType::F32, sites.places(), x)?;
-        check_size(op, "values", "values", sites.entries(), values.len())?;
+        check_value_forward(x, sites, values, y)?;
         for place in 0..sites.places() {
             let table = place / sites.share();
             for frame in 0..x.frames() {
@@ -88,10 +82,7 @@ impl TableKernels for Reference {
         dy: &FrameBuffer,
         sums: &mut [f32],
     ) -> Result<()> {
-        let op = "pattern sums";
-        check_input(op, x, sites)?;
-        check_rows(op, "dy", dy, DType::F32, sites.places(), x)?;
-        check_size(op, "sums", "values", sites.entries(), sums.len())?;
+        check_sums(x, sites, dy, sums)?;
         let (entries, share) = (1 << sites.fan_in(), sites.share());
         for (table, sums) in sums.chunks_mut(entries).enumerate() {
             let mut total = vec![0f64; entries];
@@ -115,11 +106,7 @@ impl TableKernels for Reference {
         slopes: Slopes<'_>,
         dx: &mut FrameBuffer,
     ) -> Result<()> {
-        let op = "table backward";
-        check_input(op, x, sites)?;
-        check_rows(op, "dy", dy, DType::F32, sites.places(), x)?;
-        check_rows(op, "dx", dx, DType::F32, sites.sources(), x)?;
-        check_slopes(op, slopes, sites)?;
+        check_table_backward(x, sites, dy, slopes, dx)?;
         let (fan_in, frames) = (sites.fan_in(), x.frames());
         let entries = 1 << fan_in;
         // The constants have rows too, which nobody reads.
