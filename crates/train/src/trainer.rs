@@ -255,8 +255,9 @@ impl<'a> Trainer<'a> {
     ///
     /// [`Error::Option`] for no epochs, no batch or settings out of range, [`Error::Targets`] when
     /// the data sets do not suit the network, [`Error::Diverged`] when the loss stops being a
-    /// number, [`Error::State`] when the checkpoint is of another training, [`Error::Callback`]
-    /// when a callback fails.
+    /// number and [`lutweave_nn::Error::NotFinite`] when another is none, with the network as it was before
+    /// that step; [`Error::State`] when the checkpoint is of another training, [`Error::Callback`] when a
+    /// callback fails.
     pub fn fit(mut self, net: &mut Network, train: &Dataset, test: &Dataset) -> Result<History> {
         let plan = self.check(net, train, test)?;
         let done = self.resume.take().unwrap_or_default();

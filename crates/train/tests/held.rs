@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lutweave_backend::{Backend, Cpu, Cuda, HostReduce, Schedule};
 use lutweave_nn::{
     BatchNormalization, Binarize, Dense, Dropout, GroupSum, LutLayer, Network, Parameter,
-    Sequential, StateTensor,
+    Sequential, StateTensor, WiringRule,
 };
 use lutweave_tensor::{DType, Dataset, FrameBuffer, Target, Targets, Values, rng};
 use lutweave_train::{
@@ -30,14 +30,17 @@ fn samples() -> Dataset {
     Dataset::new("numbers", &[FEATURES], Values::F32(values), targets).unwrap()
 }
 
-/// All that a step changes: parameters, statistics of two kinds, numbers of steps.
+/// All that a step changes: parameters, statistics of two kinds, numbers of steps, and in the third whether
+/// wiring still learns.
 fn network() -> Network {
+    let learned = WiringRule::Learned { candidates: Some(4) };
     let net = Sequential::new(&[FEATURES])
         .reading(DType::F32)
         .then(Dense::new(&[12]))
         .then(BatchNormalization::new())
         .then(Binarize::new())
         .then(LutLayer::new(15).fan_in(3))
+        .then(LutLayer::new(12).fan_in(2).wiring(learned).frozen_after(Some(3)))
         .then(GroupSum::new(3))
         .then(Dropout::new(0.1))
         .then(Dense::new(&[3]));
@@ -50,7 +53,7 @@ fn network() -> Network {
                     weights[..2].copy_from_slice(&[0.0, 10.0]);
                 }
             }
-            "6.dense.weights" => parameter.values.iter_mut().for_each(|weight| *weight *= 100.0),
+            "7.dense.weights" => parameter.values.iter_mut().for_each(|weight| *weight *= 100.0),
             _ => {}
         }
     }
