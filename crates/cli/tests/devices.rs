@@ -14,11 +14,16 @@ fn devices_are_listed_with_why_others_are_not() {
     let json = lutweave(&["devices", "--json"]).stdout;
     let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
     assert!(json["cpu"]["threads"].as_u64().unwrap() >= 1);
-    match json["cuda_missing"].as_str() {
-        // Either there are devices, or a reason that both outputs give.
-        Some(why) => assert!(why.starts_with("CUDA is not available: ") && text.contains(why)),
-        None => assert!(json["cuda"].is_array() && text.contains("cuda")),
+    // Either there are devices, or a reason that both outputs give.
+    if let Some(why) = json["cuda_missing"].as_str() {
+        assert!(why.starts_with("CUDA is not available: ") && text.contains(why));
+    } else {
+        let gpus = json["cuda"].as_array().unwrap().len();
+        assert_eq!(json["cublas_missing"].as_array().unwrap().len(), gpus);
+        assert!(text.contains("cuda") && text.contains("nccl"), "{text}");
     }
+    let nccl = &json["nccl_missing"];
+    assert!(nccl.is_null() || nccl.as_str().unwrap().starts_with("NCCL is not available: "));
 }
 
 #[test]
