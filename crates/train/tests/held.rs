@@ -252,3 +252,23 @@ fn a_fault_of_one_device_holds_all() {
         assert_eq!(fails(wrong, adam, &[&cuda(), &cuda()]), want);
     }
 }
+
+#[test]
+fn a_sum_over_devices_that_is_not_finite_changes_nothing() {
+    let targets = Targets::Classes { count: 2, labels: vec![0; 2] };
+    let data = Dataset::new("large", &[1], Values::F32(vec![1e38; 2]), targets).unwrap();
+    let cuda = [1, 2].map(|seed| Cuda::emulated_lists(Schedule::Shuffled(seed), 1).unwrap());
+    for devices in [[&Cpu::new() as &dyn Backend; 2], [&cuda[0], &cuda[1]]] {
+        let net = Sequential::new(&[1]).reading(DType::F32).then(Dense::new(&[2]));
+        let mut net = net.build(1).unwrap();
+        net.parameters_mut().into_iter().for_each(|parameter| parameter.values.fill(0.0));
+        let before = net.state();
+        let loss = MeanSquaredError { reduction: Reduction::Sum };
+        let trainer = Trainer::new(Adam::new(0.1), loss).backend(devices[0]).batch(2).steps(1);
+        let said = trainer.across(&devices[1..], &HostReduce).fit(&mut net, &data, &data);
+        let said = said.unwrap_err().to_string();
+        // -2e38 of each device.
+        assert!(said.contains("0.dense.weights: the gradient summed over devices"), "{said}");
+        assert!(net.state() == before);
+    }
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use lutweave_backend::{Backend, Fault, Reduce};
+use lutweave_backend::{Backend, Fault, Reduce, Watched};
 use lutweave_nn::{GIVES, Network};
 use lutweave_tensor::{FrameBuffer, Target};
 
@@ -98,6 +98,7 @@ impl<'a> Replicas<'a> {
             let others = others.into_iter().map(|other| &mut other.gradient).collect();
             reduce.sum(&mut parameter.gradient, others)
         })?;
+        check_sums(net, backend)?;
         Ok(all)
     }
 
@@ -130,6 +131,22 @@ impl<'a> Replicas<'a> {
         }
         Ok(())
     }
+}
+
+/// Refuses sums of gradients that are not finite, which they may be though every part is.
+fn check_sums(net: &mut Network, backend: &dyn Backend) -> Result<()> {
+    let parameters = net.parameters_mut();
+    let watched = parameters.iter().map(|parameter| Watched {
+        numbers: &parameter.gradient,
+        layer: &parameter.path,
+        what: "the gradient summed over devices",
+    });
+    let watched: Vec<Watched<'_>> = watched.collect();
+    let Some(at) = backend.watch_all(&watched).map_err(lutweave_nn::Error::from)? else {
+        return Ok(());
+    };
+    let Watched { layer, what, .. } = watched[at];
+    Err(lutweave_nn::Error::NotFinite { layer: layer.to_owned(), what: what.to_owned() }.into())
 }
 
 /// Runs some parts one after the other, and waits for what they say at the end.
