@@ -1,5 +1,6 @@
 //! The folder of a training: its settings, checkpoint, log, report and model.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use lutweave::store;
 use lutweave::train::Epoch;
 use serde_json::json;
 
+use crate::device::Devices;
 use crate::error::{Error, Result};
 
 /// The settings as they were, `--set` included.
@@ -80,6 +82,17 @@ impl Folder {
         Ok(store::write_atomic(&self.file(name), bytes)?)
     }
 
+    /// Where the log that there is says that epochs were trained, which checkpoints do not know.
+    fn logged_devices(&self) -> BTreeMap<usize, String> {
+        let text = fs::read_to_string(self.file(LOG)).unwrap_or_default();
+        let device = |line: &str| {
+            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            let device = line["device"].as_str().filter(|on| on.parse::<Devices>().is_ok())?;
+            Some((usize::try_from(line["epoch"].as_u64()?).ok()?, device.to_owned()))
+        };
+        text.lines().filter_map(device).collect()
+    }
+
     /// Begins the log with the epochs that are done, and goes on with those on a device.
     pub(super) fn log(
         &self,
@@ -88,8 +101,10 @@ impl Folder {
         part: &'static str,
         device: &str,
     ) -> Result<Log> {
-        // Where earlier epochs were trained is not known.
-        let lines: String = done.iter().map(|epoch| line(epoch, luts, part, None)).collect();
+        let devices = self.logged_devices();
+        let line =
+            |epoch: &Epoch| line(epoch, luts, part, devices.get(&epoch.epoch).map(|on| &**on));
+        let lines: String = done.iter().map(line).collect();
         self.write(LOG, lines.as_bytes())?;
         let path = self.file(LOG);
         let file = File::options().append(true).open(&path).map_err(Error::io("open", &path))?;
@@ -192,6 +207,15 @@ mod tests {
             ("flip_ratio", 0.03125),
         ] {
             assert_eq!(line[key].as_f64(), Some(value), "{key}");
+        }
+        // A training that goes on elsewhere keeps where its epochs were trained.
+        let home = tempfile::tempdir().unwrap();
+        let folder = Folder::of(home.path());
+        for (logged, kept) in [("cuda:0,cuda:1", true), ("elsewhere", false)] {
+            folder.write(LOG, super::line(&epoch, 900, "test", Some(logged)).as_bytes()).unwrap();
+            folder.log(std::slice::from_ref(&epoch), 900, "test", "cpu").unwrap();
+            let log = fs::read_to_string(folder.file(LOG)).unwrap();
+            assert!(log.lines().count() == 1 && log.contains(logged) == kept, "{log}");
         }
     }
 }
