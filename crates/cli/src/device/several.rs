@@ -88,7 +88,7 @@ pub(crate) enum Exchange {
     Auto,
     /// From GPU to GPU by NVIDIA's library NCCL, and an error without it.
     Nccl,
-    /// By way of the host, in fixed order: the same bits for any number of GPUs of one kind.
+    /// By way of the host, in fixed order: the same bits each time, on any machine with such GPUs.
     Host,
 }
 
