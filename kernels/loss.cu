@@ -5,8 +5,10 @@
 // the bound, and for the few answers of a classifier the launch. Sums are in f64, thread by thread,
 // then over the threads of a block, then over blocks by the block that is done last, in fixed order.
 
-// Adds up what all threads bring; the block that is done last writes the sum. 256 threads.
-__device__ __forceinline__ void loss_sum(double own, double *partial, u32 *ticket, double *out) {
+// Adds up what all threads bring; the block that is done last writes the sum, and sets `held`, if that is
+// there, where the loss, sum / divisor, is not finite as f32. 256 threads.
+__device__ __forceinline__ void loss_sum(double own, double divisor, double *partial, u32 *ticket, double *out,
+                                         u32 *held) {
   SHARED(double, sums, 256);
   SHARED(u32, last, 1);
   u32 thread = threadIdx.x;
@@ -23,7 +25,10 @@ __device__ __forceinline__ void loss_sum(double own, double *partial, u32 *ticke
     own = 0;
     for (u32 block = thread; block < gridDim.x; block += 256) own += partial[block];
   }
-  if (thread == 0) *out = sums[0];
+  if (thread != 0) return;
+  *out = sums[0];
+  // Not below the largest number: infinite, or none.
+  if (held && !(fabs(sums[0] / divisor) < 3.4028235677973366e38)) *held = 1;
 }
 
 // Where the thread's row and frame are; rows lie one after the other.
@@ -40,7 +45,7 @@ __device__ __forceinline__ u32 loss_row(u32 stride, u32 *frame) {
 // (position, frame), padding included.
 KERNEL(256, softmax_loss, const float *y, u32 stride, u32 classes, u32 positions, u32 frames, const u32 *labels,
        u32 label_stride, const float *targets, u32 target_stride, const float *weights, float divisor, float *dy,
-       double *partial, u32 *ticket, double *out) {
+       double *partial, u32 *ticket, double *out, u32 *held) {
   u32 frame, position = loss_row(stride, &frame);
   double loss = 0;
   if (position < positions && frame < frames) {
@@ -69,7 +74,7 @@ KERNEL(256, softmax_loss, const float *y, u32 stride, u32 classes, u32 positions
   } else if (position < positions) {
     for (u32 c = 0; c < classes; c++) at(dy, stride, c * positions + position)[frame] = 0;
   }
-  loss_sum(loss, partial, ticket, out);
+  loss_sum(loss, (double)divisor, partial, ticket, out, held);
 }
 
 // Σ e^((x − most) / temperature) over the classes of a position, and the largest.
@@ -86,7 +91,7 @@ __device__ __forceinline__ float2 softmax_sum(const float *x, u32 stride, u32 cl
 
 // dy = keep · dy + scale · (q − p), the loss Σ p (ln p − ln q). Threads (position, frame).
 KERNEL(256, distillation, const float *y, u32 stride, u32 classes, u32 positions, u32 frames, const float *teacher,
-       float temperature, float keep, float scale, float *dy, double *partial, u32 *ticket, double *out) {
+       float temperature, float keep, float scale, float *dy, double *partial, u32 *ticket, double *out, u32 *held) {
   u32 frame, position = loss_row(stride, &frame);
   double loss = 0;
   if (position < positions && frame < frames) {
@@ -107,7 +112,7 @@ KERNEL(256, distillation, const float *y, u32 stride, u32 classes, u32 positions
       }
     }
   }
-  loss_sum(loss, partial, ticket, out);
+  loss_sum(loss, (double)positions * (double)frames, partial, ticket, out, held);
 }
 
 // The probability, at least the floor; NaN stays.
@@ -117,7 +122,7 @@ __device__ __forceinline__ float floored(float probability) { return probability
 // cross-entropy. Threads (node, frame), padding included.
 KERNEL(256, element_loss, u32 kind, const float *y, u32 stride, u32 nodes, u32 positions, u32 frames,
        const u32 *labels, u32 label_stride, const float *targets, u32 target_stride, float no, float yes,
-       float divisor, float *dy, double *partial, u32 *ticket, double *out) {
+       float divisor, float *dy, double *partial, u32 *ticket, double *out, u32 *held) {
   u32 frame, node = loss_row(stride, &frame);
   double loss = 0;
   if (node < nodes) {
@@ -160,7 +165,7 @@ KERNEL(256, element_loss, u32 kind, const float *y, u32 stride, u32 nodes, u32 p
     }
     at(dy, stride, node)[frame] = slope;
   }
-  loss_sum(loss, partial, ticket, out);
+  loss_sum(loss, (double)divisor, partial, ticket, out, held);
 }
 
 // counts[0] += labelled frames and positions, counts[1] += those whose best score is the wanted class's.

@@ -27,12 +27,14 @@ KERNEL(256, norm_scale, const float *variance, double epsilon, const float *gamm
 }
 
 // Running statistics keep `keep` of what they are and take the rest from the batch. A thread a group.
+// The new ones are written beside the old, which whoever undoes a step still has.
 KERNEL(256, keep_statistics, const float *mean, const float *variance, u32 groups, u32 known, float factor, float keep,
-       float *running_mean, float *running_variance) {
+       const float *running_mean, const float *running_variance, float *next_mean, float *next_variance) {
   u32 group = blockIdx.x * 256 + threadIdx.x;
   if (group >= groups) return;
-  running_mean[group] = running_mean[group] * keep + mean[group] * (1.0f - keep);
-  if (known) running_variance[group] = running_variance[group] * keep + variance[group] * factor * (1.0f - keep);
+  next_mean[group] = running_mean[group] * keep + mean[group] * (1.0f - keep);
+  float old = running_variance[group];
+  next_variance[group] = known ? old * keep + variance[group] * factor * (1.0f - keep) : old;
 }
 
 // y = (x − centre) · scale + shift. Threads (frame, node).

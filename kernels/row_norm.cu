@@ -52,9 +52,10 @@ KERNEL(256, node_bits, ROW_NORM(norm), u32 u_stride, u32 share, u32 nodes, u32 f
 //
 //   slopes = −rstd Σ g / n, −rstd³ Σ g · (u − mean) / n
 //
-// Running averages take the statistics over, where there are any: r = r · keep + batch · (1 − keep). A block a node.
+// Running averages take the statistics over, where there are any: r · keep + batch · (1 − keep) is written beside
+// the old r. A block a node.
 KERNEL(256, row_slopes, ROW_NORM(norm), u32 stride, u32 share, const float *dy, u32 frames, float2 *slopes, float keep,
-       float *running_mean, float *running_variance) {
+       const float *running_mean, const float *running_variance, float *next_mean, float *next_variance) {
   SHARED(double, shared, ROW_WARPS);
   RowNorm norm = ROW_NORM_OF(norm);
   u32 node = blockIdx.x;
@@ -74,8 +75,8 @@ KERNEL(256, row_slopes, ROW_NORM(norm), u32 stride, u32 share, const float *dy, 
   product = block_sum(product, shared);
   if (threadIdx.x != 0) return;
   if (running_mean) {
-    running_mean[node] = running_mean[node] * keep + norm.mean[node] * (1.0f - keep);
-    running_variance[node] = running_variance[node] * keep + norm.variance[node] * (1.0f - keep);
+    next_mean[node] = running_mean[node] * keep + norm.mean[node] * (1.0f - keep);
+    next_variance[node] = running_variance[node] * keep + norm.variance[node] * (1.0f - keep);
   }
   double scale = -(double)map.gamma * (double)map.root / ((double)share * (double)frames);
   slopes[node] = make_float2((float)(scale * total), (float)(scale * product * (double)map.root * (double)map.root));

@@ -35,7 +35,8 @@ __device__ __forceinline__ Norm norm_of(u32 normed, float mean, float variance, 
 }
 
 // From the sums of dy by pattern: e = scale · dy + offset, the gradient of the parameters, added to what
-// is there, and the slopes, where they are wanted. Running averages take over the batch's.
+// is there, and the slopes, where they are wanted. Running averages take over the batch's, the new ones beside
+// the old.
 struct GradientArguments {
   u32 kind, size;
   float first, second;
@@ -44,19 +45,21 @@ struct GradientArguments {
   u32 normed;
   float gamma, beta;
   const float *state;
-  float *scale, *offset, *slopes, *dparameters, *running_mean, *running_variance;
-  float keep;
+  float *scale, *offset, *slopes, *dparameters;
+  const float *running_mean, *running_variance;
+  float keep, *next_mean, *next_variance;
 };
 
 // The same as arguments of a kernel.
 #define GRADIENT_ARGUMENTS                                                                                   \
   u32 kind, u32 size, float first, float second, const float *parameters, const u32 *counts, u32 normed,     \
       float gamma, float beta, const float *state, float *scale, float *offset, float *slopes,               \
-      float *dparameters, float *running_mean, float *running_variance, float keep
+      float *dparameters, const float *running_mean, const float *running_variance, float keep,              \
+      float *next_mean, float *next_variance
 #define GRADIENT                                                                                             \
   GradientArguments {                                                                                        \
     kind, size, first, second, parameters, counts, normed, gamma, beta, state, scale, offset, slopes,        \
-        dparameters, running_mean, running_variance, keep                                                    \
+        dparameters, running_mean, running_variance, keep, next_mean, next_variance                          \
   }
 
 // Where a block works on a table.
@@ -103,8 +106,8 @@ __device__ __forceinline__ void table_gradient(GradientArguments a, u32 table, u
       gradient[k] = (float)((double)a.scale[at_entry + k] * (double)gradient[k] + shift * (double)own_counts[k]);
     }
     if (threadIdx.x == 0 && a.running_mean) {
-      a.running_mean[table] = a.running_mean[table] * a.keep + norm.mean * (1.0f - a.keep);
-      a.running_variance[table] = a.running_variance[table] * a.keep + own_state[entries + 1] * (1.0f - a.keep);
+      a.next_mean[table] = a.running_mean[table] * a.keep + norm.mean * (1.0f - a.keep);
+      a.next_variance[table] = a.running_variance[table] * a.keep + own_state[entries + 1] * (1.0f - a.keep);
     }
   }
   __syncthreads();

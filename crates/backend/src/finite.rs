@@ -103,13 +103,24 @@ pub trait FiniteKernels {
     }
 
     /// The first of what was looked at in a step, since this was last asked, that is not finite. Waits for
-    /// the device.
+    /// the device. It ends the step: what is asked for after it begins with nothing found.
     ///
     /// # Errors
     ///
     /// What the device says.
     fn fault(&self) -> Result<Option<Fault>> {
         Ok(None)
+    }
+
+    /// Whether anything that was looked at in a step, or one of its losses, was not finite, so that
+    /// [`update`](crate::OptimizerKernels::update)s after it changed nothing. Waits for the device, unless
+    /// [`fault`](Self::fault) has. False outside of steps, where whoever looks is told at once.
+    ///
+    /// # Errors
+    ///
+    /// What the device says.
+    fn is_held(&self) -> Result<bool> {
+        Ok(false)
     }
 }
 

@@ -85,6 +85,9 @@ pub trait OptimizerKernels {
     /// One pass, `8 · (2 + slots)` bytes a number: memory is the bound. The same bits for any number
     /// of threads, every instruction set and every backend but the reference, which computes in f64.
     ///
+    /// In a [`step`](crate::Backend::step) where something was not finite nothing changes, gradients
+    /// neither: see [`is_held`](crate::FiniteKernels::is_held).
+    ///
     /// # Errors
     ///
     /// [`Error::Size`](crate::Error::Size) where arrays of one [`Trained`] are not equally long or it

@@ -133,6 +133,22 @@ impl Nccl {
         crate::Error::Unavailable { what: "NCCL", why }
     }
 
+    /// Whether this machine has the library, whatever its GPUs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unavailable`](crate::Error::Unavailable) without the feature `cuda`, or where the library is
+    /// not found or lacks a function.
+    pub fn available() -> Result<()> {
+        #[cfg(feature = "cuda")]
+        return crate::cuda::Exchange::available();
+        #[cfg(not(feature = "cuda"))]
+        {
+            let why = "this program was built without the feature `cuda`".to_owned();
+            Err(crate::Error::Unavailable { what: "NCCL", why })
+        }
+    }
+
     /// NCCL between these devices where it is there, and else the way of the host; and why, then.
     pub fn or_host(devices: &[&Cuda]) -> (Box<dyn Reduce>, Option<crate::Error>) {
         match Self::new(devices) {

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum, value_parser};
 
-use crate::device::DeviceArguments;
+use crate::device::{DeviceArguments, TrainDeviceArguments};
 use crate::error::Result;
 use engine::EngineArguments;
 
@@ -73,7 +73,8 @@ Examples:
   LUTWEAVE_DATA=data lutweave bench train --net mnist-simple --epochs 4 --json
   lutweave bench train --net mnist-cnn --images 640
   lutweave bench train --net mnist-thermometer --data-dir data --epochs 5
-  lutweave bench train --net mnist-simple --data-dir data --device cuda:0")]
+  lutweave bench train --net mnist-simple --data-dir data --device cuda:0
+  lutweave bench train --net mnist-cnn --data-dir data --device cuda:all")]
 pub(crate) struct TrainArguments {
     /// The network.
     #[arg(long, value_enum, default_value_t = Net::MnistSimple)]
@@ -88,7 +89,7 @@ pub(crate) struct TrainArguments {
     pub(crate) images: Option<u32>,
 
     #[command(flatten)]
-    pub(crate) device: DeviceArguments,
+    pub(crate) device: TrainDeviceArguments,
 
     /// Threads to train with [default: one per core].
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]

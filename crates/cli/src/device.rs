@@ -1,11 +1,14 @@
 //! Where kernels run: `--device`, and `lutweave devices`.
 
+pub(crate) mod several;
+
 use std::fmt;
 use std::str::FromStr;
 
 use clap::Args;
-use lutweave::backend::{Backend, Cpu, Cuda, Isa};
+use lutweave::backend::{Backend, Cpu, Cuda, Isa, Nccl};
 
+pub(crate) use self::several::{Devices, Driver, Exchange, Gpus, Opened};
 use crate::error::Result;
 
 /// The hardware to work on.
@@ -38,6 +41,10 @@ impl FromStr for Device {
             "cpu" => Ok(Self::Cpu),
             "auto" => Ok(Self::Auto),
             "cuda" => Ok(Self::Cuda(0)),
+            _ if text == several::ALL || text.contains(',') => Err(
+                "this command works on one device, such as cuda:0; several train together, with \
+                 `train`, `zoo train` and `bench train`",
+            ),
             _ => text
                 .strip_prefix("cuda:")
                 .filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
@@ -75,6 +82,26 @@ pub(crate) struct DeviceArguments {
     pub(crate) device: Device,
 }
 
+/// The options of every command that trains.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TrainDeviceArguments {
+    /// Where to train: cpu, cuda:N for a GPU, auto for the first GPU there is, several GPUs such as
+    /// cuda:0,cuda:1, which share every batch, or cuda:all.
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    pub(crate) device: Devices,
+
+    /// How several GPUs exchange gradients [default: auto].
+    #[arg(long, value_name = "HOW", value_enum)]
+    pub(crate) exchange: Option<Exchange>,
+}
+
+impl TrainDeviceArguments {
+    /// Makes the devices ready for batches of so many samples.
+    pub(crate) fn open(&self, gpus: &dyn Gpus, batch: usize) -> Result<Opened> {
+        self.device.open(self.exchange, gpus, batch)
+    }
+}
+
 /// Options of `lutweave devices`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
@@ -88,35 +115,73 @@ pub(crate) struct DevicesArguments {
     json: bool,
 }
 
+/// A GPU that is listed, which need not do.
+#[derive(Debug)]
+struct Listed {
+    name: String,
+    /// Why nothing runs on it.
+    missing: Option<String>,
+    /// Why products of dense layers are not cuBLAS's there.
+    cublas: Option<String>,
+}
+
+impl Listed {
+    fn of(ordinal: usize, name: String) -> Self {
+        match Cuda::new(ordinal) {
+            Ok(cuda) => {
+                let cublas = cuda.cublas().err().map(|error| error.to_string());
+                Self { name, missing: None, cublas }
+            }
+            Err(error) => Self { name, missing: Some(error.to_string()), cublas: None },
+        }
+    }
+}
+
 /// Lists devices.
 pub(crate) fn run(arguments: &DevicesArguments) {
     let sets: Vec<&str> = Isa::available().iter().map(|isa| isa.name()).collect();
     let threads = rayon::current_num_threads();
-    let gpus = Cuda::devices();
+    let (names, missing) = match Cuda::devices() {
+        Ok(names) => (names, None),
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    };
+    let numbered = names.into_iter().enumerate();
+    let gpus: Vec<Listed> = numbered.map(|(ordinal, name)| Listed::of(ordinal, name)).collect();
+    let nccl = Nccl::available().err().map(|error| error.to_string());
     if arguments.json {
+        let each = |what: fn(&Listed) -> &Option<String>| -> Vec<Option<String>> {
+            gpus.iter().map(|gpu| what(gpu).clone()).collect()
+        };
         let object = serde_json::json!({
             "cpu": { "isa": Isa::best().name(), "isas": sets, "threads": threads },
-            "cuda": gpus.as_ref().unwrap_or(&Vec::new()),
-            "cuda_missing": gpus.err().map(|error| error.to_string()),
+            "cuda": gpus.iter().map(|gpu| &gpu.name).collect::<Vec<_>>(),
+            "cuda_missing": missing,
+            "device_missing": each(|gpu| &gpu.missing),
+            "cublas_missing": each(|gpu| &gpu.cublas),
+            "nccl_missing": nccl,
         });
         say!("{object:#}");
         return;
     }
     say!("{:<8} {} of {}, threads: {threads}", "cpu", Isa::best(), sets.join(", "));
-    match gpus {
-        Ok(names) if names.is_empty() => say!("{:<8} the driver is there, but no device", "cuda"),
-        Ok(names) => {
-            for (ordinal, name) in names.iter().enumerate() {
-                // What can be listed need not do.
-                let state = Cuda::new(ordinal).err().map(|error| format!(": {error}"));
-                say!(
-                    "{:<8} {name}{}",
-                    Device::Cuda(ordinal).to_string(),
-                    state.unwrap_or_default()
-                );
-            }
+    if let Some(missing) = missing {
+        say!("{:<8} {missing}", "cuda");
+        return;
+    }
+    if gpus.is_empty() {
+        say!("{:<8} the driver is there, but no device", "cuda");
+    }
+    for (ordinal, Listed { name, missing, cublas }) in gpus.iter().enumerate() {
+        let device = Device::Cuda(ordinal).to_string();
+        match (missing, cublas) {
+            (Some(missing), _) => say!("{device:<8} {name}: {missing}"),
+            (None, Some(missing)) => say!("{device:<8} {name}; own products: {missing}"),
+            (None, None) => say!("{device:<8} {name}; products of dense layers by cuBLAS"),
         }
-        Err(error) => say!("{:<8} {error}", "cuda"),
+    }
+    match nccl {
+        Some(missing) => say!("{:<8} several GPUs exchange by way of the host: {missing}", "nccl"),
+        None => say!("{:<8} found: several GPUs exchange by it", "nccl"),
     }
 }
 
@@ -132,6 +197,9 @@ mod tests {
         assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
         for wrong in ["", "gpu", "cuda:", "cuda:-1", "cuda:+1", "cuda:x", "CPU"] {
             assert!(wrong.parse::<Device>().is_err(), "{wrong}");
+        }
+        for several in ["cuda:0,cuda:1", "cuda:all"] {
+            assert!(several.parse::<Device>().unwrap_err().contains("`bench train`"), "{several}");
         }
     }
 }

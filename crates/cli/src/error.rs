@@ -45,6 +45,14 @@ pub(crate) enum Error {
     /// The checkpoint is of a training with other settings.
     #[error("`{}` is of a training with other settings: `{was}` there, `{is}` now", .path.display())]
     OtherSettings { path: PathBuf, was: String, is: String },
+    /// The checkpoint is of a training on fewer devices.
+    #[error(
+        "`{}` is of a training whose batches are cut into {was} part{} for as many devices, and there \
+         are {now} now",
+        .path.display(),
+        if *.was == 1 { "" } else { "s" }
+    )]
+    MoreDevices { path: PathBuf, was: usize, now: usize },
     /// The teacher's scores are not those that the network learns to give.
     #[error("teacher `{}`: expected scores f32 {expected:?}, as the network gives, got {got}", .path.display())]
     Teacher { path: PathBuf, expected: Vec<usize>, got: String },
@@ -124,6 +132,10 @@ impl Error {
             Self::OtherSettings { .. } => {
                 Some("give it the settings of before, or begin anew without --resume".to_owned())
             }
+            Self::MoreDevices { was, .. } => Some(format!(
+                "name {} with --device, or begin anew without --resume",
+                if *was == 1 { "one".to_owned() } else { format!("at most {was}") }
+            )),
             Self::TooLarge { needed, .. } => Some(format!("allow them with --max-luts {needed}")),
             Self::Io { op, .. } if op.starts_with("read") => None,
             Self::Store(store::Error::Io { action: "read", .. }) => None,
@@ -155,6 +167,9 @@ impl Error {
             Self::DataSet(error) => error.remedy(),
             Self::Backend(lutweave::backend::Error::Unavailable { what: "CUDA", .. }) => {
                 Some("`lutweave devices` lists what there is; --device cpu always works".to_owned())
+            }
+            Self::Backend(lutweave::backend::Error::Unavailable { what: "NCCL", .. }) => {
+                Some("--exchange host goes by way of the host, without it".to_owned())
             }
             _ => None,
         }

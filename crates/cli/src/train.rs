@@ -10,6 +10,7 @@ mod loss;
 mod parts;
 mod place;
 mod record;
+mod shares;
 mod show;
 pub(crate) mod source;
 mod split;
@@ -36,7 +37,7 @@ use self::source::Source;
 use self::split::Samples;
 use self::teacher::Teacher;
 use crate::classes::Judged;
-use crate::device::{Device, DeviceArguments};
+use crate::device::{Device, Devices, Driver, Gpus, Opened, TrainDeviceArguments};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::report::{count, grouped};
@@ -52,11 +53,14 @@ Examples:
   lutweave train examples/configs/digits.toml --set training.epochs=5 --set seed=7
   lutweave train examples/configs/digits.toml --set data.validation=200 --backups 5
   lutweave train examples/configs/mnist-thermometer.toml --data-dir data --device cuda:0
+  lutweave train examples/configs/mnist-cnn.toml --data-dir data --device cuda:0,cuda:1
+  lutweave train examples/configs/mnist-cnn.toml --data-dir data --device cuda:all --exchange host
   lutweave train examples/configs/digits.toml --budget 500luts --out out/small
 
 Ctrl-C and SIGTERM end the step that is running, write a checkpoint and say how to go on; a second
 Ctrl-C ends the program at once. Training that was stopped, or killed, goes on with --resume to the
-same file, bit for bit, as training that was not.
+same file, bit for bit, as training that was not. On several GPUs that holds with --exchange host and
+as many of them; fewer go on too, with the parts of batches that there were.
 
 Exit status: 0 done, 1 failed or stopped, 2 wrong usage.")]
 pub(crate) struct TrainArguments {
@@ -102,7 +106,7 @@ pub(crate) struct TrainOptions {
     pub(crate) data_dir: Option<PathBuf>,
 
     #[command(flatten)]
-    pub(crate) device: DeviceArguments,
+    pub(crate) device: TrainDeviceArguments,
 
     /// Threads to train with [default: one per core].
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
@@ -117,6 +121,8 @@ pub(crate) struct Trained {
     pub(crate) test: Dataset,
     pub(crate) steps: u64,
     pub(crate) seconds: f64,
+    /// Where it was trained, as `--device` takes it.
+    pub(crate) device: String,
 }
 
 /// Trains.
@@ -155,7 +161,7 @@ pub(crate) fn train(
     let config = source.parse()?;
     let name = config.name.clone().unwrap_or_else(|| stem.to_owned());
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("out").join(&name));
-    let job = Job { interrupt, name: &name, arguments };
+    let job = Job { interrupt, name: &name, arguments, gpus: &Driver };
     let trained = job.run(source, &config, &out)?;
     if trained.is_none() {
         say!("stopped; go on with");
@@ -170,18 +176,21 @@ struct Job<'j> {
     interrupt: &'j Interrupt,
     name: &'j str,
     arguments: &'j TrainOptions,
+    gpus: &'j dyn Gpus,
 }
 
 impl Job<'_> {
     /// Trains into a folder.
     fn run(self, source: &Source, config: &Config, out: &Path) -> Result<Option<Trained>> {
-        let Self { interrupt, name, arguments } = self;
-        let backend = arguments.device.device.backend()?;
-        let backend = &*backend;
+        let Self { interrupt, name, arguments, gpus } = self;
+        let devices = arguments.device.open(gpus, config.training.batch)?;
+        let backend = devices.first();
         let teacher = Teacher::read(&config.loss)?;
         let mut note = source.canonical()?;
         note.extend(teacher.iter().map(Teacher::note));
+        note.push_str(&shares::note(devices.count()));
         let checkpoint = if arguments.resume { resumed(out, &note)? } else { None };
+        let shares = shares::of(config, &devices, checkpoint.as_ref().map(|both| &both.1), out)?;
         let samples = Samples::open(config, source, arguments.data_dir.as_deref())?;
         loss::check_targets(config, source, &samples.train)?;
         parts::check_optimizers(config, source)?;
@@ -217,11 +226,9 @@ impl Job<'_> {
         }
         folder.write(CONFIG, source.text.as_bytes())?;
         announce(name, config, &net, &samples);
-        let Position { epoch, step, .. } = checkpoint.position;
+        devices.announce();
         if goes_on {
-            let steps =
-                if step == 0 { String::new() } else { format!(" and {}", count(step, "step")) };
-            say!("going on after epoch {epoch}{steps}");
+            going_on(&checkpoint.position, shares, &devices);
         }
         let mut before = (0, 0.0);
         if config.gradients_first() {
@@ -245,6 +252,8 @@ impl Job<'_> {
             teacher: teacher.as_ref(),
             budget: budget.as_ref(),
             backend,
+            devices: &devices,
+            shares,
         };
         let (history, judged) = match &config.descent {
             None => session.fit(interrupt, &mut net, checkpoint, &samples)?,
@@ -270,6 +279,7 @@ impl Job<'_> {
             test: samples.test,
             steps: before.0 + steps as u64,
             seconds: before.1 + last.map_or(0.0, |last| last.seconds),
+            device: devices.name().to_owned(),
         }))
     }
 }
@@ -288,6 +298,16 @@ fn announce(name: &str, config: &Config, net: &Network, samples: &Samples) {
         }),
         grouped(samples.test.len())
     );
+}
+
+/// Tells where a training goes on.
+fn going_on(position: &Position, shares: usize, devices: &Opened) {
+    let Position { epoch, step, .. } = *position;
+    let steps = if step == 0 { String::new() } else { format!(" and {}", count(step, "step")) };
+    say!("going on after epoch {epoch}{steps}");
+    if shares > devices.count() {
+        say!("batches stay in the {shares} parts that {shares} GPUs had of them");
+    }
 }
 
 /// An error of a callback as what it was.
@@ -324,7 +344,8 @@ fn resumed(out: &Path, settings: &str) -> Result<Option<(Network, Checkpoint)>> 
     }
     let (net, checkpoint) = store::load_checkpoint(&path)?;
     // A teacher may have moved: its checksum, which is a line as well, says whether it is the same.
-    let counts = |line: &&str| !line.starts_with("teacher = ");
+    // Fewer devices may go on.
+    let counts = |line: &&str| !line.starts_with("teacher = ") && !line.starts_with(shares::LINE);
     let mut old = checkpoint.note.lines().filter(counts);
     let mut new = settings.lines().filter(counts);
     loop {
@@ -364,10 +385,11 @@ fn resume_command(
     if let Some(keep) = arguments.backups {
         words.push(format!("--backups {keep}"));
     }
-    let DeviceArguments { device } = arguments.device;
-    if device != Device::Cpu {
+    let TrainDeviceArguments { device, exchange } = &arguments.device;
+    if *device != Devices::One(Device::Cpu) {
         words.push(format!("--device {device}"));
     }
+    words.extend(exchange.iter().map(|exchange| format!("--exchange {exchange}")));
     words.push(format!("--out {} --resume", quote(&out.to_string_lossy())));
     words.join(" ")
 }
@@ -386,7 +408,11 @@ struct Session<'s> {
     copies: Option<&'s Copies>,
     teacher: Option<&'s Teacher>,
     budget: Option<&'s Budget<'s>>,
+    /// The first of the devices.
     backend: &'s dyn Backend,
+    devices: &'s Opened,
+    /// The parts that a batch has for devices: as many as there were when training began.
+    shares: usize,
 }
 
 impl<'s> Session<'s> {
@@ -475,7 +501,6 @@ impl<'s> Session<'s> {
             .schedule(config.schedule.schedule())
             .batch(settings.batch)
             .seed(config.seed)
-            .backend(self.backend)
             .keep_best(settings.keep_best)
             .resume(checkpoint);
         if let Some(epochs) = settings.epochs {
@@ -484,8 +509,11 @@ impl<'s> Session<'s> {
         if let Some(steps) = settings.steps {
             trainer = trainer.steps(steps);
         }
+        let share = settings.batch.div_ceil(self.shares);
         if let Some(chunk) = settings.chunk {
-            trainer = trainer.chunk(chunk);
+            trainer = trainer.chunk(chunk.min(share));
+        } else if self.shares > 1 {
+            trainer = trainer.chunk(share);
         }
         if let Some(patience) = settings.patience {
             trainer = trainer.patience(patience);
@@ -499,6 +527,9 @@ impl<'s> Session<'s> {
         if let Some(budget) = self.budget {
             trainer = trainer.reshape(|net, epoch, epochs| budget.reshape(net, epoch, epochs));
         }
-        Ok(trainer)
+        Ok(self.devices.give(trainer))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,6 +45,7 @@ Examples:
   lutweave zoo train digits-tiny
   lutweave zoo train mnist-tiny --data-dir data --out out/tiny
   lutweave zoo train mnist-tiny --data-dir data --out out/tiny --resume
+  lutweave zoo train mnist-conv --data-dir data --device cuda:0,cuda:1
 
 LUTs are counted by Yosys where it is installed. Exit status: 0 done, 1 failed or
 stopped, 2 wrong usage.")]

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use lutweave_backend::Backend;
 use lutweave_lut::NetlistBuilder;
-use lutweave_tensor::FrameBuffer;
+use lutweave_tensor::{Array, FrameBuffer};
 
 pub use self::base::{Base, Signal};
 pub use self::parameter::{Parameter, StateData, StateTensor};
@@ -361,6 +361,15 @@ pub trait Layer: Any + Debug + Send + Sync {
         Ok(None)
     }
 
+    /// What a training step changes besides parameters and their gradients, as it is now; layers inside
+    /// not counted. Taken before every step, so it is to be cheap.
+    fn before_step(&self) -> StepState {
+        StepState::default()
+    }
+
+    /// Makes that what it was: the step is to have changed nothing.
+    fn undo_step(&mut self, _before: StepState) {}
+
     /// Everything that training has determined: parameters, wiring, statistics, modes; layers
     /// inside not counted.
     fn state(&self) -> Vec<StateTensor> {
@@ -395,6 +404,16 @@ pub trait Layer: Any + Debug + Send + Sync {
     fn input_width(&self) -> Option<usize> {
         None
     }
+}
+
+/// What a training step changes in a layer besides parameters and their gradients, as the layer itself
+/// orders it: see [`Layer::before_step`].
+#[derive(Debug, Clone, Default)]
+pub struct StepState {
+    /// Running statistics. A clone of an array that lies on a device copies nothing.
+    pub arrays: Vec<Array>,
+    /// Numbers of steps, and switches that fall in one.
+    pub counts: Vec<u64>,
 }
 
 /// The only one of a layer's operands.

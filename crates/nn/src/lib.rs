@@ -19,7 +19,7 @@ pub use error::{Error, Result};
 pub use hardware::{Answer, Branch, Filter, Hardware, Head, StageChain, Values};
 pub use layer::{
     Ancestors, Base, Cost, Frozen, Layer, LayerSpec, Parameter, Saved, Signal, Site, StateData,
-    StateTensor, TrainedBits, Windowed, Windows, saved_as,
+    StateTensor, StepState, TrainedBits, Windowed, Windows, saved_as,
 };
 pub use layers::{
     Add, AveragePool, Concatenate, MaxPool, Pad, Reshape, Shuffle, Slice, StochasticMaxPool,

@@ -10,7 +10,9 @@ use lutweave_tensor::{DType, Dataset, FrameBuffer, Values};
 pub use self::lut_tail::LutTail;
 use crate::describe::{self, Table};
 use crate::layer::TrainedBits;
-use crate::{Error, Layer, LayerSpec, Parameter, Result, Saved, Signal, Site, StateTensor, tree};
+use crate::{
+    Error, Layer, LayerSpec, Parameter, Result, Saved, Signal, Site, StateTensor, StepState, tree,
+};
 
 /// Most numbers of [`Network::outputs_over`].
 const MOST_NUMBERS: usize = 1 << 26;
@@ -194,6 +196,24 @@ impl Network {
             }
         });
         result.map(|()| all)
+    }
+
+    /// What a training step changes besides parameters and their gradients: running statistics and
+    /// numbers of steps, layer by layer. For [`undo_step`](Self::undo_step), should the step fail.
+    pub fn before_step(&self) -> Vec<StepState> {
+        let mut all = Vec::new();
+        self.for_each(|layer| all.push(layer.before_step()));
+        all
+    }
+
+    /// Makes the network what it was before a step that has not changed its parameters, and clears their
+    /// gradients.
+    pub fn undo_step(&mut self, before: Vec<StepState>) {
+        let mut before = before.into_iter();
+        self.for_each_mut(|layer| layer.undo_step(before.next().unwrap_or_default()));
+        for parameter in self.parameters_mut() {
+            parameter.gradient.clear();
+        }
     }
 
     /// Everything that training has determined.

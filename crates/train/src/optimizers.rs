@@ -54,6 +54,9 @@ pub trait Optimizer: Debug + Send {
     /// same bits. As it is here, it is the update on the host, which is what an optimizer without a
     /// kernel has.
     ///
+    /// In a step that is [held](lutweave_backend::FiniteKernels::is_held) no number changes. One with a kernel
+    /// does not wait to know: [`undo_count`](Self::undo_count) follows.
+    ///
     /// # Errors
     ///
     /// As that, and what the device says.
@@ -61,10 +64,18 @@ pub trait Optimizer: Debug + Send {
         &mut self,
         parameters: Vec<&mut Parameter>,
         learning_rate: f32,
-        _backend: &dyn Backend,
+        backend: &dyn Backend,
     ) -> Result<()> {
+        if backend.is_held().map_err(lutweave_nn::Error::from)? {
+            return Ok(());
+        }
         self.update(parameters, learning_rate)
     }
+
+    /// Takes back what the last [`update_on`](Self::update_on) counted on the host, because the device
+    /// held it and has changed nothing: the optimizer is then as it was before. Without effect on one that
+    /// counts nothing, or has no kernel.
+    fn undo_count(&mut self) {}
 
     /// The learning rate before any schedule.
     fn learning_rate(&self) -> f32;
@@ -99,6 +110,10 @@ impl<O: Optimizer + ?Sized> Optimizer for Box<O> {
         backend: &dyn Backend,
     ) -> Result<()> {
         (**self).update_on(parameters, learning_rate, backend)
+    }
+
+    fn undo_count(&mut self) {
+        (**self).undo_count();
     }
 
     fn learning_rate(&self) -> f32 {

@@ -174,6 +174,9 @@ impl<'a> Trainer<'a> {
     /// The gradient is that of the whole batch, but for batch norm, which is over each part, as with
     /// [`chunk`](Self::chunk); running averages are those of the parts of the first device.
     ///
+    /// Called on a thread of a rayon pool, training has the devices work one after the other, to the same
+    /// bits: such a thread may not wait for others.
+    ///
     /// ```
     /// # use lutweave_backend::{Cpu, HostReduce};
     /// # use lutweave_train::{Adam, SoftmaxCrossEntropy, Trainer};
@@ -252,8 +255,9 @@ impl<'a> Trainer<'a> {
     ///
     /// [`Error::Option`] for no epochs, no batch or settings out of range, [`Error::Targets`] when
     /// the data sets do not suit the network, [`Error::Diverged`] when the loss stops being a
-    /// number, [`Error::State`] when the checkpoint is of another training, [`Error::Callback`]
-    /// when a callback fails.
+    /// number and [`lutweave_nn::Error::NotFinite`] when another is none, with the network as it was before
+    /// that step; [`Error::State`] when the checkpoint is of another training, [`Error::Callback`] when a
+    /// callback fails.
     pub fn fit(mut self, net: &mut Network, train: &Dataset, test: &Dataset) -> Result<History> {
         let plan = self.check(net, train, test)?;
         let done = self.resume.take().unwrap_or_default();
@@ -317,6 +321,11 @@ impl<'a> Trainer<'a> {
             return Err(Error::Option { option: "epochs", expected, got });
         };
         let devices = 1 + self.others.as_ref().map_or(0, |(others, _)| others.len());
+        if self.batch < devices {
+            let expected = "at least one sample for each device";
+            let got = format!("{} for {devices}", self.batch);
+            return Err(Error::Option { option: "batch", expected, got });
+        }
         let chunk = self.chunk.unwrap_or(self.batch).min(self.batch.div_ceil(devices));
         Ok(Plan { batch: self.batch, chunk, seed: self.seed, steps, total })
     }

@@ -54,3 +54,24 @@ fn devices_side_by_side_give_the_bits_of_one() {
         }
     }
 }
+
+#[test]
+fn trainings_in_the_thread_pool_do_not_wait_for_each_other() {
+    let devices = [Cpu::new(), Cpu::new()];
+    let devices = [&devices[0] as &dyn Backend, &devices[1]];
+    let want = train(false, &devices, &HostReduce);
+    // As many as there are threads, and a pool of one.
+    let all = rayon::broadcast(|_| train(false, &devices, &HostReduce));
+    assert!(all.iter().all(|got| *got == want));
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    assert!(one.install(|| train(false, &devices, &HostReduce)) == want);
+}
+
+#[test]
+fn a_batch_smaller_than_the_devices_is_refused() {
+    let (data, mut net, cpu) = (samples(), network(false), Cpu::new());
+    let trainer = Trainer::new(Adam::new(0.01), SoftmaxCrossEntropy).batch(2);
+    let error = trainer.across(&[&cpu, &cpu], &HostReduce).fit(&mut net, &data, &data).unwrap_err();
+    let says = "expected batch to be at least one sample for each device, got 2 for 3";
+    assert!(error.to_string().contains(says), "{error}");
+}

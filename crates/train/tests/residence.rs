@@ -242,8 +242,8 @@ fn a_step_copies_its_batch_in_and_its_loss_out() {
         let (x, _) = batch_of(&net);
         let labels = 2 * 4 * FRAMES as u64; // for the loss, and for the share that is right
         assert_eq!(sent, x.bytes() as u64 + labels, "{name}: {crossed:?}");
-        // The loss, two counts, and flags that say whether all is finite.
-        assert!(fetched <= 96, "{name}: {crossed:?}");
+        // The loss, two counts, and flags that say whether all is finite, one for all of them among these.
+        assert!(fetched <= 100, "{name}: {crossed:?}");
         assert!(launches <= 72, "{name}: {crossed:?}");
         assert_eq!((lists, repeated), (1, 1), "{name}: {crossed:?}");
         cuda.synchronise().unwrap();

@@ -34,6 +34,9 @@ pub struct Record {
     pub seconds: f64,
     /// Threads that it was trained with.
     pub threads: usize,
+    /// The GPUs that it was trained on, such as `cuda:0,cuda:1`; none for the CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
 }
 
 /// LUTs by what they are for, each part synthesised alone.

@@ -85,7 +85,7 @@ impl LossKernels for Cuda {
         .to_vec();
         all.extend(wanted);
         all.extend([weights]);
-        all.extend(arguments![divisor, &out, &sum.partial, &sum.ticket, &sum.out]);
+        all.extend(arguments![divisor, &out, &sum.partial, &sum.ticket, &sum.out, self.held()?]);
         self.launch(&LOSS, "softmax_loss", Shape::blocks([sum.blocks, 1, 1], THREADS)?, &all)?;
         give(dy, out);
         Self::total_of(sum)
@@ -117,7 +117,7 @@ impl LossKernels for Cuda {
             arguments![kind, &there, stride(y)?, nodes, positions, count(y.frames())?].to_vec();
         all.extend(wanted);
         all.extend(arguments![levels[0], levels[1], divisor, &out]);
-        all.extend(arguments![&sum.partial, &sum.ticket, &sum.out]);
+        all.extend(arguments![&sum.partial, &sum.ticket, &sum.out, self.held()?]);
         self.launch(&LOSS, "element_loss", Shape::blocks([sum.blocks, 1, 1], THREADS)?, &all)?;
         give(dy, out);
         Self::total_of(sum)
@@ -154,6 +154,7 @@ impl LossKernels for Cuda {
                 &sum.partial,
                 &sum.ticket,
                 &sum.out,
+                self.held()?,
             ],
         )?;
         give(dy, out);

@@ -17,7 +17,7 @@ use crate::model::{
 };
 use crate::noise::NodeNoise;
 use crate::table::{Slopes, TableKernels, table_words};
-use crate::{Error, Result, Sites};
+use crate::{Error, Result, Running, Sites};
 
 /// Threads of a block, which sees to a table.
 const THREADS: u32 = 64;
@@ -25,9 +25,9 @@ const THREADS: u32 = 64;
 const NONE: u64 = 0;
 
 /// What `pattern_sums` is given where sums are all that is wanted of it.
-pub(super) fn no_model() -> Result<[Argument; 17]> {
+pub(super) fn no_model() -> Result<[Argument; 19]> {
     let (none, zero): (Argument, Argument) = (NONE.into(), 0.0f32.into());
-    let mut all = [none; 17];
+    let mut all = [none; 19];
     all[0] = count(MODELS.len())?.into();
     all[1] = 0u32.into();
     all[6] = 0u32.into();
@@ -239,10 +239,12 @@ impl ModelKernels for Cuda {
             (self.input(nodes.parameters)?, self.changed(dparameters)?);
         let (scale_there, offset_there) = (self.output(scale)?, self.output(offset)?);
         let slopes_there = slopes.as_ref().map(|slopes| self.output(&**slopes)).transpose()?;
+        // The old ones stay as they are, for whoever undoes the step.
         let running_there = match &running {
-            Some(running) => {
-                Some((self.changed(&*running.mean)?, self.changed(&*running.variance)?))
-            }
+            Some(Running { mean, variance, .. }) => Some((
+                [self.input(&**mean)?, self.input(&**variance)?],
+                [self.output(&**mean)?, self.output(&**variance)?],
+            )),
             None => None,
         };
         let (gamma, beta) = nodes.norm.unwrap_or((1.0, 0.0));
@@ -252,11 +254,13 @@ impl ModelKernels for Cuda {
         all.extend(arguments![&scale_there, &offset_there]);
         all.push(slopes_there.as_ref().map_or(NONE.into(), Argument::from));
         all.extend(arguments![&dparameters_there]);
+        let keep = running.as_ref().map_or(0.0, |running| running.keep);
         match &running_there {
-            Some((mean, variance)) => all.extend(arguments![mean, variance]),
-            None => all.extend(arguments![NONE, NONE]),
+            Some(([mean, variance], [next_mean, next_variance])) => {
+                all.extend(arguments![mean, variance, keep, next_mean, next_variance]);
+            }
+            None => all.extend(arguments![NONE, NONE, keep, NONE, NONE]),
         }
-        all.push(running.as_ref().map_or(0.0, |running| running.keep).into());
         self.summed(x, sites, dy, &all)?;
         give(scale, scale_there);
         give(offset, offset_there);
@@ -264,7 +268,7 @@ impl ModelKernels for Cuda {
             give(&mut **slopes, there);
         }
         give(dparameters, dparameters_there);
-        if let (Some(running), Some((mean, variance))) = (&mut running, running_there) {
+        if let (Some(running), Some((_, [mean, variance]))) = (&mut running, running_there) {
             give(&mut *running.mean, mean);
             give(&mut *running.variance, variance);
         }

@@ -131,6 +131,15 @@ impl Drop for Exchange {
 }
 
 impl Exchange {
+    /// Whether the machine has an NCCL with all functions.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn available() -> Result<()> {
+        // SAFETY: a library of the machine's, by the name that NCCL has.
+        let library = unsafe { Loaded::open(NCCL, &NAMES.map(OsStr::new))? };
+        // SAFETY: as above.
+        unsafe { Functions::of(&library) }.map(|_| ())
+    }
+
     /// Between GPUs, with the machine's NCCL.
     pub(crate) fn new(devices: &[&Cuda]) -> Result<Self> {
         if let Some(other) = devices.iter().find(|cuda| cuda.memory.device().place().is_none()) {

@@ -70,7 +70,8 @@ impl NormKernels for Cuda {
         check_keep(mean, variance, &running)?;
         let (means, variances) = (self.input(mean)?, self.input(variance)?);
         let Running { mean: running_mean, variance: running_variance, keep } = running;
-        let own = (self.changed(&*running_mean)?, self.changed(&*running_variance)?);
+        let old = (self.input(&*running_mean)?, self.input(&*running_variance)?);
+        let next = (self.output(&*running_mean)?, self.output(&*running_variance)?);
         let known = u32::from(factor.is_some());
         self.launch(
             &NORM,
@@ -83,12 +84,14 @@ impl NormKernels for Cuda {
                 known,
                 factor.unwrap_or(1.0),
                 keep,
-                &own.0,
-                &own.1,
+                &old.0,
+                &old.1,
+                &next.0,
+                &next.1,
             ],
         )?;
-        give(running_mean, own.0);
-        give(running_variance, own.1);
+        give(running_mean, next.0);
+        give(running_variance, next.1);
         Ok(())
     }
 

@@ -14,6 +14,7 @@ const THREADS: u32 = 256;
 impl OptimizerKernels for Cuda {
     fn update(&self, rule: Rule, trained: Vec<Trained<'_>>) -> Result<()> {
         check_trained(rule, &trained)?;
+        let held = self.held()?;
         let (kernel, settings): (_, Vec<Argument>) = match rule {
             Rule::Sgd { rate, decay } => ("update_sgd", arguments![rate, decay].to_vec()),
             Rule::Momentum { rate, decay, momentum, nesterov } => {
@@ -49,6 +50,7 @@ impl OptimizerKernels for Cuda {
             let mut all: Vec<Argument> = there.iter().map(Argument::from).collect();
             all.extend(arguments![count(length)?, low, high]);
             all.extend(&settings);
+            all.push(held.into());
             let blocks = length.div_ceil(THREADS as usize);
             self.launch(&OPTIMIZER, kernel, Shape::blocks([blocks, 1, 1], THREADS)?, &all)?;
             for (array, there) in arrays.iter_mut().zip(there) {

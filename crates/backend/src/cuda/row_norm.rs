@@ -69,23 +69,29 @@ impl Cuda {
             return Ok(there);
         }
         let slopes = self.memory.allocate(2 * norm.mean.bytes())?;
-        let mut averages = None;
-        if let Some(own) = &running {
-            averages = Some((self.changed(&*own.mean)?, self.changed(&*own.variance)?));
-        }
-        let [mean, variance]: [Argument; 2] = match &averages {
-            Some((mean, variance)) => [mean.into(), variance.into()],
-            None => [NONE.into(), NONE.into()],
+        // The old ones stay as they are, for whoever undoes the step.
+        let averages = match &running {
+            Some(Running { mean, variance, .. }) => Some((
+                [self.input(&**mean)?, self.input(&**variance)?],
+                [self.output(&**mean)?, self.output(&**variance)?],
+            )),
+            None => None,
+        };
+        let four: [Argument; 4] = match &averages {
+            Some(([mean, variance], [next_mean, next_variance])) => {
+                *arguments![mean, variance, next_mean, next_variance]
+            }
+            None => [NONE.into(); 4],
         };
         let keep = running.as_ref().map_or(0.0, |own| own.keep);
         let all = joined(&[
             &there.arguments,
             arguments![stride(u)?, count(norm.share)?, dy, count(u.frames())?, &slopes, keep],
-            &[mean, variance],
+            &four,
         ]);
         let shape = Shape::blocks([norm.mean.len(), 1, 1], THREADS)?;
         self.launch(&ROW_NORM, "row_slopes", shape, &all)?;
-        if let (Some(running), Some((mean, variance))) = (running, averages) {
+        if let (Some(running), Some((_, [mean, variance]))) = (running, averages) {
             give(running.mean, mean);
             give(running.variance, variance);
         }

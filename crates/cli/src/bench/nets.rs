@@ -21,27 +21,29 @@ pub(super) struct Known {
 }
 
 impl Net {
+    /// Images of an update.
+    pub(super) fn batch(self) -> usize {
+        match self {
+            Self::MnistSimple | Self::MnistCnn => 64,
+            Self::MnistThermometer => 512,
+        }
+    }
+
     /// The network for images like these.
     pub(super) fn build(self, train: &Dataset) -> Result<Known> {
+        let batch = self.batch();
         Ok(match self {
             Self::MnistSimple => {
                 let net = simple(train, 15)?;
-                Known {
-                    name: "mnist-simple",
-                    frames: 15,
-                    batch: 64,
-                    images: 60_000,
-                    shift: None,
-                    net,
-                }
+                Known { name: "mnist-simple", frames: 15, batch, images: 60_000, shift: None, net }
             }
             Self::MnistCnn => {
                 let net = cnn(train, 7)?;
-                Known { name: "mnist-cnn", frames: 7, batch: 64, images: 1_280, shift: None, net }
+                Known { name: "mnist-cnn", frames: 7, batch, images: 1_280, shift: None, net }
             }
             Self::MnistThermometer => {
                 let (name, net) = ("mnist-thermometer", thermometer(train)?);
-                Known { name, frames: 1, batch: 512, images: 60_000, shift: Some(1), net }
+                Known { name, frames: 1, batch, images: 60_000, shift: Some(1), net }
             }
         })
     }

@@ -6,6 +6,7 @@ use lutweave::train::Epoch;
 
 use super::TrainArguments;
 use super::nets::Known;
+use crate::device::{Driver, Opened};
 use crate::error::Result;
 use crate::report::{grouped, percent};
 use crate::samples;
@@ -19,7 +20,7 @@ pub(super) fn run(arguments: &TrainArguments) -> Result<()> {
     if let Some(threads) = arguments.threads {
         rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
     }
-    let backend = arguments.device.device.backend()?;
+    let devices = arguments.device.open(&Driver, arguments.net.batch())?;
     let (train, test, real) = images(arguments)?;
     let mut known = arguments.net.build(&train)?;
     let images = arguments.images.map_or(known.images, |images| images as usize);
@@ -28,7 +29,6 @@ pub(super) fn run(arguments: &TrainArguments) -> Result<()> {
     let augmentation = samples::augmentation(&change, 1)?;
     let mut trainer = Trainer::new(Adam::new(1e-3), SoftmaxCrossEntropy)
         .schedule(Schedule::Constant)
-        .backend(&*backend)
         .epochs(arguments.epochs as usize)
         .batch(known.batch)
         .on_epoch(|epoch, _| {
@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &TrainArguments) -> Result<()> {
     if !augmentation.is_empty() {
         trainer = trainer.prepare(|batch, place| samples::changed(&augmentation, &batch, place));
     }
-    let history = trainer.fit(&mut known.net, &train, &test)?;
+    let history = devices.give(trainer).fit(&mut known.net, &train, &test)?;
     let mut speeds: Vec<f64> = history.epochs.iter().map(|epoch| epoch.images_per_s).collect();
     speeds.sort_by(f64::total_cmp);
     let speed = speeds[speeds.len() / 2];
@@ -57,7 +57,7 @@ pub(super) fn run(arguments: &TrainArguments) -> Result<()> {
     }
     whole.sort_by(f64::total_cmp);
     let whole = (images == EPOCH).then(|| whole[whole.len() / 2]);
-    report(arguments, &known, (speed, whole), history.epochs.last(), (real, backend.name()));
+    report(arguments, &known, (speed, whole), history.epochs.last(), (real, &devices));
     Ok(())
 }
 
@@ -89,7 +89,7 @@ fn report(
     known: &Known,
     (speed, whole): (f64, Option<f64>),
     last: Option<&Epoch>,
-    (real, backend): (bool, &str),
+    (real, devices): (bool, &Opened),
 ) {
     let cost = known.net.describe().cost();
     let ns = 1e9 / (speed * cost.unrolled as f64 * known.frames as f64);
@@ -100,7 +100,9 @@ fn report(
     if arguments.json {
         let object = serde_json::json!({
             "net": known.name,
-            "backend": backend,
+            "backend": devices.first().name(),
+            "device": devices.name(),
+            "exchange": devices.exchange(),
             "isa": lutweave::backend::Isa::best().name(),
             "threads": threads,
             "images_per_s": speed,
@@ -114,14 +116,16 @@ fn report(
         return;
     }
     say!(
-        "{}: {} LUTs, {} with all positions, {} frames an image, batches of {}, {threads} threads, {backend}, {}",
+        "{}: {} LUTs, {} with all positions, {} frames an image, batches of {}, {threads} threads, {}, {}",
         known.name,
         grouped(cost.luts as usize),
         grouped(cost.unrolled as usize),
         known.frames,
         known.batch,
+        devices.name(),
         lutweave::backend::Isa::best()
     );
+    devices.announce();
     say!(
         "{} images/s; an epoch of {} images takes {seconds:.2} s",
         grouped(speed as usize),

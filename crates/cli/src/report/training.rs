@@ -29,6 +29,8 @@ pub(crate) struct Training<'a> {
     pub(crate) epochs: &'a [Epoch],
     /// The layers.
     pub(crate) layers: &'a Table,
+    /// Where it is trained, in words, unless that is the CPU.
+    pub(crate) device: Option<String>,
     /// Whether it goes on.
     pub(crate) running: bool,
     /// At the end the answers of the frozen netlist to the test samples, where they are classes.
@@ -75,8 +77,11 @@ impl Training<'_> {
         self.table(&mut page, &show);
         let _ = write!(
             page,
-            "<section>\n<h2>Network and settings</h2>\n<pre>{}</pre>\n<pre>{}</pre>\n</section>\n\
+            "<section>\n<h2>Network and settings</h2>\n{}<pre>{}</pre>\n<pre>{}</pre>\n</section>\n\
              <footer><p>Made by lutweave {}.</p></footer>\n</main>\n</body>\n</html>\n",
+            self.device.as_ref().map_or(String::new(), |device| {
+                format!("<p>Trained {}.</p>\n", escape(device))
+            }),
             escape(&self.layers.to_string()),
             escape(self.config),
             env!("CARGO_PKG_VERSION")

@@ -1,5 +1,6 @@
 //! The folder of a training: its settings, checkpoint, log, report and model.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use lutweave::store;
 use lutweave::train::Epoch;
 use serde_json::json;
 
+use crate::device::Devices;
 use crate::error::{Error, Result};
 
 /// The settings as they were, `--set` included.
@@ -80,13 +82,33 @@ impl Folder {
         Ok(store::write_atomic(&self.file(name), bytes)?)
     }
 
-    /// Begins the log with the epochs that are done.
-    pub(super) fn log(&self, done: &[Epoch], luts: usize, part: &'static str) -> Result<Log> {
-        let lines: String = done.iter().map(|epoch| line(epoch, luts, part)).collect();
+    /// Where the log that there is says that epochs were trained, which checkpoints do not know.
+    fn logged_devices(&self) -> BTreeMap<usize, String> {
+        let text = fs::read_to_string(self.file(LOG)).unwrap_or_default();
+        let device = |line: &str| {
+            let line: serde_json::Value = serde_json::from_str(line).ok()?;
+            let device = line["device"].as_str().filter(|on| on.parse::<Devices>().is_ok())?;
+            Some((usize::try_from(line["epoch"].as_u64()?).ok()?, device.to_owned()))
+        };
+        text.lines().filter_map(device).collect()
+    }
+
+    /// Begins the log with the epochs that are done, and goes on with those on a device.
+    pub(super) fn log(
+        &self,
+        done: &[Epoch],
+        luts: usize,
+        part: &'static str,
+        device: &str,
+    ) -> Result<Log> {
+        let devices = self.logged_devices();
+        let line =
+            |epoch: &Epoch| line(epoch, luts, part, devices.get(&epoch.epoch).map(|on| &**on));
+        let lines: String = done.iter().map(line).collect();
         self.write(LOG, lines.as_bytes())?;
         let path = self.file(LOG);
         let file = File::options().append(true).open(&path).map_err(Error::io("open", &path))?;
-        Ok(Log { path, file, luts, part })
+        Ok(Log { path, file, luts, part, device: device.to_owned() })
     }
 }
 
@@ -98,11 +120,12 @@ pub(super) struct Log {
     luts: usize,
     /// What the samples are called on which the network is looked at.
     part: &'static str,
+    device: String,
 }
 
 impl Log {
     pub(super) fn add(&mut self, epoch: &Epoch) -> Result<()> {
-        let line = line(epoch, self.luts, self.part);
+        let line = line(epoch, self.luts, self.part, Some(&self.device));
         self.file.write_all(line.as_bytes()).map_err(Error::io("write", &self.path))
     }
 }
@@ -112,7 +135,7 @@ pub(super) fn key(epoch: &Epoch) -> String {
     epoch.metric.replace(' ', "_")
 }
 
-fn line(epoch: &Epoch, luts: usize, part: &str) -> String {
+fn line(epoch: &Epoch, luts: usize, part: &str, device: Option<&str>) -> String {
     let metric = key(epoch);
     let mut object = json!({
         "epoch": epoch.epoch,
@@ -124,6 +147,9 @@ fn line(epoch: &Epoch, luts: usize, part: &str) -> String {
         "luts": luts,
         "flip_ratio": epoch.flips,
     });
+    if let Some(device) = device {
+        object["device"] = json!(device);
+    }
     object[format!("train_{metric}")] = json!(epoch.train);
     object[format!("{part}_{metric}")] = json!(epoch.soft);
     object[format!("frozen_{metric}")] = json!(epoch.frozen);
@@ -166,7 +192,9 @@ mod tests {
             images_per_s: 100.0,
             flips: Some(0.03125),
         };
-        let line: serde_json::Value = serde_json::from_str(&line(&epoch, 900, "test")).unwrap();
+        let line = line(&epoch, 900, "test", Some("cuda:0,cuda:1"));
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(line["device"], "cuda:0,cuda:1");
         for (key, value) in [
             ("epoch", 3.0),
             ("seconds", 1.5),
@@ -179,6 +207,15 @@ mod tests {
             ("flip_ratio", 0.03125),
         ] {
             assert_eq!(line[key].as_f64(), Some(value), "{key}");
+        }
+        // A training that goes on elsewhere keeps where its epochs were trained.
+        let home = tempfile::tempdir().unwrap();
+        let folder = Folder::of(home.path());
+        for (logged, kept) in [("cuda:0,cuda:1", true), ("elsewhere", false)] {
+            folder.write(LOG, super::line(&epoch, 900, "test", Some(logged)).as_bytes()).unwrap();
+            folder.log(std::slice::from_ref(&epoch), 900, "test", "cpu").unwrap();
+            let log = fs::read_to_string(folder.file(LOG)).unwrap();
+            assert!(log.lines().count() == 1 && log.contains(logged) == kept, "{log}");
         }
     }
 }

@@ -70,7 +70,7 @@ fn measured(
     trained: &Trained,
     synthesis: bool,
 ) -> Result<(Record, Option<Netlist>)> {
-    let Trained { net, test, steps, seconds } = trained;
+    let Trained { net, test, steps, seconds, device } = trained;
     let share = lutweave::train::evaluate(
         net,
         test,
@@ -89,6 +89,7 @@ fn measured(
         steps: *steps,
         seconds: (seconds * 10.0).round() / 10.0,
         threads: rayon::current_num_threads(),
+        device: Some(device.clone()).filter(|device| device != "cpu"),
     };
     let hardware = net.to_hardware(&entry.name.replace('-', "_"), Answer::Auto)?;
     record.frames = hardware.clocks;

@@ -22,7 +22,7 @@ use super::steps::Steps;
 use crate::hardware::StageChain;
 use crate::layer::{Ancestors, Base, Frozen, saved_as};
 use crate::settings::unknown;
-use crate::{Layer, LayerSpec, Result, Saved, Site, StateTensor};
+use crate::{Layer, LayerSpec, Result, Saved, Site, StateTensor, StepState};
 
 /// The use of this layer's random stream.
 const USE: u64 = u64::from_be_bytes(*b"biterror");
@@ -159,6 +159,14 @@ impl Layer for Errors {
         self.base.input_gradient(dy, want_dx, |dx| {
             backend.apply_errors_backward(dy, &errors, self.effect(), dx)
         })
+    }
+
+    fn before_step(&self) -> StepState {
+        self.steps.before_step()
+    }
+
+    fn undo_step(&mut self, before: StepState) {
+        self.steps.undo_step(&before);
     }
 
     fn state(&self) -> Vec<StateTensor> {

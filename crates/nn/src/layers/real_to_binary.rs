@@ -39,7 +39,7 @@ use super::byte_cells::{self, BYTE};
 use super::steps::Steps;
 use crate::hardware::{StageChain, elementwise};
 use crate::layer::{Ancestors, Base, Frozen, saved_as};
-use crate::{Error, Layer, LayerSpec, Result, Saved, Signal, Site, StateTensor};
+use crate::{Error, Layer, LayerSpec, Result, Saved, Signal, Site, StateTensor, StepState};
 
 /// Most frames or depth of one number.
 const MAX_SIZE: usize = 1 << 16;
@@ -336,6 +336,14 @@ impl Layer for Modulator {
             return Ok(Some(dy.clone()));
         }
         Ok(Some(FrameBuffer::zeros(DType::F32, &self.base.input().shape, frames)?))
+    }
+
+    fn before_step(&self) -> StepState {
+        self.steps.before_step()
+    }
+
+    fn undo_step(&mut self, before: StepState) {
+        self.steps.undo_step(&before);
     }
 
     fn state(&self) -> Vec<StateTensor> {

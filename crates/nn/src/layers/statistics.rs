@@ -9,7 +9,7 @@ use lutweave_tensor::{Array, DType, FrameBuffer, node_count};
 use crate::hardware::{StageChain, elementwise};
 use crate::layer::{Ancestors, Base, Frozen, saved_as, state_f32};
 use crate::settings::unknown;
-use crate::{Layer, Parameter, Result, Saved, Site, StateTensor};
+use crate::{Layer, Parameter, Result, Saved, Site, StateTensor, StepState};
 
 /// Most nodes of a layer.
 const MAX_NODES: usize = 1 << 24;
@@ -212,6 +212,17 @@ impl Layer for Normaliser {
 
     fn learns(&self) -> bool {
         !self.bypass
+    }
+
+    fn before_step(&self) -> StepState {
+        let arrays = vec![self.running_mean.clone(), self.running_variance.clone()];
+        StepState { arrays, ..StepState::default() }
+    }
+
+    fn undo_step(&mut self, before: StepState) {
+        if let Ok([mean, variance]) = <[Array; 2]>::try_from(before.arrays) {
+            (self.running_mean, self.running_variance) = (mean, variance);
+        }
     }
 
     fn state(&self) -> Vec<StateTensor> {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use lutweave_tensor::rng;
 
-use crate::{Error, Result, Site, StateData, StateTensor};
+use crate::{Error, Result, Site, StateData, StateTensor, StepState};
 
 const TRAINING: u64 = 0;
 const EVALUATION: u64 = 1;
@@ -40,6 +40,18 @@ impl Steps {
 
     fn seed(&self, phase: u64, step: u64) -> u64 {
         rng::word(&mut rng::stream(self.key, &[phase, step]))
+    }
+
+    /// What a step changes of it.
+    pub(super) fn before_step(&self) -> StepState {
+        StepState { counts: vec![self.next.load(Ordering::Relaxed)], ..StepState::default() }
+    }
+
+    /// Makes that what it was.
+    pub(super) fn undo_step(&mut self, before: &StepState) {
+        if let [next] = before.counts[..] {
+            *self.next.get_mut() = next;
+        }
     }
 
     /// The number of the next step, low half first.

@@ -37,19 +37,37 @@ impl PartLoss {
         Self { other: Some((Box::new(other), factors)), ..self }
     }
 
-    /// The loss.
+    /// The loss. Where it is mixed and one of the two is not finite, that one.
     ///
     /// # Errors
     ///
     /// What the device says.
     pub fn read(&self) -> Result<f32> {
         let own = self.sum.fetch()?.iter().sum::<f64>() / self.divisor;
-        Ok(match &self.other {
-            None => own as f32,
-            Some((other, [of_own, of_other])) => {
-                (of_own * own + of_other * f64::from(other.read()?)) as f32
+        let Some((other, [of_own, of_other])) = &self.other else { return Ok(own as f32) };
+        let other = other.read()?;
+        // As a device sees it, which looks at each alone: as well where a factor makes it small.
+        for alone in [own as f32, other] {
+            if !alone.is_finite() {
+                return Ok(alone);
             }
-        })
+        }
+        Ok((of_own * own + of_other * f64::from(other)) as f32)
+    }
+
+    /// Whether it is known, without waiting for a device, that it is not finite.
+    pub(crate) fn is_known_bad(&self) -> bool {
+        if self.is_there() {
+            return self.other.as_ref().is_some_and(|(other, _)| other.is_known_bad())
+                || self.sum.remote().is_none() && !self.sum.iter().all(|sum| sum.is_finite());
+        }
+        self.read().is_ok_and(|loss| !loss.is_finite())
+    }
+
+    /// Whether reading it waits for a device.
+    fn is_there(&self) -> bool {
+        let of_other = self.other.as_ref().is_some_and(|(other, _)| other.is_there());
+        self.sum.remote().is_some() || of_other
     }
 }
 

@@ -52,6 +52,10 @@ impl Optimizer for AdaGrad {
         sweep(parameters, slots, Rule::AdaGrad { rate: learning_rate, epsilon }, backend)
     }
 
+    fn undo_count(&mut self) {
+        self.slots.undo();
+    }
+
     fn learning_rate(&self) -> f32 {
         self.learning_rate
     }

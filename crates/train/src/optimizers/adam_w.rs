@@ -85,6 +85,10 @@ impl Optimizer for AdamW {
         sweep(parameters, slots, rule, backend)
     }
 
+    fn undo_count(&mut self) {
+        self.slots.undo();
+    }
+
     fn learning_rate(&self) -> f32 {
         self.learning_rate
     }

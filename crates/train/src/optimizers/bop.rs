@@ -53,6 +53,10 @@ impl Optimizer for Bop {
         sweep(parameters, slots, Rule::Bop { gamma, threshold }, backend)
     }
 
+    fn undo_count(&mut self) {
+        self.slots.undo();
+    }
+
     fn learning_rate(&self) -> f32 {
         self.gamma
     }

@@ -106,6 +106,10 @@ impl<O: Optimizer> Optimizer for EncoderCost<O> {
         self.inner.update_on(parameters, learning_rate, backend)
     }
 
+    fn undo_count(&mut self) {
+        self.inner.undo_count();
+    }
+
     fn learning_rate(&self) -> f32 {
         self.inner.learning_rate()
     }

@@ -28,12 +28,15 @@ pub struct Groups {
     claims: Vec<Claims>,
     /// The optimizer of each parameter, once known.
     members: Vec<u32>,
+    /// Whether the last update was the one that settled it.
+    fresh: bool,
 }
 
 impl Groups {
     /// One optimizer for all parameters that no group claims.
     pub fn new(default: impl Optimizer + 'static) -> Self {
-        Self { optimizers: vec![Box::new(default)], claims: Vec::new(), members: Vec::new() }
+        let (claims, members) = (Vec::new(), Vec::new());
+        Self { optimizers: vec![Box::new(default)], claims, members, fresh: false }
     }
 
     /// Another for those that `claims` is true of.
@@ -85,7 +88,8 @@ impl Optimizer for Groups {
     ) -> Result<()> {
         let own = self.learning_rate();
         let factor = if own > 0.0 { learning_rate / own } else { 0.0 };
-        if self.members.is_empty() {
+        self.fresh = self.members.is_empty();
+        if self.fresh {
             self.members = self.assign(&parameters)?;
         } else if self.members.len() != parameters.len() {
             let expected = format!("{} parameters, as before", self.members.len());
@@ -103,6 +107,17 @@ impl Optimizer for Groups {
             }
         }
         Ok(())
+    }
+
+    fn undo_count(&mut self) {
+        for (group, optimizer) in self.optimizers.iter_mut().enumerate() {
+            if self.members.contains(&(group as u32)) {
+                optimizer.undo_count();
+            }
+        }
+        if self.fresh {
+            self.members.clear();
+        }
     }
 
     /// That of the default.

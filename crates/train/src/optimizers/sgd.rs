@@ -89,6 +89,14 @@ impl Optimizer for Sgd {
         }
     }
 
+    fn undo_count(&mut self) {
+        if self.moves() {
+            self.moving.undo();
+        } else {
+            self.plain.undo();
+        }
+    }
+
     fn learning_rate(&self) -> f32 {
         self.learning_rate
     }

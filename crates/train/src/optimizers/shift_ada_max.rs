@@ -63,6 +63,10 @@ impl Optimizer for ShiftAdaMax {
         sweep(parameters, slots, Rule::ShiftAdaMax { rate, beta1, beta2 }, backend)
     }
 
+    fn undo_count(&mut self) {
+        self.slots.undo();
+    }
+
     fn learning_rate(&self) -> f32 {
         self.learning_rate
     }

@@ -65,6 +65,14 @@ impl<const N: usize> Slots<N> {
         Ok((self.steps, &mut self.arrays))
     }
 
+    /// Takes the last step back, in which no number changed.
+    pub(super) fn undo(&mut self) {
+        self.steps = self.steps.saturating_sub(1);
+        if self.steps == 0 {
+            self.arrays.clear(); // zeros that the step made
+        }
+    }
+
     /// `steps`, then for parameter 0 `0.m`, `0.v`, and so on.
     pub(super) fn state(&self) -> Vec<StateTensor> {
         let steps =

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use lutweave_backend::{Backend, Fault, Reduce};
+use lutweave_backend::{Backend, Fault, Reduce, Watched};
 use lutweave_nn::{GIVES, Network};
 use lutweave_tensor::{FrameBuffer, Target};
 
@@ -50,7 +50,8 @@ impl<'a> Replicas<'a> {
     }
 
     /// Runs the parts of a batch forward and back: part `i` on device `i mod devices`, the devices side
-    /// by side. The gradients of the network are then those of the whole batch.
+    /// by side, unless the caller is in the thread pool. The gradients of the network are then those of the
+    /// whole batch.
     pub(super) fn run(
         &mut self,
         (net, backend): (&mut Network, &dyn Backend),
@@ -63,20 +64,31 @@ impl<'a> Replicas<'a> {
         }
         let mut shares = shares.into_iter();
         let first = shares.next().unwrap_or_default();
-        let done = thread::scope(|scope| {
+        // A thread of the pool that waited for others could be the one that they need.
+        let done = if rayon::current_thread_index().is_some() {
             let others = self.copies.iter_mut().zip(shares);
-            let others: Vec<_> = others
-                .map(|((net, backend), parts)| {
-                    scope.spawn(|| run_whole(net, *backend, parts, (loss, whole)))
-                })
-                .collect();
             let mut done = vec![run_whole(net, backend, first, (loss, whole))];
-            let failed = || Err(Error::Callback("a thread of a device failed".into()));
             done.extend(
-                others.into_iter().map(|thread| thread.join().unwrap_or_else(|_| failed())),
+                others
+                    .map(|((net, backend), parts)| run_whole(net, *backend, parts, (loss, whole))),
             );
             done
-        });
+        } else {
+            thread::scope(|scope| {
+                let others = self.copies.iter_mut().zip(shares);
+                let others: Vec<_> = others
+                    .map(|((net, backend), parts)| {
+                        scope.spawn(|| run_whole(net, *backend, parts, (loss, whole)))
+                    })
+                    .collect();
+                let mut done = vec![run_whole(net, backend, first, (loss, whole))];
+                let failed = || Err(Error::Callback("a thread of a device failed".into()));
+                done.extend(
+                    others.into_iter().map(|thread| thread.join().unwrap_or_else(|_| failed())),
+                );
+                done
+            })
+        };
         let mut all = Vec::new();
         for done in done {
             all.extend(done?);
@@ -86,6 +98,7 @@ impl<'a> Replicas<'a> {
             let others = others.into_iter().map(|other| &mut other.gradient).collect();
             reduce.sum(&mut parameter.gradient, others)
         })?;
+        check_sums(net, backend)?;
         Ok(all)
     }
 
@@ -120,6 +133,22 @@ impl<'a> Replicas<'a> {
     }
 }
 
+/// Refuses sums of gradients that are not finite, which they may be though every part is.
+fn check_sums(net: &mut Network, backend: &dyn Backend) -> Result<()> {
+    let parameters = net.parameters_mut();
+    let watched = parameters.iter().map(|parameter| Watched {
+        numbers: &parameter.gradient,
+        layer: &parameter.path,
+        what: "the gradient summed over devices",
+    });
+    let watched: Vec<Watched<'_>> = watched.collect();
+    let Some(at) = backend.watch_all(&watched).map_err(lutweave_nn::Error::from)? else {
+        return Ok(());
+    };
+    let Watched { layer, what, .. } = watched[at];
+    Err(lutweave_nn::Error::NotFinite { layer: layer.to_owned(), what: what.to_owned() }.into())
+}
+
 /// Runs some parts one after the other, and waits for what they say at the end.
 fn run_whole(
     net: &mut Network,
@@ -147,8 +176,9 @@ pub(super) fn check(done: &[Done], backend: &dyn Backend) -> Result<()> {
     Err(lutweave_nn::Error::NotFinite { layer, what }.into())
 }
 
-/// Runs some parts one after the other. With `later`, losses are read by whoever gets them, and what
-/// follows a loss that is no number is computed and of no use.
+/// Runs some parts one after the other, to the first loss that is known to be no number. With `later`, losses
+/// that lie on a device are read by whoever gets them, and what follows one that is no number is computed
+/// and of no use.
 pub(super) fn run_parts(
     net: &mut Network,
     backend: &dyn Backend,
@@ -161,7 +191,7 @@ pub(super) fn run_parts(
         let (y, saved) = net.forward(batch, backend)?;
         let (loss, dy) = loss.evaluate_part_on(&y, &target, whole, backend)?;
         // A loss that is no number ends the training; its gradient would only hide where.
-        let goes_on = later || loss.read()?.is_finite();
+        let goes_on = if later { !loss.is_known_bad() } else { loss.read()?.is_finite() };
         if goes_on {
             net.backward(saved, &dy, backend)?;
         }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use lutweave_backend::Backend;
 use lutweave_nn::Network;
 use lutweave_tensor::Dataset;
 
@@ -59,6 +60,11 @@ impl Pace {
 enum Early {
     Stopped,
     Stale,
+}
+
+/// Whether the updates of a step change nothing.
+fn is_held(backend: &dyn Backend) -> Result<bool> {
+    Ok(backend.is_held().map_err(lutweave_nn::Error::from)?)
 }
 
 impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
@@ -198,7 +204,8 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
         self.trainer.optimizer.learning_rate() * factor
     }
 
-    /// One mini-batch, one update.
+    /// One mini-batch, one update. Where a number is not finite there is none: network and optimizer are
+    /// then what they were before.
     fn step(&mut self, metric: &mut dyn Metric) -> Result<()> {
         let start = Instant::now();
         let Some(batch) = self.feed.next() else {
@@ -216,9 +223,9 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
         let (mut total, mut value) = (0f64, Sum::default());
         let weights: Result<Vec<f64>> = parts.iter().map(|part| loss.weight(&part.1)).collect();
         let weight: f64 = weights?.iter().sum();
-        // The whole step runs inside the thread pool: entering it once instead of once a kernel
-        // saves a wake-up each time.
-        rayon::scope(|_| -> Result<()> {
+        let (before, mut updated) = (net.before_step(), false);
+        let several = replicas.is_some();
+        let step_of_all = || -> Result<()> {
             let loss = loss.as_ref();
             let done = if let Some(replicas) = replicas.as_mut() {
                 replicas.run((net, backend), parts, (loss, weight))?
@@ -227,8 +234,10 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
                 let parts = parts.map(|(number, (batch, target))| (number, batch, target));
                 run_parts(net, backend, parts.collect(), (loss, weight), later.is_some())?
             };
-            if later.is_some() {
+            if later.is_some() && !done.iter().any(|(_, loss, ..)| loss.is_known_bad()) {
+                // The device holds it where it has found a number that is not finite.
                 optimizer.update_on(net.parameters_mut(), rate, backend)?;
+                updated = true;
             }
             for (_, _, y, target) in &done {
                 metric.clear();
@@ -245,9 +254,22 @@ impl<'r, 'a, 'd> Run<'r, 'a, 'd> {
             }
             if later.is_none() {
                 optimizer.update_on(net.parameters_mut(), rate, backend)?;
+                updated = true;
+            } else if is_held(backend)? {
+                return Err(Error::Diverged { epoch, step, loss: total as f32 });
             }
             replicas.as_mut().map_or(Ok(()), |replicas| replicas.share(net))
-        })?;
+        };
+        // The whole step runs inside the thread pool: entering it once instead of once a kernel
+        // saves a wake-up each time. With several devices it waits for their threads, which need the pool.
+        let done = if several { step_of_all() } else { rayon::scope(|_| step_of_all()) };
+        if done.is_err() && (!updated || is_held(backend).unwrap_or(false)) {
+            net.undo_step(before);
+            if updated {
+                optimizer.undo_count();
+            }
+        }
+        done?;
         self.position.loss.add(total, weight);
         self.position.train.add(value.mean(), value.weight);
         self.position.step = step;

@@ -15,7 +15,7 @@ use super::on_bits::Scratch;
 use super::windowed::Kernel;
 use crate::layer::{Base, Cost, Windows, state_f32, state_u32};
 use crate::settings::unknown;
-use crate::{Error, LutModel, Parameter, Result, Signal, Site, StateTensor};
+use crate::{Error, LutModel, Parameter, Result, Signal, Site, StateTensor, StepState};
 
 /// Settings, wiring, parameters and running statistics of a layer.
 #[derive(Debug)]
@@ -304,6 +304,29 @@ impl Body {
         }
         self.spec.model = model;
         Ok(())
+    }
+
+    /// Statistics where there is a batch norm; steps, and whether the wiring is frozen.
+    pub(super) fn before_step(&self) -> StepState {
+        let arrays = match self.spec.batch_norm {
+            Some(_) => vec![self.running_mean.clone(), self.running_variance.clone()],
+            None => Vec::new(),
+        };
+        let frozen = self.learned.as_ref().is_some_and(|learned| learned.frozen);
+        StepState { arrays, counts: vec![self.steps, u64::from(frozen)] }
+    }
+
+    /// The wiring that was chosen when it was frozen counts no more once it is not.
+    pub(super) fn undo_step(&mut self, before: StepState) {
+        if let Ok([mean, variance]) = <[Array; 2]>::try_from(before.arrays) {
+            (self.running_mean, self.running_variance) = (mean, variance);
+        }
+        if let [steps, frozen] = before.counts[..] {
+            self.steps = steps;
+            if let Some(learned) = &mut self.learned {
+                learned.frozen = frozen != 0;
+            }
+        }
     }
 
     pub(super) fn state(&self) -> Vec<StateTensor> {

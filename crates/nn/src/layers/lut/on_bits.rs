@@ -16,7 +16,7 @@ use super::norm::{self, Moments, Norm};
 use super::tables::LutTables;
 use crate::hardware::{Cells, StageChain, Values};
 use crate::layer::{Ancestors, Base, Cost, Frozen, TrainedBits, saved_as};
-use crate::{Layer, Parameter, Result, Saved, StateTensor};
+use crate::{Layer, Parameter, Result, Saved, StateTensor, StepState};
 
 /// Fewest nodes a thread takes at once, so that small layers are not torn apart.
 const MIN_NODES: usize = 16;
@@ -442,6 +442,14 @@ impl Layer for OnBits {
 
     fn set(&mut self, name: &str, value: f32) -> Result<()> {
         self.0.set(name, value)
+    }
+
+    fn before_step(&self) -> StepState {
+        self.0.before_step()
+    }
+
+    fn undo_step(&mut self, before: StepState) {
+        self.0.undo_step(before);
     }
 
     fn state(&self) -> Vec<StateTensor> {

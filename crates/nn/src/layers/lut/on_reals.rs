@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use super::body::Body;
 use super::norm::BatchNorm;
 use crate::layer::{Ancestors, Base, Cost, Frozen, TrainedBits, saved_as};
-use crate::{Error, Layer, Parameter, RealInputs, RealNode, Result, Saved, StateTensor};
+use crate::{Error, Layer, Parameter, RealInputs, RealNode, Result, Saved, StateTensor, StepState};
 
 /// Frames of one unit of backward work of models with a function of their own: part of the numeric
 /// contract.
@@ -340,6 +340,14 @@ impl Layer for OnReals {
 
     fn set(&mut self, name: &str, value: f32) -> Result<()> {
         self.0.set(name, value)
+    }
+
+    fn before_step(&self) -> StepState {
+        self.0.before_step()
+    }
+
+    fn undo_step(&mut self, before: StepState) {
+        self.0.undo_step(before);
     }
 
     fn state(&self) -> Vec<StateTensor> {
