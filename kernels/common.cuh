@@ -104,6 +104,11 @@ __device__ __forceinline__ float formed(Form form, float value) {
   return value;
 }
 
+// An entry of a table of numbers, or of bits.
+__device__ __forceinline__ float table_entry(float weight, bool bits) {
+  return !bits ? weight : weight > 0.5f ? 1.0f : 0.0f;
+}
+
 // The sum over the lanes of a warp, in all of them; its order is that of the lanes.
 template <class T>
 __device__ __forceinline__ T warp_sum(T value) {

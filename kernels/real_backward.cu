@@ -103,10 +103,10 @@ __device__ __forceinline__ void real_tables(const RealRows &rows, u32 table, u32
 // The value of a table over D inputs, and its slopes along each.
 template <int D>
 struct Differentiate {
-  static __device__ __forceinline__ float of(const float *table, const float *x, float *slopes) {
+  static __device__ __forceinline__ float of(const float *table, bool bits, const float *x, float *slopes) {
     float others[D];
-    float zero = Differentiate<D - 1>::of(table, x, slopes);
-    float one = Differentiate<D - 1>::of(table + (1 << (D - 1)), x, others);
+    float zero = Differentiate<D - 1>::of(table, bits, x, slopes);
+    float one = Differentiate<D - 1>::of(table + (1 << (D - 1)), bits, x, others);
 #pragma unroll
     for (int i = 0; i < D - 1; i++) slopes[i] = fmaf(x[D - 1], others[i] - slopes[i], slopes[i]);
     slopes[D - 1] = one - zero;
@@ -116,13 +116,15 @@ struct Differentiate {
 
 template <>
 struct Differentiate<0> {
-  static __device__ __forceinline__ float of(const float *table, const float *, float *) { return *table; }
+  static __device__ __forceinline__ float of(const float *table, bool bits, const float *, float *) {
+    return table_entry(*table, bits);
+  }
 };
 
 // The slopes of a unit of 32 frames, a warp each.
 template <int N>
 __device__ __forceinline__ void real_slopes(const RealRows &rows, u32 number, u32 places, const float *tables,
-                                            float *slopes) {
+                                            bool bits, float *slopes) {
   RealUnit unit = real_unit(number, (rows.frames + 31) / 32);
   if (unit.row >= places || unit.frame >= rows.frames) return; // the padding is never read
   const u32 *sources = rows.wiring + (u64)unit.row * N;
@@ -130,7 +132,7 @@ __device__ __forceinline__ void real_slopes(const RealRows &rows, u32 number, u3
   float inputs[N], own[N];
 #pragma unroll
   for (int i = 0; i < N; i++) inputs[i] = unit_input(rows.x, rows.x_stride, rows.nodes, sources[i], unit.frame);
-  Differentiate<N>::of(tables + ((u64)table << N), inputs, own);
+  Differentiate<N>::of(tables + ((u64)table << N), bits, inputs, own);
   float g = at(rows.dy, rows.stride, unit.row)[unit.frame];
   if (rows.norm.u) g = row_gradient(row_map(rows.norm, table), at(rows.norm.u, rows.stride, unit.row)[unit.frame], g);
 #pragma unroll
@@ -142,7 +144,7 @@ __device__ __forceinline__ void real_slopes(const RealRows &rows, u32 number, u3
 #define REAL_BACKWARD(N)                                                                               \
   KERNEL(128, real_backward_##N, const float *x, u32 x_stride, u32 nodes, const u32 *wiring,           \
          u32 share, u32 frames, const float *dy, u32 stride, ROW_NORM(norm), u32 count,                \
-         const float *tables, u32 splits, float *partial, u32 *tickets, float *dtables,                \
+         const float *tables, u32 bits, u32 splits, float *partial, u32 *tickets, float *dtables,                \
          float *slopes) {                                                                              \
     constexpr u32 COMBINATIONS = N > 6 ? 1 << (N - 6) : 1;                                             \
     RealRows rows = {x, x_stride, nodes, wiring, share, frames, dy, stride, ROW_NORM_OF(norm)};        \
@@ -152,7 +154,7 @@ __device__ __forceinline__ void real_slopes(const RealRows &rows, u32 number, u3
                      rest % COMBINATIONS, partial, tickets, dtables);                                  \
     } else {                                                                                           \
       u32 number = (blockIdx.x - ahead) * REAL_WARPS + threadIdx.x / 32;                               \
-      real_slopes<N>(rows, number, count * share, tables, slopes);                                     \
+      real_slopes<N>(rows, number, count * share, tables, bits, slopes);                                     \
     }                                                                                                  \
   }
 FOR_FAN_INS(REAL_BACKWARD)

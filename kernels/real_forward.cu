@@ -7,22 +7,26 @@
 // The table over D inputs; depth first, so that few registers are alive.
 template <int D>
 struct Multilinear {
-  static __device__ __forceinline__ float of(const float *table, const float *x) {
-    float zero = Multilinear<D - 1>::of(table, x);
-    float one = Multilinear<D - 1>::of(table + (1 << (D - 1)), x);
+  static __device__ __forceinline__ float of(const float *table, bool bits, const float *x) {
+    float zero = Multilinear<D - 1>::of(table, bits, x);
+    float one = Multilinear<D - 1>::of(table + (1 << (D - 1)), bits, x);
     return fmaf(x[D - 1], one - zero, zero);
   }
 };
 
 template <>
 struct Multilinear<0> {
-  static __device__ __forceinline__ float of(const float *table, const float *) { return *table; }
+  static __device__ __forceinline__ float of(const float *table, bool bits, const float *) {
+    return table_entry(*table, bits);
+  }
 };
 
 template <>
 struct Multilinear<2> {
-  static __device__ __forceinline__ float of(const float *table, const float *x) {
+  static __device__ __forceinline__ float of(const float *table, bool bits, const float *x) {
     float4 four = *(const float4 *)table;
+    four.x = table_entry(four.x, bits), four.y = table_entry(four.y, bits);
+    four.z = table_entry(four.z, bits), four.w = table_entry(four.w, bits);
     float zero = fmaf(x[0], four.y - four.x, four.x), one = fmaf(x[0], four.w - four.z, four.z);
     return fmaf(x[1], one - zero, zero);
   }
@@ -30,7 +34,7 @@ struct Multilinear<2> {
 
 template <int N>
 __device__ __forceinline__ void real_forward(const float *x, u32 x_stride, u32 nodes, const u32 *wiring,
-                                             u32 places, u32 share, u32 frames, const float *tables,
+                                             u32 places, u32 share, u32 frames, const float *tables, bool bits,
                                              float *y, u32 stride) {
   u32 place = row(), frame = column();
   if (place >= places || frame >= stride) return;
@@ -40,7 +44,7 @@ __device__ __forceinline__ void real_forward(const float *x, u32 x_stride, u32 n
     float inputs[N];
 #pragma unroll
     for (int i = 0; i < N; i++) inputs[i] = unit_input(x, x_stride, nodes, sources[i], frame);
-    out = Multilinear<N>::of(tables + ((u64)(place / share) << N), inputs);
+    out = Multilinear<N>::of(tables + ((u64)(place / share) << N), bits, inputs);
   }
   at(y, stride, place)[frame] = out;
 }
@@ -48,7 +52,8 @@ __device__ __forceinline__ void real_forward(const float *x, u32 x_stride, u32 n
 // Threads (frame, place).
 #define REAL_FORWARD(N)                                                                          \
   KERNEL(256, real_forward_##N, const float *x, u32 x_stride, u32 nodes, const u32 *wiring,      \
-         u32 places, u32 share, u32 frames, const float *tables, float *y, u32 stride) {         \
-    real_forward<N>(x, x_stride, nodes, wiring, places, share, frames, tables, y, stride);       \
+         u32 places, u32 share, u32 frames, const float *tables, u32 bits, float *y,             \
+         u32 stride) {                                                                           \
+    real_forward<N>(x, x_stride, nodes, wiring, places, share, frames, tables, bits, y, stride); \
   }
 FOR_FAN_INS(REAL_FORWARD)

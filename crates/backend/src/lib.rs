@@ -57,7 +57,7 @@ pub use noise::{Draw, NodeNoise, NodeStreams, Noise};
 pub use norm::{GroupMap, GroupNorm, NormKernels};
 pub use optimizer::{OptimizerKernels, Rule, Trained, power_of_two};
 pub use pool::{Divisor, PoolKernels};
-pub use real::{RealKernels, frame_blocks};
+pub use real::{RealKernels, RealTables, frame_blocks};
 pub use reduce::{HostReduce, Nccl, Reduce};
 pub use reference::Reference;
 pub use row_norm::{RowGradient, RowNorm, RowNormKernels, RowPass};

@@ -1,17 +1,48 @@
 //! Look-up tables on real inputs.
 
+use std::borrow::Cow;
+
 use lutweave_tensor::{Array, DType, FrameBuffer};
 
 use crate::check::{check_dtype, check_rows, check_size};
 use crate::norm::check_keep;
 use crate::row_norm::{RowGradient, RowPass, check_row_backward};
-use crate::{Result, Sites};
+use crate::{Form, Result, Sites, WeightKernels};
+
+/// The tables of a layer.
+#[derive(Debug, Clone, Copy)]
+pub struct RealTables<'a> {
+    /// `[tables][2^fan_in]`.
+    pub weights: &'a Array,
+    /// Whether an entry is 1 where the weight is above 0.5, and else 0; gradients then pass as if it were
+    /// the weight.
+    pub binarize: bool,
+}
+
+impl<'a> From<&'a Array> for RealTables<'a> {
+    /// Entries that are the weights.
+    fn from(weights: &'a Array) -> Self {
+        Self { weights, binarize: false }
+    }
+}
+
+impl<'a> RealTables<'a> {
+    /// The entries by themselves.
+    pub(crate) fn entries(self, on: &impl WeightKernels) -> Result<Cow<'a, Array>> {
+        if !self.binarize {
+            return Ok(Cow::Borrowed(self.weights));
+        }
+        let mut bits = Array::zeros(self.weights.len())?;
+        on.form_weights(self.weights, Form::Bit, 1.0, &mut bits)?;
+        Ok(Cow::Owned(bits))
+    }
+}
 
 /// Multilinear look-up tables whose inputs are real numbers in `[0, 1]`.
 ///
 /// `y = Σ_k W[k] Π_i (k_i ? x_i : 1 − x_i)`, with inputs clamped to `[0, 1]` first; the gradient is
-/// that of the clamped inputs, without a mask (as BinaryBrain's `StochasticLut`). Tables are
-/// `[tables][2^fan_in]`; where each is used is said by [`Sites`].
+/// that of the clamped inputs, without a mask (as BinaryBrain's `StochasticLut`). Where each table is used
+/// is said by [`Sites`].
 pub trait RealKernels {
     /// The value of every place and frame.
     ///
@@ -23,7 +54,7 @@ pub trait RealKernels {
         &self,
         x: &FrameBuffer,
         sites: Sites<'_>,
-        tables: &Array,
+        tables: RealTables<'_>,
         y: &mut FrameBuffer,
     ) -> Result<()>;
 
@@ -37,7 +68,7 @@ pub trait RealKernels {
         &self,
         x: &FrameBuffer,
         sites: Sites<'_>,
-        tables: &Array,
+        tables: RealTables<'_>,
         gradient: RowGradient<'_>,
         dtables: &mut Array,
         dx: Option<&mut FrameBuffer>,
@@ -67,12 +98,12 @@ pub(crate) fn check_real(
     op: &'static str,
     x: &FrameBuffer,
     sites: Sites<'_>,
-    tables: &Array,
+    tables: RealTables<'_>,
     nodes: &FrameBuffer,
 ) -> Result<()> {
     check_dtype(op, "x", x, DType::F32)?;
     sites.check(op, x)?;
-    check_size(op, "tables", "values", sites.entries(), tables.len())?;
+    check_size(op, "tables", "values", sites.entries(), tables.weights.len())?;
     check_rows(op, "nodes", nodes, DType::F32, sites.places(), x)
 }
 
@@ -80,7 +111,7 @@ pub(crate) fn check_real(
 pub(crate) fn check_real_backward(
     x: &FrameBuffer,
     sites: Sites<'_>,
-    tables: &Array,
+    tables: RealTables<'_>,
     gradient: &RowGradient<'_>,
     dtables: &Array,
     dx: Option<&FrameBuffer>,

@@ -41,7 +41,9 @@ fn sums(backend: &dyn Backend) -> (Vec<Array>, Vec<FrameBuffer>) {
     backend.table_backward(&bits, sites, &dy, own, &mut dx).unwrap();
     let (mut dtables, mut dreal) = (scale.clone(), x.clone());
     let back = RowGradient { dy: &dy, norm: None };
-    backend.real_backward(&x, sites, &scale, back, &mut dtables, Some(&mut dreal)).unwrap();
+    backend
+        .real_backward(&x, sites, (&scale).into(), back, &mut dtables, Some(&mut dreal))
+        .unwrap();
     let (mut mean, mut variance) = (Array::zeros(10).unwrap(), Array::zeros(10).unwrap());
     backend.moments(&x, 3, &mut mean, &mut variance).unwrap();
     let lengths = [sources * tables * SHARE, dy.nodes()];

@@ -4,8 +4,8 @@
 mod common;
 
 use lutweave_backend::{
-    Backend, Cpu, Isa, RealKernels, Reference, RowGradient, RowNorm, RowNormKernels, RowPass,
-    Running, Sites,
+    Backend, Cpu, Isa, RealKernels, RealTables, Reference, RowGradient, RowNorm, RowNormKernels,
+    RowPass, Running, Sites,
 };
 use lutweave_lut::Wiring;
 use lutweave_tensor::{Array, DType, FrameBuffer, rng};
@@ -73,14 +73,15 @@ impl Case {
 
     fn run(&self, backend: &dyn Backend) -> Results {
         let sites = Sites::shared(&self.wiring, self.share, self.share > 1).unwrap();
+        let entries = RealTables { weights: &self.tables, binarize: sites.fan_in() % 2 == 0 };
         let (nodes, tables, frames) = (self.wiring.nodes(), sites.tables(), self.x.frames());
         let rows = || FrameBuffer::zeros(DType::F32, &[nodes], frames).unwrap();
         let mut u = rows();
-        backend.real_forward(&self.x, sites, &self.tables, &mut u).unwrap();
+        backend.real_forward(&self.x, sites, entries, &mut u).unwrap();
         let mut numbers = vec![("u", 1, u.rows::<f32>().unwrap().to_vec())];
         // The values of all backends are near those of the reference, and bits are of the same ones.
         let mut u = rows();
-        Reference.real_forward(&self.x, sites, &self.tables, &mut u).unwrap();
+        Reference.real_forward(&self.x, sites, entries, &mut u).unwrap();
         let [mut mean, mut variance, mut averages, mut squares] =
             [0.5, 0.04, 0.2, 0.3].map(|value| Array::from(vec![value; tables]));
         if self.norm == Some(false) {
@@ -113,7 +114,7 @@ impl Case {
                 RowPass { u: &u, norm, running: (!norm.constant).then_some(running) }
             });
             let (back, dx_there) = (RowGradient { dy: &self.dy, norm }, wanted.then_some(&mut dx));
-            backend.real_backward(&self.x, sites, &self.tables, back, &mut dw, dx_there).unwrap();
+            backend.real_backward(&self.x, sites, entries, back, &mut dw, dx_there).unwrap();
             let terms = if self.norm.is_some() { share * frames } else { 1 };
             numbers.push(("dtables", terms, dw.to_vec()));
             numbers.push(("dx", 1, dx.rows::<f32>().unwrap().to_vec()));
@@ -168,7 +169,8 @@ fn the_way_back_takes_three_launches() {
         });
         let (mut dw, mut dx) = (Array::zeros(case.tables.len()).unwrap(), case.x.clone());
         let (back, before) = (RowGradient { dy: &case.dy, norm: pass }, cuda.traffic());
-        cuda.real_backward(&case.x, sites, &case.tables, back, &mut dw, Some(&mut dx)).unwrap();
+        cuda.real_backward(&case.x, sites, (&case.tables).into(), back, &mut dw, Some(&mut dx))
+            .unwrap();
         assert_eq!((cuda.traffic() - before).launches, launches, "{norm:?}");
     }
 }
@@ -198,7 +200,14 @@ fn norms_that_do_not_fit_are_refused() {
                 let pass = RowPass { u: &u, norm, running: Some(running) };
                 let back = RowGradient { dy: &case.dy, norm: Some(pass) };
                 let mut dw = Array::zeros(case.tables.len()).unwrap();
-                let done = backend.real_backward(&case.x, sites, &case.tables, back, &mut dw, None);
+                let done = backend.real_backward(
+                    &case.x,
+                    sites,
+                    (&case.tables).into(),
+                    back,
+                    &mut dw,
+                    None,
+                );
                 done.is_err()
             })
             .collect::<Vec<bool>>()
@@ -224,7 +233,8 @@ fn threads_do_not_change_a_bit() {
             let mut dx = FrameBuffer::zeros(DType::F32, &[9], 1500).unwrap();
             let cpu = Cpu::new();
             let back = RowGradient { dy: &dy, norm: None };
-            cpu.real_backward(&x, (&wiring).into(), &tables, back, &mut dw, Some(&mut dx)).unwrap();
+            cpu.real_backward(&x, (&wiring).into(), (&tables).into(), back, &mut dw, Some(&mut dx))
+                .unwrap();
             (dw, dx)
         })
     };

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::{Cpu, Dispatch, Isa, Kernel};
 use crate::real::{RealKernels, check_real, check_real_backward, frame_blocks};
 use crate::sites::{Rows, real_ones};
-use crate::{Result, RowGradient, Sites};
+use crate::{RealTables, Result, RowGradient, Sites};
 
 /// Frames in one step of the loops: a register of AVX-512.
 const LANES: usize = 16;
@@ -186,10 +186,11 @@ impl RealKernels for Cpu {
         &self,
         x: &FrameBuffer,
         sites: Sites<'_>,
-        tables: &Array,
+        tables: RealTables<'_>,
         y: &mut FrameBuffer,
     ) -> Result<()> {
         check_real("real forward", x, sites, tables, y)?;
+        let tables = tables.entries(self)?;
         let (rows, frames) = (Rows::new(x, sites, real_ones)?, x.frames());
         let (isa, fan_in, share) = (self.isa(), sites.fan_in(), sites.share());
         let places = y.rows_mut::<f32>()?.par_chunks_mut(rows.stride()).enumerate();
@@ -206,12 +207,13 @@ impl RealKernels for Cpu {
         &self,
         x: &FrameBuffer,
         sites: Sites<'_>,
-        tables: &Array,
+        tables: RealTables<'_>,
         gradient: RowGradient<'_>,
         dtables: &mut Array,
         dx: Option<&mut FrameBuffer>,
     ) -> Result<()> {
         check_real_backward(x, sites, tables, &gradient, dtables, dx.as_deref())?;
+        let tables = tables.entries(self)?;
         let dy = &*gradient.of_values(self)?;
         let rows = Rows::new(x, sites, real_ones)?;
         let (isa, fan_in, share) = (self.isa(), sites.fan_in(), sites.share());

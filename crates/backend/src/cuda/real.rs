@@ -10,7 +10,7 @@ use super::row_norm::Norm;
 use super::table::splits;
 use super::tables::Kind;
 use crate::real::{RealKernels, check_real, check_real_backward};
-use crate::{Result, RowGradient, RowPass, Sites};
+use crate::{RealTables, Result, RowGradient, RowPass, Sites};
 
 /// Inputs whose combinations a thread has sums for; the others are seen to by blocks of their own.
 const INPUTS: usize = 6;
@@ -23,12 +23,13 @@ impl RealKernels for Cuda {
         &self,
         x: &FrameBuffer,
         sites: Sites<'_>,
-        tables: &Array,
+        tables: RealTables<'_>,
         y: &mut FrameBuffer,
     ) -> Result<()> {
         check_real("real forward", x, sites, tables, y)?;
         let (wiring, there) = (self.sources_of(sites)?, self.input(x)?);
-        let (tables, out) = (self.input(tables)?, self.output(y)?);
+        let (bits, weights) = (u32::from(tables.binarize), self.input(tables.weights)?);
+        let out = self.output(y)?;
         self.launch(
             &kernels::REAL_FORWARD,
             &format!("real_forward_{}", sites.fan_in()),
@@ -41,7 +42,8 @@ impl RealKernels for Cuda {
                 count(sites.places())?,
                 count(sites.share())?,
                 count(x.frames())?,
-                &tables,
+                &weights,
+                bits,
                 &out,
                 stride(y)?,
             ],
@@ -54,7 +56,7 @@ impl RealKernels for Cuda {
         &self,
         x: &FrameBuffer,
         sites: Sites<'_>,
-        tables: &Array,
+        tables: RealTables<'_>,
         gradient: RowGradient<'_>,
         dtables: &mut Array,
         dx: Option<&mut FrameBuffer>,
@@ -67,7 +69,8 @@ impl RealKernels for Cuda {
             Some(RowPass { u, norm, running }) => self.norm_back(u, norm, &dy_there, running)?,
             None => Norm::none(),
         };
-        let (tables, out) = (self.input(tables)?, self.changed(&*dtables)?);
+        let (bits, weights) = (u32::from(tables.binarize), self.input(tables.weights)?);
+        let out = self.changed(&*dtables)?;
         // Blocks of tables, and those of slopes where the inputs have a gradient.
         let (splits, combinations) = (splits(units), 1usize << fan_in.saturating_sub(INPUTS));
         let ahead = sites.tables() * splits * combinations;
@@ -82,7 +85,7 @@ impl RealKernels for Cuda {
             arguments![&x_there, stride(x)?, count(x.nodes())?, wiring.first()],
             arguments![count(sites.share())?, frames, &dy_there, stride(dy)?],
             &norm.arguments,
-            arguments![count(sites.tables())?, &tables, count(splits)?, &partial, &tickets],
+            arguments![count(sites.tables())?, &weights, bits, count(splits)?, &partial, &tickets],
             arguments![&out, &slopes],
         ]);
         self.launch(

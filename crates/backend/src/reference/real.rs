@@ -4,7 +4,7 @@ use lutweave_tensor::{Array, FrameBuffer};
 
 use super::{Reference, multilinear, multilinear_gradient};
 use crate::real::{RealKernels, check_real, check_real_backward};
-use crate::{Result, RowGradient, Sites};
+use crate::{RealTables, Result, RowGradient, Sites};
 
 /// The clamped inputs at one place in one frame.
 fn inputs(x: &FrameBuffer, sites: Sites<'_>, place: usize, frame: usize) -> Result<Vec<f64>> {
@@ -27,12 +27,13 @@ impl RealKernels for Reference {
         &self,
         x: &FrameBuffer,
         sites: Sites<'_>,
-        tables: &Array,
+        tables: RealTables<'_>,
         y: &mut FrameBuffer,
     ) -> Result<()> {
         check_real("real forward", x, sites, tables, y)?;
+        let tables = tables.entries(self)?;
         for place in 0..sites.places() {
-            let table = table(tables, place / sites.share(), sites.fan_in());
+            let table = table(&tables, place / sites.share(), sites.fan_in());
             for frame in 0..x.frames() {
                 let value = multilinear(&table, &inputs(x, sites, place, frame)?);
                 y.row_mut::<f32>(place)?[frame] = value as f32;
@@ -45,18 +46,19 @@ impl RealKernels for Reference {
         &self,
         x: &FrameBuffer,
         sites: Sites<'_>,
-        tables: &Array,
+        tables: RealTables<'_>,
         gradient: RowGradient<'_>,
         dtables: &mut Array,
         mut dx: Option<&mut FrameBuffer>,
     ) -> Result<()> {
         check_real_backward(x, sites, tables, &gradient, dtables, dx.as_deref())?;
+        let tables = tables.entries(self)?;
         let dy = &*gradient.of_values(self)?;
         let (fan_in, frames) = (sites.fan_in(), x.frames());
         let mut total = vec![0f64; sites.all_sources() * frames]; // those of constants unread
         for place in 0..sites.places() {
             let node = place / sites.share();
-            let table = table(tables, node, fan_in);
+            let table = table(&tables, node, fan_in);
             let mut own = vec![0f64; table.len()];
             for frame in 0..frames {
                 let g = f64::from(dy.row::<f32>(place)?[frame]);

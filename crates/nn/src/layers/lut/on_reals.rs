@@ -1,11 +1,10 @@
 //! A LUT layer on inputs that are real numbers: frame by frame, batch norm over rows.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use lutweave_backend::{
-    Backend, Cpu, Form, MicroMlps, RowGradient, RowNorm, RowPass, Running, frame_blocks,
+    Backend, Cpu, MicroMlps, RealTables, RowGradient, RowNorm, RowPass, Running, frame_blocks,
 };
 use lutweave_lut::NetlistBuilder;
 use lutweave_tensor::{Array, DType, FrameBuffer};
@@ -78,17 +77,6 @@ impl OnReals {
         Ok(y)
     }
 
-    /// The parameters as multilinear tables.
-    fn tables(&self, binarize: bool, backend: &dyn Backend) -> Result<Cow<'_, Array>> {
-        let values = &self.0.weights.values;
-        if !binarize {
-            return Ok(Cow::Borrowed(values));
-        }
-        let mut bits = Array::zeros(values.len())?;
-        backend.form_weights(values, Form::Bit, 1.0, &mut bits)?;
-        Ok(Cow::Owned(bits))
-    }
-
     /// The value of every node and frame.
     fn values(&self, x: &FrameBuffer, backend: &dyn Backend) -> Result<FrameBuffer> {
         let body = &self.0;
@@ -105,8 +93,8 @@ impl OnReals {
         match body.spec.model.real() {
             RealInputs::Multilinear { binarize_table } => {
                 let sites = body.sites(&body.fixed)?;
-                let tables = self.tables(binarize_table, backend)?;
-                backend.real_forward(x, sites, &tables, &mut u)?;
+                let tables = RealTables { weights: &body.weights.values, binarize: binarize_table };
+                backend.real_forward(x, sites, tables, &mut u)?;
             }
             RealInputs::Own(model) => {
                 if let Some(nodes) = body.micro_mlps(model)
@@ -156,9 +144,9 @@ impl OnReals {
         let back = RowGradient { dy, norm };
         match body.spec.model.real() {
             RealInputs::Multilinear { binarize_table } => {
-                let tables = self.tables(binarize_table, backend)?;
+                let tables = RealTables { weights: &body.weights.values, binarize: binarize_table };
                 let sites = body.sites(&body.fixed)?;
-                backend.real_backward(x, sites, &tables, back, gradient, want_dx.then_some(dx))?;
+                backend.real_backward(x, sites, tables, back, gradient, want_dx.then_some(dx))?;
                 Ok(())
             }
             RealInputs::Own(model) => {
