@@ -148,52 +148,6 @@ __device__ __forceinline__ void block_moments(const float *x, u32 stride, u32 ro
   *variance = block_sum(squares, shared) / count;
 }
 
-// The norm of LUT nodes on rows of values u (row_norm.cu), and what goes through its statistics: for each node
-// Σ g / n and Σ g · (u − mean) / n, each times what the gradient has of it. None without u or mean.
-struct RowNorm {
-  const float *u, *mean, *variance;
-  float gamma, beta;
-  const float2 *slopes; // none where statistics are constant
-};
-
-// A norm among the arguments of a kernel, and what they are together.
-#define ROW_NORM(name)                                                                                     \
-  const float *name##_u, const float *name##_mean, const float *name##_variance, float name##_gamma,       \
-      float name##_beta, const float2 *name##_slopes
-#define ROW_NORM_OF(name) \
-  { name##_u, name##_mean, name##_variance, name##_gamma, name##_beta, name##_slopes }
-
-// The same for one node.
-struct RowMap {
-  float mean, root, gamma, beta, shift, slope;
-};
-
-__device__ __forceinline__ RowMap row_map(RowNorm norm, u32 node) {
-  RowMap map = {0, 1, norm.gamma, norm.beta, 0, 0};
-  if (!norm.mean) return map;
-  map.mean = norm.mean[node];
-  map.root = (float)(1.0 / sqrt((double)norm.variance[node]));
-  if (norm.slopes) map.shift = norm.slopes[node].x, map.slope = norm.slopes[node].y;
-  return map;
-}
-
-// v of a value: the roundings of the CPU, in its order.
-__device__ __forceinline__ float row_value(RowMap map, float u) {
-  return (u - map.mean) * map.root * map.gamma + map.beta;
-}
-
-// Whether v lies outside of the window that gradients pass.
-__device__ __forceinline__ bool row_outside(RowMap map, float u) {
-  float v = row_value(map, u);
-  return v <= 0.0f || v >= 1.0f;
-}
-
-// The gradient of a value from that of what the node gives.
-__device__ __forceinline__ float row_gradient(RowMap map, float u, float dy) {
-  float g = row_outside(map, u) ? 0 : map.gamma * map.root * dy;
-  return g + map.shift + (u - map.mean) * map.slope;
-}
-
 // Units of work of a table: unit u is word u % words of its place u / words. The words of every
 // source of 32 units, one unit a lane, are put where all lanes can read them: tile[i * 32 + j] is
 // source i of unit j. Gives the word that the lane's own unit is.

@@ -3,8 +3,8 @@
 // Each costs about 2 fan_in + 8 instructions a unit, frame and node, and fan_in + 2 loads of parameters that all
 // lanes share: 16 units of six inputs take 450, 64 G frames·nodes/s forward, half of it for slopes, as much
 // again for the gradient of the parameters. micro_forward moves 4 (fan_in + 1) bytes a frame and node,
-// micro_slopes 4 (2 fan_in + 1), micro_gradient 4 (fan_in + 1) for each four units, from the caches: 112 for 16.
-// So instructions are the bound.
+// slopes 4 (2 fan_in + 1), gradients 4 (fan_in + 1) for each four units, from the caches: 112 for 16; 4 more each
+// with a norm. So instructions are the bound.
 
 #define UNITS 4 // of a block of micro_gradient
 
@@ -53,41 +53,39 @@ __device__ __forceinline__ void micro_forward(const float *x, u32 x_stride, u32 
   at(y, stride, place)[frame] = value;
 }
 
-// slopes[place * N + i] = dy[place] · ∂y/∂x_i.
+// slopes[place * N + i] = du[place] · ∂u/∂x_i, for a unit of 32 frames, a warp each.
 template <int N>
-__device__ __forceinline__ void micro_slopes(const float *x, u32 x_stride, u32 nodes, const u32 *wiring, u32 places,
-                                             u32 share, u32 frames, const float *parameters, u32 units, u32 function,
-                                             const float *dy, u32 stride, float *slopes) {
-  u32 place = row(), frame = column();
-  if (place >= places || frame >= frames) return; // the padding is never read
-  Model m = micro_model(N, units, function);
-  const float *own = parameters + (u64)(place / share) * m.size;
-  float inputs[N], slope[N], g = at(dy, stride, place)[frame];
-  micro_inputs<N>(x, x_stride, nodes, wiring + (u64)place * N, frame, inputs);
+__device__ __forceinline__ void micro_slopes(const RealRows &rows, u32 number, u32 places, const float *parameters,
+                                             Model m, float *slopes) {
+  RealUnit unit = real_unit(number, (rows.frames + 31) / 32);
+  if (unit.row >= places || unit.frame >= rows.frames) return; // the padding is never read
+  u32 table = unit.row / rows.share;
+  const float *own = parameters + (u64)table * m.size;
+  float inputs[N], slope[N], g = real_gradient(rows, row_map(rows.norm, table), unit.row, unit.frame);
+  micro_inputs<N>(rows.x, rows.x_stride, rows.nodes, rows.wiring + (u64)unit.row * N, unit.frame, inputs);
 #pragma unroll
   for (int i = 0; i < N; i++) slope[i] = 0;
 #pragma unroll 1
-  for (u32 unit = 0; unit < units; unit++) {
+  for (u32 unit = 0; unit < micro_mlp_model::units(m); unit++) {
     float e = g * own[micro_mlp_model::weight_of(m) + unit] * micro_unit<N>(m, own, unit, inputs).y;
 #pragma unroll
     for (int i = 0; i < N; i++) slope[i] += e * own[unit * N + i];
   }
 #pragma unroll
-  for (int i = 0; i < N; i++) at(slopes, stride, place * N + i)[frame] = slope[i];
+  for (int i = 0; i < N; i++) at(slopes, rows.stride, unit.row * N + i)[unit.frame] = slope[i];
 }
 
 // Adds the gradient of the parameters of some units of a node, over the frames at all its places.
 template <int N>
-__device__ __forceinline__ void micro_gradient(const float *x, u32 x_stride, u32 nodes, const u32 *wiring, u32 share,
-                                               u32 frames, const float *parameters, u32 units, u32 function,
-                                               const float *dy, u32 stride, float *dparameters) {
+__device__ __forceinline__ void micro_gradient(const RealRows &rows, u32 table, u32 first, const float *parameters,
+                                               Model m, float *dparameters) {
   constexpr u32 SUMS = UNITS * (N + 2) + 1, WARPS = 4;
   SHARED(float, parts, SUMS * WARPS);
-  u32 warp = threadIdx.x / 32;
-  Model m = micro_model(N, units, function);
-  u32 first = blockIdx.y * UNITS, weights = micro_mlp_model::weight_of(m), biases = micro_mlp_model::bias_of(m);
-  const float *own = parameters + (u64)blockIdx.x * m.size;
-  float *out = dparameters + (u64)blockIdx.x * m.size;
+  u32 warp = threadIdx.x / 32, units = micro_mlp_model::units(m);
+  u32 weights = micro_mlp_model::weight_of(m), biases = micro_mlp_model::bias_of(m);
+  const float *own = parameters + (u64)table * m.size;
+  float *out = dparameters + (u64)table * m.size;
+  RowMap map = row_map(rows.norm, table);
   float dweights[UNITS][N], dbias[UNITS], dweight[UNITS], all = 0;
 #pragma unroll
   for (int u = 0; u < UNITS; u++) {
@@ -95,11 +93,11 @@ __device__ __forceinline__ void micro_gradient(const float *x, u32 x_stride, u32
 #pragma unroll
     for (int i = 0; i < N; i++) dweights[u][i] = 0;
   }
-  for (u32 p = 0; p < share; p++) {
-    u32 place = blockIdx.x * share + p;
-    for (u32 frame = threadIdx.x; frame < frames; frame += 128) {
-      float inputs[N], g = at(dy, stride, place)[frame];
-      micro_inputs<N>(x, x_stride, nodes, wiring + (u64)place * N, frame, inputs);
+  for (u32 p = 0; p < rows.share; p++) {
+    u32 place = table * rows.share + p;
+    for (u32 frame = threadIdx.x; frame < rows.frames; frame += 128) {
+      float inputs[N], g = real_gradient(rows, map, place, frame);
+      micro_inputs<N>(rows.x, rows.x_stride, rows.nodes, rows.wiring + (u64)place * N, frame, inputs);
       all += g;
 #pragma unroll
       for (int u = 0; u < UNITS; u++) {
@@ -138,23 +136,25 @@ __device__ __forceinline__ void micro_gradient(const float *x, u32 x_stride, u32
   }
 }
 
-// Threads (frame, place); blocks (table, four units).
+// Threads (frame, place). On the way back blocks of four units of each table, then units of slopes where these
+// are wanted.
 #define MICRO_MLP(N)                                                                                         \
   KERNEL(256, micro_forward_##N, const float *x, u32 x_stride, u32 nodes, const u32 *wiring, u32 places,     \
          u32 share, u32 frames, const float *parameters, u32 units, u32 function, float *y, u32 stride) {    \
     micro_forward<N>(x, x_stride, nodes, wiring, places, share, frames, parameters, units, function, y,      \
                      stride);                                                                                \
   }                                                                                                          \
-  KERNEL(256, micro_slopes_##N, const float *x, u32 x_stride, u32 nodes, const u32 *wiring, u32 places,      \
-         u32 share, u32 frames, const float *parameters, u32 units, u32 function, const float *dy,           \
-         u32 stride, float *slopes) {                                                                        \
-    micro_slopes<N>(x, x_stride, nodes, wiring, places, share, frames, parameters, units, function, dy,      \
-                    stride, slopes);                                                                         \
-  }                                                                                                          \
-  KERNEL(128, micro_gradient_##N, const float *x, u32 x_stride, u32 nodes, const u32 *wiring, u32 share,     \
-         u32 frames, const float *parameters, u32 units, u32 function, const float *dy, u32 stride,          \
-         float *dparameters) {                                                                               \
-    micro_gradient<N>(x, x_stride, nodes, wiring, share, frames, parameters, units, function, dy, stride,    \
-                      dparameters);                                                                          \
+  KERNEL(128, micro_backward_##N, const float *x, u32 x_stride, u32 nodes, const u32 *wiring, u32 share,     \
+         u32 frames, const float *dy, u32 stride, ROW_NORM(norm), u32 count, const float *parameters,        \
+         u32 units, u32 function, float *dparameters, float *slopes) {                                       \
+    RealRows rows = {x, x_stride, nodes, wiring, share, frames, dy, stride, ROW_NORM_OF(norm)};              \
+    Model m = micro_model(N, units, function);                                                               \
+    u32 ahead = count * ((units + UNITS - 1) / UNITS), part = blockIdx.x / count;                            \
+    if (blockIdx.x < ahead) {                                                                                \
+      micro_gradient<N>(rows, blockIdx.x - part * count, part * UNITS, parameters, m, dparameters);          \
+    } else {                                                                                                 \
+      u32 number = (blockIdx.x - ahead) * REAL_WARPS + threadIdx.x / 32;                                     \
+      micro_slopes<N>(rows, number, count * share, parameters, m, slopes);                                   \
+    }                                                                                                        \
   }
 FOR_FAN_INS(MICRO_MLP)

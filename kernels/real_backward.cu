@@ -3,7 +3,7 @@
 //   dtables[table][k] += Σ du · Π_i (k_i ? x_i : 1 − x_i) over the frames at all places of a table
 //   slopes[place * fan_in + i] = du[place] · ∂u/∂x_i, which scatter_rows.cu adds up by source
 //
-// where du is dy, or what a norm makes of dy and u as both are loaded (common.cuh). Blocks are of two kinds, those of
+// where du is dy, or what a norm makes of dy and u as both are loaded (real_rows.cuh). Blocks are of two kinds, those of
 // tables and then those of slopes: neither waits for the other, and a thread has registers for one of the two.
 //
 // Tables move 4 (fan_in + 1) bytes a frame and node, slopes 4 (2 fan_in + 1), each 4 more with a norm: 88 for 6
@@ -13,29 +13,6 @@
 //
 // A lane keeps the sums of its frames in registers, 64 at most: of seven and eight inputs there are blocks for
 // each combination of those past the sixth. Lanes, warps and splits are added in fixed order.
-
-#define REAL_WARPS 4
-
-// What a layer reads, and the gradient that comes to it.
-struct RealRows {
-  const float *x;
-  u32 x_stride, nodes;
-  const u32 *wiring;
-  u32 share, frames;
-  const float *dy;
-  u32 stride;
-  RowNorm norm;
-};
-
-// Sites of 32 frames: unit u is word u % words of row u / words.
-struct RealUnit {
-  u32 row, frame;
-};
-
-__device__ __forceinline__ RealUnit real_unit(u32 unit, u32 words) {
-  u32 row = unit / words;
-  return {row, (unit - row * words) * 32 + (threadIdx.x & 31)};
-}
 
 // sums[FIRST + k] += weight · Π (k_i ? x_i : 1 − x_i) over D inputs.
 template <int D, int FIRST>
@@ -71,9 +48,7 @@ __device__ __forceinline__ void real_tables(const RealRows &rows, u32 table, u32
   for (u32 number = split * REAL_WARPS + warp; number < units; number += splits * REAL_WARPS) {
     RealUnit unit = real_unit(number, words);
     if (unit.frame >= rows.frames) continue;
-    u64 site = (u64)rows.stride * (table * rows.share + unit.row) + unit.frame;
-    float inputs[N], weight = rows.dy[site];
-    if (rows.norm.u) weight = row_gradient(map, rows.norm.u[site], weight);
+    float inputs[N], weight = real_gradient(rows, map, table * rows.share + unit.row, unit.frame);
 #pragma unroll
     for (int i = 0; i < N; i++)
       inputs[i] = unit_input(rows.x, rows.x_stride, rows.nodes, sources[unit.row * N + i], unit.frame);
@@ -133,8 +108,7 @@ __device__ __forceinline__ void real_slopes(const RealRows &rows, u32 number, u3
 #pragma unroll
   for (int i = 0; i < N; i++) inputs[i] = unit_input(rows.x, rows.x_stride, rows.nodes, sources[i], unit.frame);
   Differentiate<N>::of(tables + ((u64)table << N), bits, inputs, own);
-  float g = at(rows.dy, rows.stride, unit.row)[unit.frame];
-  if (rows.norm.u) g = row_gradient(row_map(rows.norm, table), at(rows.norm.u, rows.stride, unit.row)[unit.frame], g);
+  float g = real_gradient(rows, row_map(rows.norm, table), unit.row, unit.frame);
 #pragma unroll
   for (int i = 0; i < N; i++) at(slopes, rows.stride, unit.row * N + i)[unit.frame] = g * own[i];
 }

@@ -1,4 +1,4 @@
-// Batch norm of LUT nodes on rows of values, and the window that gradients pass through (common.cuh).
+// Batch norm of LUT nodes on rows of values, and the window that gradients pass through (real_rows.cuh).
 //
 // row_moments reads 4 bytes a value from memory and again from the cache; node_reals moves 8 and node_bits
 // 4 and an eighth; row_slopes reads 8 and row_backward moves 12: memory is the bound of each, at 3 TB/s.

@@ -32,8 +32,9 @@ models! {
 }
 
 /// What models are made of, and what is made of models.
-const BEFORE: [(&str, &str); 4] = [
+const BEFORE: [(&str, &str); 5] = [
     header!("common.cuh"),
+    header!("real_rows.cuh"),
     header!("choose.cuh"),
     header!("noise.cuh"),
     header!("table_model.cuh"),

@@ -3,7 +3,8 @@
 use lutweave_tensor::{Array, DType, FrameBuffer};
 
 use crate::check::{check_dtype, check_rows, check_size};
-use crate::{Result, Sites, UnitFunction};
+use crate::real::check_gradient;
+use crate::{Result, RowGradient, Sites, UnitFunction};
 
 /// Nodes with one hidden layer each. Parameters of a node, in order: weights `[units][fan_in]` and biases
 /// `[units]` of the hidden layer, then weights `[units]` and the bias of the output.
@@ -39,7 +40,8 @@ pub trait MicroMlpKernels {
         Ok(false)
     }
 
-    /// Adds the gradient of the parameters, and that of the inputs where it is wanted.
+    /// Adds the gradient of the parameters, and that of the inputs where it is wanted, from that of the
+    /// values, or of what a norm made of these; running averages are then taken over too.
     ///
     /// # Errors
     ///
@@ -49,7 +51,7 @@ pub trait MicroMlpKernels {
         _x: &FrameBuffer,
         _sites: Sites<'_>,
         _nodes: MicroMlps<'_>,
-        _dy: &FrameBuffer,
+        _back: RowGradient<'_>,
         _gradient: &mut Array,
         _dx: Option<&mut FrameBuffer>,
     ) -> Result<bool> {
@@ -74,15 +76,18 @@ pub(crate) fn check_micro(
     check_size(op, "parameters", "values", all, nodes.parameters.len())
 }
 
-/// Checks the gradients.
-pub(crate) fn check_micro_gradients(
+/// Checks all operands of the way back.
+pub(crate) fn check_micro_backward(
     x: &FrameBuffer,
     sites: Sites<'_>,
     nodes: MicroMlps<'_>,
+    back: &RowGradient<'_>,
     gradient: &Array,
     dx: Option<&FrameBuffer>,
 ) -> Result<()> {
     let op = "micro-MLP backward";
+    check_micro(op, x, sites, nodes, back.dy)?;
+    check_gradient(op, sites, back)?;
     check_size(op, "parameters", "gradients", nodes.parameters.len(), gradient.len())?;
     dx.map_or(Ok(()), |dx| check_rows(op, "dx", dx, DType::F32, sites.sources(), x))
 }

@@ -118,11 +118,19 @@ pub(crate) fn check_real_backward(
 ) -> Result<()> {
     let op = "real backward";
     check_real(op, x, sites, tables, gradient.dy)?;
-    if let Some(RowPass { u, norm, running }) = &gradient.norm {
-        check_row_backward(u, *norm, gradient.dy, u)?;
-        check_size(op, "a node", "rows", sites.share(), norm.share)?;
-        running.as_ref().map_or(Ok(()), |own| check_keep(norm.mean, norm.variance, own))?;
-    }
+    check_gradient(op, sites, gradient)?;
     check_size(op, "dtables", "values", sites.entries(), dtables.len())?;
     dx.map_or(Ok(()), |dx| check_rows(op, "dx", dx, DType::F32, sites.sources(), x))
+}
+
+/// Checks the norm that a gradient comes back through.
+pub(crate) fn check_gradient(
+    op: &'static str,
+    sites: Sites<'_>,
+    gradient: &RowGradient<'_>,
+) -> Result<()> {
+    let Some(RowPass { u, norm, running }) = &gradient.norm else { return Ok(()) };
+    check_row_backward(u, *norm, gradient.dy, u)?;
+    check_size(op, "a node", "rows", sites.share(), norm.share)?;
+    running.as_ref().map_or(Ok(()), |own| check_keep(norm.mean, norm.variance, own))
 }

@@ -81,7 +81,7 @@ impl<'a> RowGradient<'a> {
     /// [`keep_statistics`](NormKernels::keep_statistics).
     pub fn of_values(
         self,
-        on: &(impl RowNormKernels + NormKernels + ?Sized),
+        on: &(impl RowNormKernels + NormKernels),
     ) -> Result<Cow<'a, FrameBuffer>> {
         let Some(RowPass { u, norm, running }) = self.norm else {
             return Ok(Cow::Borrowed(self.dy));

@@ -5,7 +5,7 @@
 
 mod common;
 
-use lutweave_backend::{BatchState, MOMENTS};
+use lutweave_backend::{BatchState, MOMENTS, RowGradient};
 use lutweave_backend::{
     Draw, MicroMlpKernels, MicroMlps, ModelKernels, NodeNoise, NodeStreams, Nodes, Noise, Sites,
     TableModel, UnitFunction,
@@ -59,7 +59,8 @@ fn operands_that_do_not_fit_are_refused() {
         let forward = cuda.micro_forward(x, sites, nodes, &mut y)?;
         let mut gradient = parameters.clone();
         let mut dx = rows(DType::F32, 5);
-        let backward = cuda.micro_backward(x, sites, nodes, &y, &mut gradient, Some(&mut dx))?;
+        let back = RowGradient { dy: &y, norm: None };
+        let backward = cuda.micro_backward(x, sites, nodes, back, &mut gradient, Some(&mut dx))?;
         lutweave_backend::Result::Ok(forward && backward)
     };
     assert!(micro(&right, 4, &rows(DType::F32, 5)).unwrap());

@@ -307,11 +307,12 @@ fn a_layer_is_three_launches_each_way() {
         assert_eq!(launches(frozen, "0.lut", true), (2 + chosen, 3), "{name}, frozen");
     }
     let reals = || Sequential::new(&[20]).reading(DType::F32);
-    for model in [Smoothed::default(), Smoothed::stochastic()] {
+    let models = [lut(3), lut(3).model(Smoothed::stochastic()), lut(3).model(MicroMlp::new(5))];
+    for lut in models {
         for bits in [false, true] {
-            let lut = lut(3).model(model).real_inputs(true).real_output(!bits);
-            let net = reals().then(lut).build(5).unwrap();
-            assert_eq!(launches(net, "0.lut", true), (3, 3), "on reals: {model:?}");
+            let lut = lut.clone().real_inputs(true).real_output(!bits);
+            let net = reals().then(lut.clone()).build(5).unwrap();
+            assert_eq!(launches(net, "0.lut", true), (3, 3), "on reals: {lut:?}");
         }
     }
     let eight = Some(Precision { bits: 8, step: None });

@@ -4,16 +4,17 @@ use lutweave_kernels::MICRO_MLP;
 use lutweave_tensor::{Array, FrameBuffer};
 
 use super::Cuda;
-use super::device::{Shape, arguments};
-use super::operands::{count, give, stride};
+use super::device::{Shape, arguments, joined};
+use super::operands::{count, give, stride, words};
+use super::row_norm::Norm;
 use super::tables::Kind;
-use crate::micro_mlp::{MicroMlpKernels, MicroMlps, check_micro, check_micro_gradients};
-use crate::{Result, Sites};
+use crate::micro_mlp::{MicroMlpKernels, MicroMlps, check_micro, check_micro_backward};
+use crate::{Result, RowGradient, RowPass, Sites};
 
 /// Units of a block that sums gradients.
 const UNITS: usize = 4;
-/// Most units that a grid of such blocks has.
-const MOST_UNITS: usize = 4 * 65_535;
+/// Warps of a block.
+const WARPS: usize = 4;
 
 impl MicroMlpKernels for Cuda {
     fn micro_forward(
@@ -24,9 +25,6 @@ impl MicroMlpKernels for Cuda {
         y: &mut FrameBuffer,
     ) -> Result<bool> {
         check_micro("micro-MLP forward", x, sites, nodes, y)?;
-        if nodes.units > MOST_UNITS {
-            return Ok(false);
-        }
         let (wiring, there) = (self.sources_of(sites)?, self.input(x)?);
         let (parameters, out) = (self.input(nodes.parameters)?, self.output(y)?);
         self.launch(
@@ -57,61 +55,40 @@ impl MicroMlpKernels for Cuda {
         x: &FrameBuffer,
         sites: Sites<'_>,
         nodes: MicroMlps<'_>,
-        dy: &FrameBuffer,
+        back: RowGradient<'_>,
         gradient: &mut Array,
         dx: Option<&mut FrameBuffer>,
     ) -> Result<bool> {
-        check_micro("micro-MLP backward", x, sites, nodes, dy)?;
-        check_micro_gradients(x, sites, nodes, gradient, dx.as_deref())?;
-        if nodes.units > MOST_UNITS {
-            return Ok(false);
-        }
-        let (wiring, there) = (self.sources_of(sites)?, self.input(x)?);
-        let (parameters, dy_there) = (self.input(nodes.parameters)?, self.input(dy)?);
-        let (units, function) = (count(nodes.units)?, nodes.function as u32);
-        let out = self.changed(&*gradient)?;
+        check_micro_backward(x, sites, nodes, &back, gradient, dx.as_deref())?;
+        let (dy, units) = (back.dy, sites.share() * words(x));
+        let (wiring, x_there, dy_there) =
+            (self.sources_of(sites)?, self.input(x)?, self.input(dy)?);
+        let norm = match back.norm {
+            Some(RowPass { u, norm, running }) => self.norm_back(u, norm, &dy_there, running)?,
+            None => Norm::none(),
+        };
+        let (parameters, out) = (self.input(nodes.parameters)?, self.changed(&*gradient)?);
+        // Blocks of parameters, and those of slopes where the inputs have a gradient.
+        let ahead = sites.tables().saturating_mul(nodes.units.div_ceil(UNITS));
+        let all = count(sites.tables() * units)? as usize;
+        let behind = if dx.is_some() { all.div_ceil(WARPS) } else { 0 };
+        let slopes =
+            self.memory.allocate(if dx.is_some() { dy.bytes() * sites.fan_in() } else { 0 })?;
+        let operands = joined(&[
+            arguments![&x_there, stride(x)?, count(x.nodes())?, wiring.first()],
+            arguments![count(sites.share())?, count(x.frames())?, &dy_there, stride(dy)?],
+            &norm.arguments,
+            arguments![count(sites.tables())?, &parameters, count(nodes.units)?],
+            arguments![nodes.function as u32, &out, &slopes],
+        ]);
         self.launch(
             &MICRO_MLP,
-            &format!("micro_gradient_{}", sites.fan_in()),
-            Shape::blocks([sites.tables(), nodes.units.div_ceil(UNITS), 1], 128)?,
-            arguments![
-                &there,
-                stride(x)?,
-                count(x.nodes())?,
-                wiring.first(),
-                count(sites.share())?,
-                count(x.frames())?,
-                &parameters,
-                units,
-                function,
-                &dy_there,
-                stride(dy)?,
-                &out,
-            ],
+            &format!("micro_backward_{}", sites.fan_in()),
+            Shape::blocks([ahead + behind, 1, 1], 32 * WARPS as u32)?,
+            &operands,
         )?;
         give(gradient, out);
         let Some(dx) = dx else { return Ok(true) };
-        let slopes = self.memory.allocate(dy.bytes() * sites.fan_in())?;
-        self.launch(
-            &MICRO_MLP,
-            &format!("micro_slopes_{}", sites.fan_in()),
-            Shape::rows(sites.places(), x.frames())?,
-            arguments![
-                &there,
-                stride(x)?,
-                count(x.nodes())?,
-                wiring.first(),
-                count(sites.places())?,
-                count(sites.share())?,
-                count(x.frames())?,
-                &parameters,
-                units,
-                function,
-                &dy_there,
-                stride(dy)?,
-                &slopes,
-            ],
-        )?;
         let kind = Kind::Entries { sources: sites.sources(), parts: 1, step: 0, start: 0, end: 1 };
         let readers = self.prepared(sites.table(), kind)?;
         self.gather_gradients(&readers, None, (&slopes, stride(dy)?), dx)?;

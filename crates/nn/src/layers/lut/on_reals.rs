@@ -150,15 +150,15 @@ impl OnReals {
                 Ok(())
             }
             RealInputs::Own(model) => {
-                let host = Cpu::new();
-                let du = back.of_values(self.on(&tape.u, &host, backend))?;
-                if let Some(nodes) = body.micro_mlps(model) {
+                // As in the forward pass: where the values are is where they were made.
+                if let Some(nodes) = body.micro_mlps(model).filter(|_| tape.u.remote().is_some()) {
                     let (sites, down) = (body.sites(&body.fixed)?, want_dx.then_some(&mut *dx));
-                    if backend.micro_backward(x, sites, nodes, &du, gradient, down)? {
+                    if backend.micro_backward(x, sites, nodes, back, gradient, down)? {
                         return Ok(());
                     }
+                    return Err(body.base.state_error("its values were made by another backend"));
                 }
-                self.own_backward(model, x, &du, gradient, dx)
+                self.own_backward(model, x, &*back.of_values(&Cpu::new())?, gradient, dx)
             }
             RealInputs::None => Err(self.bits_only()),
         }
