@@ -83,8 +83,16 @@ pub const ENTRIES: &[Entry] = &[
         netlist: None,
     },
     Entry {
+        name: "mnist-lean",
+        about: "the same on edges of three bits that nodes share",
+        target: "an encoder of a tenth of that of mnist-large",
+        data: "mnist",
+        settings: include_str!("../entries/mnist-lean.toml"),
+        netlist: None,
+    },
+    Entry {
         name: "mnist-conv",
-        about: "MNIST, one layer on edges that slides over the image in steps of a pixel",
+        about: "MNIST, one layer on edges of three bits that slides over the image in steps of a pixel",
         target: "99.3 % with 30,000 LUT nodes for an image",
         data: "mnist",
         settings: include_str!("../entries/mnist-conv.toml"),
@@ -112,6 +120,14 @@ pub const ENTRIES: &[Entry] = &[
         target: "62 % with 16,500 LUTs of the core",
         data: "cifar10",
         settings: include_str!("../entries/cifar10-dense.toml"),
+        netlist: None,
+    },
+    Entry {
+        name: "cifar10-lean",
+        about: "the same on edges and colours of four bits that nodes share",
+        target: "an encoder of half of that of cifar10-dense",
+        data: "cifar10",
+        settings: include_str!("../entries/cifar10-lean.toml"),
         netlist: None,
     },
     Entry {

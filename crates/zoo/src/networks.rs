@@ -7,7 +7,7 @@
 use lutweave_nn::models::Binary;
 use lutweave_nn::{
     BinaryToReal, Convolution, Differences, GroupSum, LutLayer, Network, RealToBinary, Sequential,
-    Thermometer, WiringRule,
+    Thermometer, TopBits, WiringRule,
 };
 use lutweave_tensor::Dataset;
 
@@ -71,19 +71,32 @@ fn nodes(count: usize, side: usize) -> LutLayer {
     LutLayer::new(count).model(Binary).wiring(windows)
 }
 
+/// The samples, or so many of the top bits of their bytes.
+fn samples(train: &Dataset, bits: Option<usize>) -> Sequential {
+    let net = Sequential::new(train.shape());
+    match bits {
+        Some(bits) => net.then(TopBits::new(bits)),
+        None => net,
+    }
+}
+
 /// Edges and colours of every pixel at so many thresholds a channel: the encoder of the CIFAR-10
 /// entries.
-fn edges_and_colours(train: &Dataset, levels: usize) -> Result<Sequential> {
+fn edges_and_colours(train: &Dataset, bits: Option<usize>, levels: usize) -> Result<Sequential> {
     let filter = Differences::new().distances([1, 2]).colour(true).values(true);
-    let filter = Sequential::new(train.shape()).then(filter);
+    let filter = samples(train, bits).then(filter);
     let seen = filter.clone().build(0)?.outputs_over(train)?;
     Ok(filter.then(Thermometer::fit_channels(&seen, levels)?))
 }
 
 /// Edges of every pixel over these distances, at two thresholds: the encoder of entries for MNIST.
-fn edges(train: &Dataset, distances: impl IntoIterator<Item = usize>) -> Result<Sequential> {
+fn edges(
+    train: &Dataset,
+    bits: Option<usize>,
+    distances: impl IntoIterator<Item = usize>,
+) -> Result<Sequential> {
     let edges = Differences::new().distances(distances).of_each().values(true);
-    let edges = Sequential::new(train.shape()).then(edges);
+    let edges = samples(train, bits).then(edges);
     let seen = edges.clone().build(0)?.outputs_over(train)?;
     Ok(edges.then(Thermometer::uniform(&seen, 2)?))
 }
@@ -94,8 +107,21 @@ fn edges(train: &Dataset, distances: impl IntoIterator<Item = usize>) -> Result<
 ///
 /// As for [`digits_tiny`].
 pub fn mnist_large(train: &Dataset, seed: u64) -> Result<Network> {
-    let net = Sequential::new(train.shape()).named("encoder", edges(train, [1, 2, 3])?);
-    let net = net.then(nodes(4000, 9));
+    large(train, None, seed)
+}
+
+/// The network of `mnist-lean`: 4,000 LUTs.
+///
+/// # Errors
+///
+/// As for [`digits_tiny`].
+pub fn mnist_lean(train: &Dataset, seed: u64) -> Result<Network> {
+    large(train, Some(3), seed)
+}
+
+fn large(train: &Dataset, bits: Option<usize>, seed: u64) -> Result<Network> {
+    let encoder = edges(train, bits, [1, 2, 3])?;
+    let net = Sequential::new(train.shape()).named("encoder", encoder).then(nodes(4000, 9));
     Ok(net.then(GroupSum::new(10).temperature(12.0)).build(seed)?)
 }
 
@@ -105,7 +131,7 @@ pub fn mnist_large(train: &Dataset, seed: u64) -> Result<Network> {
 ///
 /// As for [`digits_tiny`].
 pub fn mnist_conv(train: &Dataset, seed: u64) -> Result<Network> {
-    let encoder = edges(train, [1, 2])?;
+    let encoder = edges(train, Some(3), [1, 2])?;
     let slide = Convolution::new([26, 26], Sequential::inner().then(nodes(3300, 9)));
     let net = Sequential::new(train.shape()).named("encoder", encoder).then(slide);
     Ok(net.then(GroupSum::new(10).temperature(40.0)).build(seed)?)
@@ -117,8 +143,21 @@ pub fn mnist_conv(train: &Dataset, seed: u64) -> Result<Network> {
 ///
 /// As for [`digits_tiny`].
 pub fn cifar10_dense(train: &Dataset, seed: u64) -> Result<Network> {
-    let net = Sequential::new(train.shape()).named("encoder", edges_and_colours(train, 4)?);
-    let net = net.then(nodes(16000, 7));
+    dense(train, None, seed)
+}
+
+/// The network of `cifar10-lean`: 16,000 LUTs.
+///
+/// # Errors
+///
+/// As for [`digits_tiny`].
+pub fn cifar10_lean(train: &Dataset, seed: u64) -> Result<Network> {
+    dense(train, Some(4), seed)
+}
+
+fn dense(train: &Dataset, bits: Option<usize>, seed: u64) -> Result<Network> {
+    let encoder = edges_and_colours(train, bits, 4)?;
+    let net = Sequential::new(train.shape()).named("encoder", encoder).then(nodes(16000, 7));
     Ok(net.then(GroupSum::new(10).temperature(45.0)).build(seed)?)
 }
 
@@ -128,7 +167,7 @@ pub fn cifar10_dense(train: &Dataset, seed: u64) -> Result<Network> {
 ///
 /// As for [`digits_tiny`].
 pub fn cifar10_conv(train: &Dataset, seed: u64) -> Result<Network> {
-    let net = Sequential::new(train.shape()).named("encoder", edges_and_colours(train, 3)?);
+    let net = Sequential::new(train.shape()).named("encoder", edges_and_colours(train, None, 3)?);
     let slide = Convolution::new([28, 28], Sequential::inner().then(nodes(11000, 7)));
     let net = net.then(slide.stride([2, 2]));
     Ok(net.then(GroupSum::new(10).temperature(100.0)).build(seed)?)

@@ -468,10 +468,12 @@ mod tests {
                 "mnist-small" => zoo::mnist_small(&data, 1),
                 "mnist-mid" => zoo::mnist_mid(&data, 1),
                 "mnist-large" => zoo::mnist_large(&data, 1),
+                "mnist-lean" => zoo::mnist_lean(&data, 1),
                 "mnist-conv" => zoo::mnist_conv(&data, 1),
                 "mnist-simple" => zoo::mnist_simple(&data, 1),
                 "mnist-simple-x1" => zoo::mnist_simple_x1(&data, 1),
                 "cifar10-dense" => zoo::cifar10_dense(&data, 1),
+                "cifar10-lean" => zoo::cifar10_lean(&data, 1),
                 "cifar10-conv" => zoo::cifar10_conv(&data, 1),
                 other => panic!("no function builds {other}"),
             };
