@@ -23,7 +23,8 @@ pub use losses::{
 };
 pub use metrics::Metric;
 pub use optimizers::{
-    AdaGrad, Adam, AdamW, Bop, Clip, EncoderCost, Groups, Optimizer, Sgd, ShiftAdaMax, WalshPenalty,
+    AdaGrad, Adam, AdamW, Adjust, Adjusted, Bop, Clip, EncoderCost, Groups, Optimizer, Sgd,
+    ShiftAdaMax, WalshPenalty,
 };
 pub use prune::{Pruned, free_nodes, prune};
 pub use schedule::Schedule;

@@ -8,6 +8,7 @@
 mod ada_grad;
 mod adam;
 mod adam_w;
+mod adjusted;
 mod bop;
 mod clip;
 mod encoder_cost;
@@ -28,6 +29,7 @@ use lutweave_nn::{Parameter, StateTensor};
 pub use self::ada_grad::AdaGrad;
 pub use self::adam::Adam;
 pub use self::adam_w::AdamW;
+pub use self::adjusted::{Adjust, Adjusted};
 pub use self::bop::Bop;
 pub use self::clip::Clip;
 pub use self::encoder_cost::EncoderCost;

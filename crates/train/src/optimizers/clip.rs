@@ -1,12 +1,12 @@
 //! Gradients that are kept from being too large.
 
 use lutweave_backend::Backend;
-use lutweave_nn::{Parameter, StateTensor};
+use lutweave_nn::Parameter;
 
-use super::{Optimizer, check_option, cpu};
+use super::{Adjust, Adjusted, Optimizer, check_option};
 use crate::{Error, Hyperparameter, Result};
 
-/// Clips gradients, then lets another optimizer go on with them.
+/// Clips gradients before another optimizer goes on with them.
 ///
 /// ```
 /// use lutweave_train::{Adam, Clip};
@@ -15,8 +15,7 @@ use crate::{Error, Hyperparameter, Result};
 /// let by_value = Clip::by_value(Adam::new(1e-3), 0.1);
 /// ```
 #[derive(Debug, Clone)]
-pub struct Clip<O> {
-    inner: O,
+pub struct Clip {
     by: By,
     limit: Hyperparameter,
 }
@@ -27,33 +26,24 @@ enum By {
     Value,
 }
 
-impl<O: Optimizer> Clip<O> {
+impl Clip {
     /// Scales all gradients by the same factor where their norm is above `limit`, a positive number
     /// (Pascanu, Mikolov and Bengio 2013). The norm is over all parameters that are not frozen,
     /// summed in f64 over fixed blocks: the same bits for any number of threads. One that is not
     /// finite is an error; on a GPU, where nobody waits for it, nothing is clipped then, and the network
     /// says what is not finite.
-    pub fn by_norm(inner: O, limit: f32) -> Self {
-        Self { inner, by: By::Norm, limit: Hyperparameter::new(limit) }
+    pub fn by_norm<O: Optimizer>(inner: O, limit: f32) -> Adjusted<O, Self> {
+        Adjusted::new(inner, Self { by: By::Norm, limit: Hyperparameter::new(limit) })
     }
 
     /// Clamps each gradient to `−limit` to `limit`, a positive number.
-    pub fn by_value(inner: O, limit: f32) -> Self {
-        Self { inner, by: By::Value, limit: Hyperparameter::new(limit) }
+    pub fn by_value<O: Optimizer>(inner: O, limit: f32) -> Adjusted<O, Self> {
+        Adjusted::new(inner, Self { by: By::Value, limit: Hyperparameter::new(limit) })
     }
 }
 
-impl<O: Optimizer> Optimizer for Clip<O> {
-    fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
-        self.update_on(parameters, learning_rate, cpu())
-    }
-
-    fn update_on(
-        &mut self,
-        mut parameters: Vec<&mut Parameter>,
-        learning_rate: f32,
-        backend: &dyn Backend,
-    ) -> Result<()> {
+impl Adjust for Clip {
+    fn adjust(&mut self, parameters: &mut [&mut Parameter], backend: &dyn Backend) -> Result<()> {
         let limit = self.limit.now();
         let range = (f32::MIN_POSITIVE, f32::INFINITY);
         check_option("limit of gradients", limit, range, "a positive number")?;
@@ -73,33 +63,15 @@ impl<O: Optimizer> Optimizer for Clip<O> {
                 backend.clip_value(gradients, limit).map_err(lutweave_nn::Error::from)?;
             }
         }
-        self.inner.update_on(parameters, learning_rate, backend)
+        Ok(())
     }
 
-    fn undo_count(&mut self) {
-        self.inner.undo_count();
-    }
-
-    fn learning_rate(&self) -> f32 {
-        self.inner.learning_rate()
-    }
-
-    /// `clip_norm` or `clip_value`, then those of the other.
-    fn hyperparameters(&mut self) -> Vec<(&'static str, &mut Hyperparameter)> {
+    /// `clip_norm` or `clip_value`.
+    fn hyperparameter(&mut self) -> (&'static str, &mut Hyperparameter) {
         let name = match self.by {
             By::Norm => "clip_norm",
             By::Value => "clip_value",
         };
-        let mut all = vec![(name, &mut self.limit)];
-        all.extend(self.inner.hyperparameters());
-        all
-    }
-
-    fn state(&self) -> Vec<StateTensor> {
-        self.inner.state()
-    }
-
-    fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
-        self.inner.restore(state)
+        (name, &mut self.limit)
     }
 }

@@ -1,9 +1,9 @@
 //! The cost of an encoder as a term of the loss.
 
 use lutweave_backend::{Backend, Candidates};
-use lutweave_nn::{Network, Parameter, StateData, StateTensor};
+use lutweave_nn::{Network, Parameter, StateData};
 
-use super::{Optimizer, check_option, cpu};
+use super::{Adjust, Adjusted, Optimizer, check_option};
 use crate::{Hyperparameter, Result};
 
 /// Adds the LUTs of the encoder to the loss where wiring is learned, then lets another optimizer go on.
@@ -29,8 +29,7 @@ use crate::{Hyperparameter, Result};
 ///
 /// Costs a pass over the scores a step.
 #[derive(Debug, Clone)]
-pub struct EncoderCost<O> {
-    inner: O,
+pub struct EncoderCost {
     lambda: Hyperparameter,
     scores: Option<Scores>,
 }
@@ -47,10 +46,10 @@ struct Scores {
     sources: usize,
 }
 
-impl<O: Optimizer> EncoderCost<O> {
+impl EncoderCost {
     /// A cost of `lambda`, at least 0, for each bit of the encoder of this network that is read.
     /// Without learned wiring in its first LUT layer there is nothing to learn, and nothing is added.
-    pub fn new(inner: O, lambda: f32, net: &Network) -> Self {
+    pub fn new<O: Optimizer>(inner: O, lambda: f32, net: &Network) -> Adjusted<O, Self> {
         let mut first = None;
         net.for_each(|layer| {
             if first.is_some() || layer.base().spec().kind() != "lut" {
@@ -74,21 +73,12 @@ impl<O: Optimizer> EncoderCost<O> {
                 _ => None,
             });
         });
-        Self { inner, lambda: Hyperparameter::new(lambda), scores: first.flatten() }
+        Adjusted::new(inner, Self { lambda: Hyperparameter::new(lambda), scores: first.flatten() })
     }
 }
 
-impl<O: Optimizer> Optimizer for EncoderCost<O> {
-    fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
-        self.update_on(parameters, learning_rate, cpu())
-    }
-
-    fn update_on(
-        &mut self,
-        mut parameters: Vec<&mut Parameter>,
-        learning_rate: f32,
-        backend: &dyn Backend,
-    ) -> Result<()> {
+impl Adjust for EncoderCost {
+    fn adjust(&mut self, parameters: &mut [&mut Parameter], backend: &dyn Backend) -> Result<()> {
         let lambda = self.lambda.now();
         check_option("cost of the encoder", lambda, (0.0, f32::INFINITY), "0 or more")?;
         if let Some(Scores { path, candidates, count, fan_in, sources }) = &self.scores
@@ -103,30 +93,12 @@ impl<O: Optimizer> Optimizer for EncoderCost<O> {
             let added = backend.encoder_cost(candidates, lambda, gradient);
             added.map_err(lutweave_nn::Error::from)?;
         }
-        self.inner.update_on(parameters, learning_rate, backend)
+        Ok(())
     }
 
-    fn undo_count(&mut self) {
-        self.inner.undo_count();
-    }
-
-    fn learning_rate(&self) -> f32 {
-        self.inner.learning_rate()
-    }
-
-    /// `encoder_cost`, then those of the other.
-    fn hyperparameters(&mut self) -> Vec<(&'static str, &mut Hyperparameter)> {
-        let mut all = vec![("encoder_cost", &mut self.lambda)];
-        all.extend(self.inner.hyperparameters());
-        all
-    }
-
-    fn state(&self) -> Vec<StateTensor> {
-        self.inner.state()
-    }
-
-    fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
-        self.inner.restore(state)
+    /// `encoder_cost`.
+    fn hyperparameter(&mut self) -> (&'static str, &mut Hyperparameter) {
+        ("encoder_cost", &mut self.lambda)
     }
 }
 
@@ -160,6 +132,6 @@ mod tests {
         assert!(read(0.01) < read(0.0), "{} {}", read(0.01), read(0.0));
         let net =
             Sequential::new(&[64]).reading(DType::Bit).then(LutLayer::new(10)).build(1).unwrap();
-        assert!(EncoderCost::new(Sgd::new(1.0), 1.0, &net).scores.is_none());
+        assert!(EncoderCost::new(Sgd::new(1.0), 1.0, &net).adjust.scores.is_none());
     }
 }

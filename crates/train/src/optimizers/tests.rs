@@ -262,7 +262,7 @@ fn groups_have_optimizers_of_their_own() {
 fn clipping_by_norm_scales_all_gradients_alike() {
     let mut parameters = [parameter(vec![0.0; 2]), parameter(vec![0.0])];
     let mut clip = Clip::by_norm(Sgd::new(1.0), 2.5);
-    let step = |parameters: &mut [Parameter; 2], clip: &mut Clip<Sgd>, last: f32| {
+    let step = |parameters: &mut [Parameter; 2], clip: &mut Adjusted<Sgd, Clip>, last: f32| {
         parameters[0].gradient = vec![3.0, 0.0].into();
         parameters[1].gradient = vec![last].into();
         clip.update(parameters.iter_mut().collect(), 1.0)

@@ -2,9 +2,9 @@
 
 use lutweave_backend::Backend;
 use lutweave_nn::models::{HardTable, Light, Smoothed, Walsh};
-use lutweave_nn::{Network, Parameter, StateTensor};
+use lutweave_nn::{Network, Parameter};
 
-use super::{Optimizer, check_option, cpu};
+use super::{Adjust, Adjusted, Optimizer, check_option};
 use crate::{Hyperparameter, Result};
 
 /// Adds a penalty on the Walsh coefficients of tables to the loss, weighted by their degree, then lets
@@ -25,8 +25,7 @@ use crate::{Hyperparameter, Result};
 /// Costs `2n` passes over the tables of a step. Proposed, without the weights by degree, by Bacellar
 /// et al. 2024 (arXiv:2410.11112) as spectral regularisation.
 #[derive(Debug, Clone)]
-pub struct WalshPenalty<O> {
-    inner: O,
+pub struct WalshPenalty {
     lambda: Hyperparameter,
     tables: Vec<Tables>,
 }
@@ -40,9 +39,9 @@ struct Tables {
     coefficients: bool,
 }
 
-impl<O: Optimizer> WalshPenalty<O> {
+impl WalshPenalty {
     /// A penalty with `lambda`, at least 0, on the tables of this network.
-    pub fn new(inner: O, lambda: f32, net: &Network) -> Self {
+    pub fn new<O: Optimizer>(inner: O, lambda: f32, net: &Network) -> Adjusted<O, Self> {
         let mut tables = Vec::new();
         net.for_each(|layer| {
             let spec = layer.base().spec();
@@ -60,21 +59,12 @@ impl<O: Optimizer> WalshPenalty<O> {
                 });
             }
         });
-        Self { inner, lambda: Hyperparameter::new(lambda), tables }
+        Adjusted::new(inner, Self { lambda: Hyperparameter::new(lambda), tables })
     }
 }
 
-impl<O: Optimizer> Optimizer for WalshPenalty<O> {
-    fn update(&mut self, parameters: Vec<&mut Parameter>, learning_rate: f32) -> Result<()> {
-        self.update_on(parameters, learning_rate, cpu())
-    }
-
-    fn update_on(
-        &mut self,
-        mut parameters: Vec<&mut Parameter>,
-        learning_rate: f32,
-        backend: &dyn Backend,
-    ) -> Result<()> {
+impl Adjust for WalshPenalty {
+    fn adjust(&mut self, parameters: &mut [&mut Parameter], backend: &dyn Backend) -> Result<()> {
         let lambda = self.lambda.now();
         check_option("Walsh penalty", lambda, (0.0, f32::INFINITY), "0 or more")?;
         for parameter in parameters.iter_mut().filter(|parameter| !parameter.frozen) {
@@ -87,30 +77,12 @@ impl<O: Optimizer> Optimizer for WalshPenalty<O> {
             let added = backend.walsh_penalty(values, entries, coefficients, lambda, gradient);
             added.map_err(lutweave_nn::Error::from)?;
         }
-        self.inner.update_on(parameters, learning_rate, backend)
+        Ok(())
     }
 
-    fn undo_count(&mut self) {
-        self.inner.undo_count();
-    }
-
-    fn learning_rate(&self) -> f32 {
-        self.inner.learning_rate()
-    }
-
-    /// `walsh_penalty`, then those of the other.
-    fn hyperparameters(&mut self) -> Vec<(&'static str, &mut Hyperparameter)> {
-        let mut all = vec![("walsh_penalty", &mut self.lambda)];
-        all.extend(self.inner.hyperparameters());
-        all
-    }
-
-    fn state(&self) -> Vec<StateTensor> {
-        self.inner.state()
-    }
-
-    fn restore(&mut self, state: &[StateTensor]) -> Result<()> {
-        self.inner.restore(state)
+    /// `walsh_penalty`.
+    fn hyperparameter(&mut self) -> (&'static str, &mut Hyperparameter) {
+        ("walsh_penalty", &mut self.lambda)
     }
 }
 
