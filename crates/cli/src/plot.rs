@@ -80,6 +80,7 @@ impl Plot {
         let middle = f64::midpoint(AREA[0], AREA[1]);
         svg.text("tick", (middle, HEIGHT - 12.0), Anchor::Middle, &self.x_label);
         let at = self.across(&mut svg);
+        let mut taken = Vec::new();
         for (number, series) in self.series.iter().enumerate() {
             let colour = number % COLOURS.len();
             // Series side by side, so that their bars can be told apart.
@@ -92,7 +93,7 @@ impl Plot {
             if series.joined {
                 svg.path(&format!("l{colour}"), &points, false);
             }
-            for (place, (dot, &(x, y))) in series.dots.iter().zip(&points).enumerate() {
+            for (dot, &(x, y)) in series.dots.iter().zip(&points) {
                 if dot.spread > 0.0 {
                     let [top, bottom] = [dot.y + dot.spread, dot.y - dot.spread].map(|y| up.at(y));
                     svg.line(&format!("l{colour}"), (x, top), (x, bottom));
@@ -100,12 +101,8 @@ impl Plot {
                 let hint = format!("{} {}: {:.2} %", series.name, dot.name, dot.y);
                 svg.dot(&format!("d{colour}"), (x, y), 3.5, &hint);
                 if !dot.name.is_empty() {
-                    // Above and below by turns: neighbours may be as good as one another.
-                    let below = if place % 2 == 0 { 15.0 } else { -7.0 };
-                    let left = x < f64::midpoint(AREA[0], AREA[1]);
-                    let anchor = if left { Anchor::Start } else { Anchor::End };
-                    let x = if left { x + 5.0 } else { x - 5.0 };
-                    svg.text("tick", (x, y + below), anchor, &dot.name);
+                    let (place, anchor) = free_place(&mut taken, (x, y), &dot.name);
+                    svg.text("tick", place, anchor, &dot.name);
                 }
             }
             let y = AREA[2] + LINE * number as f64;
@@ -161,6 +158,32 @@ impl Plot {
     }
 }
 
+/// Where the name of a dot is written: below or above it, to the right or to the left, at some distance if it
+/// must, wherever it meets no name that is written already and stays in the area. `taken` are those, as left,
+/// right and baseline.
+fn free_place(taken: &mut Vec<[f64; 3]>, (x, y): (f64, f64), name: &str) -> ((f64, f64), Anchor) {
+    const LETTER: f64 = 7.0;
+    const HIGH: f64 = 12.0;
+    const GAP: f64 = 4.0;
+    const LINES: [f64; 4] = [15.0, -7.0, 28.0, -20.0];
+    let wide = LETTER * name.chars().count() as f64;
+    let place = |number: usize| {
+        let right = number.is_multiple_of(2);
+        let from = if right { x + 5.0 } else { x - 5.0 - wide };
+        ([from, from + wide, y + LINES[number / 2]], right)
+    };
+    let is_free = |&number: &usize| {
+        let ([from, to, line], _) = place(number);
+        let meets = |other: &[f64; 3]| {
+            from < other[1] + GAP && other[0] < to + GAP && (line - other[2]).abs() < HIGH
+        };
+        from >= AREA[0] && to <= AREA[1] && !taken.iter().any(meets)
+    };
+    let (own, right) = place((0..2 * LINES.len()).find(is_free).unwrap_or(0));
+    taken.push(own);
+    if right { ((own[0], own[2]), Anchor::Start) } else { ((own[1], own[2]), Anchor::End) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,5 +216,15 @@ mod tests {
         for text in [plot(Across::Sizes, 90.0), plot(Across::Sizes, f64::NAN)] {
             assert!(!text.contains("\"NaN") && !text.contains("\"inf"), "{text}");
         }
+    }
+
+    #[test]
+    fn names_of_neighbours_do_not_meet() {
+        let mut taken = Vec::new();
+        let mut place = |at: (f64, f64)| free_place(&mut taken, at, "mnist-conv").0;
+        let places = [(); 4].map(|()| place((300.0, 100.0)));
+        assert_eq!(places, [(305.0, 115.0), (295.0, 115.0), (305.0, 93.0), (295.0, 93.0)]);
+        // At the edge of the area there is room on one side alone.
+        assert!(place((AREA[1], 200.0)).0 < AREA[1]);
     }
 }
