@@ -104,11 +104,23 @@ impl Adjust for EncoderCost {
 
 #[cfg(test)]
 mod tests {
-    use lutweave_nn::{LutLayer, Sequential, WiringRule};
-    use lutweave_tensor::DType;
+    use std::collections::BTreeSet;
+
+    use lutweave_nn::{GroupSum, LutLayer, Sequential, Thermometer, WiringRule};
+    use lutweave_tensor::{DType, Dataset, Targets, Values, rng};
 
     use super::*;
-    use crate::Sgd;
+    use crate::{Adam, Sgd, SoftmaxCrossEntropy, Trainer};
+
+    /// How many bits of the encoder are read in the end.
+    fn bits_read(mut net: Network) -> usize {
+        net.freeze_wiring().unwrap();
+        let wiring = net.state().into_iter().find(|tensor| tensor.name.ends_with("wiring"));
+        let Some(StateData::U32(read)) = wiring.map(|tensor| tensor.data) else {
+            panic!("there is wiring in the state");
+        };
+        read.iter().collect::<BTreeSet<_>>().len()
+    }
 
     #[test]
     fn bits_that_nobody_else_reads_are_given_up() {
@@ -120,18 +132,40 @@ mod tests {
             for _ in 0..50 {
                 optimizer.update(net.parameters_mut(), 0.1).unwrap();
             }
-            net.freeze_wiring().unwrap();
-            let wiring = net.state().into_iter().find(|tensor| tensor.name.ends_with("wiring"));
-            let Some(StateData::U32(mut read)) = wiring.map(|tensor| tensor.data) else {
-                panic!("there is wiring in the state");
-            };
-            read.sort_unstable();
-            read.dedup();
-            read.len()
+            bits_read(net)
         };
         assert!(read(0.01) < read(0.0), "{} {}", read(0.01), read(0.0));
         let net =
             Sequential::new(&[64]).reading(DType::Bit).then(LutLayer::new(10)).build(1).unwrap();
         assert!(EncoderCost::new(Sgd::new(1.0), 1.0, &net).adjust.scores.is_none());
+    }
+
+    #[test]
+    fn thresholds_may_learn_meanwhile() {
+        let mut stream = rng::stream(3, &[]);
+        let values: Vec<u8> = (0..200 * 20).map(|_| rng::below(&mut stream, 256) as u8).collect();
+        let labels = values.chunks(20).map(|x| u32::from(x[0] > 90) + u32::from(x[1] > 170));
+        let targets = Targets::Classes { labels: labels.collect(), count: 3 };
+        let data = Dataset::new("made", &[20], Values::U8(values), targets).unwrap();
+        let trained = |lambda: f32| {
+            let rule = WiringRule::Learned { candidates: Some(24) };
+            let encoder = Thermometer::fit(&data, 2).unwrap().learn(40.0);
+            let net = Sequential::new(&[20]).named("encoder", encoder);
+            let net = net.then(LutLayer::new(12).fan_in(4).wiring(rule)).then(GroupSum::new(3));
+            let mut net = net.build(1).unwrap();
+            let first = |net: &Network| {
+                let state = net.state().into_iter();
+                let first = state.filter(|tensor| tensor.name.ends_with("first"));
+                first.map(|tensor| tensor.data).collect::<Vec<_>>()
+            };
+            let before = first(&net);
+            let optimizer = EncoderCost::new(Adam::new(0.02), lambda, &net);
+            let trainer = Trainer::new(optimizer, SoftmaxCrossEntropy).epochs(10).batch(20);
+            trainer.fit(&mut net, &data, &data).unwrap();
+            assert_ne!(first(&net), before, "thresholds have moved");
+            bits_read(net)
+        };
+        let (free, dear) = (trained(0.0), trained(0.05));
+        assert!(dear < free, "{free} {dear}");
     }
 }
