@@ -6,30 +6,13 @@ use rayon::prelude::*;
 use super::Cpu;
 use crate::Result;
 use crate::activation::ActivationKernels;
+use crate::lanes::lane_sum;
 use crate::row_norm::{
     RowNorm, RowNormKernels, check_row_backward, check_row_norm, check_row_output,
 };
 
-/// Partial sums of every sum over frames; part of the numeric contract.
-const LANES: usize = 8;
 /// Smallest variance; part of the numeric contract.
 const MIN_VARIANCE: f64 = 1e-5;
-
-/// Sums `f(k)` over `0..length` in [`LANES`] partial sums.
-#[inline(always)]
-fn sum(length: usize, f: impl Fn(usize) -> f64) -> f64 {
-    let mut lanes = [0f64; LANES];
-    let whole = length / LANES * LANES;
-    for start in (0..whole).step_by(LANES) {
-        for (lane, total) in lanes.iter_mut().enumerate() {
-            *total += f(start + lane);
-        }
-    }
-    for k in whole..length {
-        lanes[k - whole] += f(k);
-    }
-    lanes.iter().sum()
-}
 
 impl RowNormKernels for Cpu {
     fn row_moments(
@@ -45,10 +28,10 @@ impl RowNormKernels for Cpu {
         let moments = mean.par_iter_mut().zip(variance.par_iter_mut());
         moments.zip(nodes).for_each(|((mean, variance), rows)| {
             let rows = || rows.chunks_exact(stride);
-            let total: f64 = rows().map(|row| sum(frames, |f| f64::from(row[f]))).sum();
+            let total: f64 = rows().map(|row| lane_sum(frames, |f| f64::from(row[f]))).sum();
             let centre = total / count;
             let square = |value: f32| (f64::from(value) - centre) * (f64::from(value) - centre);
-            let squares: f64 = rows().map(|row| sum(frames, |f| square(row[f]))).sum();
+            let squares: f64 = rows().map(|row| lane_sum(frames, |f| square(row[f]))).sum();
             *mean = centre as f32;
             *variance = (squares / count).max(MIN_VARIANCE) as f32;
         });
@@ -120,9 +103,9 @@ fn backward_node(norm: RowNorm<'_>, node: usize, mut rows: Vec<(&mut [f32], &[f3
     }
     let count = rows.iter().map(|(du, ..)| du.len()).sum::<usize>() as f64;
     let [mean, rstd, gamma] = [map.mean, map.rstd, map.gamma].map(f64::from);
-    let total = |g: &[f32]| sum(g.len(), |f| f64::from(g[f]));
+    let total = |g: &[f32]| lane_sum(g.len(), |f| f64::from(g[f]));
     let product =
-        |g: &[f32], u: &[f32]| sum(g.len(), |f| f64::from(g[f]) * (f64::from(u[f]) - mean));
+        |g: &[f32], u: &[f32]| lane_sum(g.len(), |f| f64::from(g[f]) * (f64::from(u[f]) - mean));
     let total = gamma * rows.iter().map(|(g, ..)| total(g)).sum::<f64>();
     let product = gamma * rows.iter().map(|(g, u, _)| product(g, u)).sum::<f64>();
     let dvar = -rstd * rstd * rstd * product;

@@ -1,13 +1,11 @@
 //! From the values of a node to its bits, and from pattern sums back to values: batch norm and the
 //! window of the straight-through estimator, on `2^fan_in` numbers instead of frames.
 
-use lutweave_backend::{Dispatch, Entries, Isa, Kernel};
+use lutweave_backend::{Dispatch, Entries, Isa, Kernel, lane_sum};
 use serde::{Deserialize, Serialize};
 
 /// Smallest variance; part of the numeric contract.
 const MIN_VARIANCE: f64 = 1e-5;
-/// Partial sums of every sum over patterns; part of the numeric contract.
-const LANES: usize = 8;
 
 /// Batch norm of a LUT layer: fixed scale and shift, the same for all nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -73,22 +71,6 @@ impl Norm {
     }
 }
 
-/// Sums `f(k)` over `0..length` in [`LANES`] partial sums.
-#[inline(always)]
-fn sum(length: usize, f: impl Fn(usize) -> f64) -> f64 {
-    let mut lanes = [0f64; LANES];
-    let whole = length / LANES * LANES;
-    for start in (0..whole).step_by(LANES) {
-        for (lane, total) in lanes.iter_mut().enumerate() {
-            *total += f(start + lane);
-        }
-    }
-    for k in whole..length {
-        lanes[k - whole] += f(k);
-    }
-    lanes.iter().sum()
-}
-
 struct OfPatterns<'a> {
     values: &'a [f32],
     counts: &'a [u32],
@@ -102,8 +84,8 @@ impl Kernel for OfPatterns<'_> {
         let length = self.values.len();
         let (values, counts) = (&self.values[..length], &self.counts[..length]);
         let frames = f64::from(counts.iter().sum::<u32>());
-        let mean = sum(length, |k| f64::from(counts[k]) * f64::from(values[k])) / frames;
-        let squares = sum(length, |k| {
+        let mean = lane_sum(length, |k| f64::from(counts[k]) * f64::from(values[k])) / frames;
+        let squares = lane_sum(length, |k| {
             let centred = f64::from(values[k]) - mean;
             f64::from(counts[k]) * (centred * centred)
         });
@@ -205,8 +187,9 @@ impl Kernel for Backward<'_> {
             *sum = if inside { *sum } else { 0.0 };
         }
         let gamma = f64::from(norm.gamma);
-        let total = gamma * sum(length, |k| f64::from(sums[k]));
-        let product = gamma * sum(length, |k| f64::from(sums[k]) * (f64::from(values[k]) - mean));
+        let total = gamma * lane_sum(length, |k| f64::from(sums[k]));
+        let product =
+            gamma * lane_sum(length, |k| f64::from(sums[k]) * (f64::from(values[k]) - mean));
         let dvar = -rstd * rstd * rstd * product;
         let constant = (-rstd * total - mean * dvar) / frames;
         let slope = dvar / frames;
